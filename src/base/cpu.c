@@ -1,0 +1,171 @@
+#include "cpu.h"
+#include "checked.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *dg_isa_name(enum dg_isa isa)
+{
+    static const char *const names[DG_N_ISA] = {"scalar", "avx2", "avx512"};
+
+    return names[isa];
+}
+
+enum dg_isa dg_isa_best(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        return DG_ISA_SCALAR;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512vl") ||
+        !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq"))
+        return DG_ISA_AVX2;
+    return DG_ISA_AVX512;
+#else
+    return DG_ISA_SCALAR;
+#endif
+}
+
+static unsigned quota(long long quota_us, long long period_us)
+{
+    if (quota_us <= 0 || period_us <= 0)
+        return 0;
+    return (unsigned)dg_div_up((size_t)quota_us, (size_t)period_us);
+}
+
+unsigned dg_quota_v2(const char *cpu_max)
+{
+    long long q, p;
+
+    return sscanf(cpu_max, "%lld %lld", &q, &p) == 2 ? quota(q, p) : 0;
+}
+
+unsigned dg_quota_v1(const char *quota_us, const char *period_us)
+{
+    return quota(strtoll(quota_us, NULL, 10), strtoll(period_us, NULL, 10));
+}
+
+/* The start of a small file, as a string; empty when there is none. */
+static void read_text(const char *path, char *buf, size_t size)
+{
+    FILE *f = fopen(path, "re");
+    size_t n = 0;
+
+    if (f) {
+        n = fread(buf, 1, size - 1, f);
+        fclose(f);
+    }
+    buf[n] = '\0';
+}
+
+static unsigned smaller(unsigned a, unsigned b)
+{
+    if (a == 0 || b == 0)
+        return a + b;
+    return a < b ? a : b;
+}
+
+/* The quota of one group folder, v2 or v1. */
+static unsigned folder_quota(const char *folder, bool v2)
+{
+    char path[4352], a[64], b[64];
+
+    if (v2) {
+        snprintf(path, sizeof path, "%s/cpu.max", folder);
+        read_text(path, a, sizeof a);
+        return dg_quota_v2(a);
+    }
+    snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
+    read_text(path, a, sizeof a);
+    snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
+    read_text(path, b, sizeof b);
+    return dg_quota_v1(a, b);
+}
+
+/* The smallest quota from mount/group up to mount: a limit on a group binds those below it. In a
+ * container the path may name a group that is not visible; its folders then read as empty. */
+static unsigned walk_up(const char *mount, const char *group, bool v2)
+{
+    char folder[4224];
+    const size_t stop = strlen(mount);
+    unsigned cpus = 0;
+    char *slash;
+
+    snprintf(folder, sizeof folder, "%s%s", mount, group);
+    for (;;) {
+        cpus = smaller(cpus, folder_quota(folder, v2));
+        slash = strrchr(folder, '/');
+        if (!slash || (size_t)(slash - folder) < stop)
+            break;
+        *slash = '\0';
+    }
+    return cpus;
+}
+
+/* True when the comma-separated list holds the word. */
+static bool lists(const char *list, const char *word)
+{
+    const size_t n = strlen(word);
+
+    for (const char *at = list; (at = strstr(at, word)); at += n)
+        if ((at == list || at[-1] == ',') && (at[n] == '\0' || at[n] == ','))
+            return true;
+    return false;
+}
+
+/* One line of /proc/self/cgroup is ID:CONTROLLERS:PATH. v2 has ID 0 and no controllers and is
+ * mounted at /sys/fs/cgroup (or, beside v1, at /sys/fs/cgroup/unified); v1's cpu controller is at
+ * /sys/fs/cgroup/cpu. */
+unsigned dg_cgroup_cpus(const char *root)
+{
+    char line[4096], mount[256];
+    unsigned cpus = 0;
+    FILE *f;
+
+    snprintf(line, sizeof line, "%s/proc/self/cgroup", root);
+    f = fopen(line, "re");
+    if (!f)
+        return 0;
+    while (fgets(line, sizeof line, f)) {
+        char *controllers = strchr(line, ':');
+        char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+
+        if (!group)
+            continue;
+        *controllers++ = '\0';
+        *group++ = '\0';
+        group[strcspn(group, "\n")] = '\0';
+        if (strcmp(line, "0") == 0 && *controllers == '\0') {
+            snprintf(mount, sizeof mount, "%s/sys/fs/cgroup", root);
+            cpus = smaller(cpus, walk_up(mount, group, true));
+            snprintf(mount, sizeof mount, "%s/sys/fs/cgroup/unified", root);
+            cpus = smaller(cpus, walk_up(mount, group, true));
+        } else if (lists(controllers, "cpu")) {
+            snprintf(mount, sizeof mount, "%s/sys/fs/cgroup/cpu", root);
+            cpus = smaller(cpus, walk_up(mount, group, false));
+        }
+    }
+    fclose(f);
+    return cpus;
+}
+
+unsigned dg_usable_cpus(void)
+{
+    const unsigned by_quota = dg_cgroup_cpus("");
+    unsigned cpus = 0;
+#if defined(__linux__)
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        cpus = (unsigned)CPU_COUNT(&set);
+#endif
+    if (cpus == 0) { /* more CPUs than cpu_set_t holds, or another kernel */
+        const long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+        cpus = online > 0 ? (unsigned)online : 1;
+    }
+    return smaller(cpus, by_quota);
+}

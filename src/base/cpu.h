@@ -1,0 +1,19 @@
+/* cpu.h - what this machine offers: instruction sets, and CPUs that may be used.
+ * The public calls are in dagpt.h; here are the parts that tests feed with text of their own. */
+#ifndef DG_BASE_CPU_H
+#define DG_BASE_CPU_H
+
+#include "../dagpt.h"
+
+/* CPUs that a cgroup quota allows, rounded up, or 0 for "no limit" (and for text that is not one).
+ * v2: the contents of cpu.max, "QUOTA PERIOD" or "max PERIOD" in microseconds.
+ * v1: the contents of cpu.cfs_quota_us (-1: no limit) and cpu.cfs_period_us. */
+unsigned dg_quota_v2(const char *cpu_max);
+unsigned dg_quota_v1(const char *quota_us, const char *period_us);
+
+/* The smallest quota of a process's cgroup and the groups above it. `root` is put in front of
+ * every path ("" for the machine itself): it reads root/proc/self/cgroup and the files below
+ * root/sys/fs/cgroup. 0: no limit. */
+unsigned dg_cgroup_cpus(const char *root);
+
+#endif

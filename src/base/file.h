@@ -1,0 +1,25 @@
+/* file.h - reading a file at given offsets.
+ * Reads go through pread, not mmap: a file that shrinks or a disk that fails while it is read is
+ * then an error value, where a mapping would raise SIGBUS.
+ * Threads: any number may read one file at once. */
+#ifndef DG_BASE_FILE_H
+#define DG_BASE_FILE_H
+
+#include <stdint.h>
+
+#include "status.h"
+
+struct dg_file {
+    int fd;          /* -1: closed */
+    uint64_t bytes;  /* size when it was opened */
+};
+
+/* Opens a regular file. DG_ERR_MODEL when it does not exist or is not one. */
+enum dg_status dg_file_open(struct dg_file *file, const char *path, struct dg_error *err);
+void dg_file_close(struct dg_file *file); /* takes a closed one */
+
+/* Reads exactly `bytes` bytes at `offset`. 0, or an errno value; EIO also stands for a file that
+ * ended early. */
+int dg_file_read(const struct dg_file *file, uint64_t offset, void *buf, size_t bytes);
+
+#endif

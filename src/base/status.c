@@ -1,0 +1,25 @@
+#include "status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum dg_status dg_fail(struct dg_error *err, enum dg_status status, const char *format, ...)
+{
+    va_list args;
+
+    if (!err)
+        return status;
+    err->status = status;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    for (unsigned char *c = (unsigned char *)err->text; *c; c++)
+        if (*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    return status;
+}
+
+enum dg_status dg_fail_memory(struct dg_error *err, const char *what, size_t bytes)
+{
+    return dg_fail(err, DG_ERR_RESOURCE, "out of memory for %s: %zu bytes", what, bytes);
+}

@@ -1,0 +1,18 @@
+/* status.h - how every room reports errors: a status, and one line of text.
+ * The types are public (dagpt.h); this is how they are filled. */
+#ifndef DG_BASE_STATUS_H
+#define DG_BASE_STATUS_H
+
+#include "../dagpt.h"
+
+/* Fills *err (which may be NULL) and returns `status`, so that a caller can write
+ * `return dg_fail(err, DG_ERR_IO, "%s: ...", path);`. Control characters in the text become '?':
+ * an error stays one line whatever a file or an argument contained. */
+__attribute__((format(printf, 3, 4))) enum dg_status dg_fail(struct dg_error *err,
+                                                            enum dg_status status,
+                                                            const char *format, ...);
+
+/* dg_fail for a failed allocation of `bytes` bytes for `what`. */
+enum dg_status dg_fail_memory(struct dg_error *err, const char *what, size_t bytes);
+
+#endif

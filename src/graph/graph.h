@@ -1,0 +1,49 @@
+/* graph.h - ops and the tensors between them, for a step of T rows.
+ * Ops stand in an order in which every tensor is written before it is read, and each tensor is
+ * written by at most one op.
+ * Memory:  a graph owns its ops and tensors (their structs, not their data).
+ * Threads: built by one; read-only afterwards. */
+#ifndef DG_GRAPH_GRAPH_H
+#define DG_GRAPH_GRAPH_H
+
+#include "op.h"
+
+struct dg_graph {
+    struct dg_arena *arena;
+    struct dg_op *ops; /* [n_ops] */
+    unsigned n_ops, max_ops;
+    struct dg_tensor *tensors; /* [n_tensors] */
+    unsigned n_tensors, max_tensors;
+};
+
+/* A graph with room for so many ops and tensors. */
+enum dg_status dg_graph_new(struct dg_graph **out, unsigned max_ops, unsigned max_tensors,
+                            struct dg_error *err);
+void dg_graph_free(struct dg_graph *g); /* takes NULL */
+
+/* Adds a copy of the given tensor or op and returns it; pointers stay valid. There must be room:
+ * who builds a graph knows how large it gets. */
+struct dg_tensor *dg_graph_tensor(struct dg_graph *g, struct dg_tensor tensor);
+struct dg_op *dg_graph_op(struct dg_graph *g, struct dg_op op);
+
+/* Checks the whole: shapes of every op, sizes that can be addressed, one writer per tensor, and
+ * written before read. DG_ERR_USAGE names the op. Run it once a graph is built or rewritten. */
+enum dg_status dg_graph_check(const struct dg_graph *g, struct dg_error *err);
+
+unsigned dg_tensor_index(const struct dg_graph *g, const struct dg_tensor *t);
+
+/* The op that writes t, or NULL: a weight, an input, or cache rows of earlier steps. */
+struct dg_op *dg_graph_writer(const struct dg_graph *g, const struct dg_tensor *t);
+
+/* How many inputs of ops t is; *reader is the last op that reads it. */
+unsigned dg_graph_readers(const struct dg_graph *g, const struct dg_tensor *t,
+                          struct dg_op **reader);
+
+/* Takes an op out; nothing may read its output any more. Later ops move up by one, so pointers to
+ * ops do not survive; pointers to tensors do. */
+void dg_graph_remove(struct dg_graph *g, struct dg_op *op);
+
+/* Takes out the tensors that no op reads or writes. Pointers to tensors do not survive. */
+void dg_graph_prune(struct dg_graph *g);
+
+#endif

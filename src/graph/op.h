@@ -1,0 +1,78 @@
+/* op.h - one node of the graph, and what the graph needs to know of its kind.
+ *
+ * An op reads up to DG_MAX_IN tensors and writes one. What its kind can do stands in a
+ * struct dg_op_type: check the shapes, cut the output into tiles, name the boxes that a tile reads,
+ * and run a tile. The kinds themselves are in src/ops, one file each; this room and the scheduler
+ * use them through this struct alone. */
+#ifndef DG_GRAPH_OP_H
+#define DG_GRAPH_OP_H
+
+#include "../base/status.h"
+#include "tensor.h"
+
+#define DG_MAX_IN 5
+
+struct dg_kernels; /* the functions of one instruction set: src/ops/kernels.h */
+struct dg_op;
+
+/* What changes from step to step. Read-only while tiles run. */
+struct dg_step {
+    uint32_t past;                    /* positions that the KV cache held before this step */
+    const struct dg_kernels *kernels; /* used by the ops, opaque to graph and runtime */
+};
+
+/* What the planner tells an op that is being cut. */
+struct dg_tiling {
+    uint32_t workers;   /* >= 1: how many may run at once */
+    uint32_t row_block; /* rows of a tile; 0: chosen by the planner */
+    uint32_t col_block; /* columns of a matmul tile; 0: chosen by the op */
+};
+
+/* Rows and columns of the tiles of one op; the last tile of a row or column may be smaller. */
+struct dg_cut {
+    uint32_t rows, cols; /* >= 1 */
+};
+
+struct dg_op_type {
+    const char *name;
+
+    /* Are the shapes of op's tensors and its attributes ones that the other functions take? */
+    enum dg_status (*check)(const struct dg_op *op, struct dg_error *err);
+
+    /* tiling->row_block is set, and at most the output's rows. */
+    struct dg_cut (*split)(const struct dg_op *op, const struct dg_tiling *tiling);
+
+    /* The box of in[i] that the tile writing `out` reads. Asked for inputs that an op of the same
+     * graph writes. */
+    struct dg_box (*reads)(const struct dg_op *op, unsigned i, struct dg_box out);
+
+    /* Floating-point operations of the tile that writes `out`, a fused multiply-add being two,
+     * with `past` positions in the cache before the step. */
+    uint64_t (*flops)(const struct dg_op *op, struct dg_box out, uint32_t past);
+
+    /* Bytes that run() wants at `scratch`, the same for every tile. NULL: none. */
+    uint64_t (*scratch)(const struct dg_op *op, struct dg_cut cut);
+
+    /* Computes the tile: reads the boxes that reads() names, writes `out`, touches nothing else.
+     * `scratch` is 64-byte aligned and this worker's own. 0, or an errno value. Any thread. */
+    int (*run)(const struct dg_op *op, struct dg_box out, const struct dg_step *step,
+               void *scratch);
+};
+
+struct dg_op {
+    const struct dg_op_type *type;
+    char name[24];
+    int layer; /* -1: outside the blocks */
+    struct dg_tensor *in[DG_MAX_IN];
+    unsigned n_in;
+    struct dg_tensor *out;
+
+    /* Attributes; each is 0 where its kind does not use it. */
+    uint32_t heads;     /* attention, and a matmul whose output is cut by heads */
+    uint32_t first_row; /* layernorm: output row r is made from input row first_row + r */
+    bool gelu;          /* matmul: gelu is applied to the result (fused) */
+    bool residual;      /* matmul: the last input is added to the result (fused) */
+    const void *source; /* load: where the bytes come from (src/ops/load.h) */
+};
+
+#endif

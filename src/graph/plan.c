@@ -1,0 +1,310 @@
+/* How a plan is made: cut every op into tiles; for every tile, find the tiles that write what it
+ * reads; turn dense edge sets into joins; sort the edges by their source; place the activations.
+ *
+ * The search for writers compares boxes pairwise, tiles of a reader with tiles of the writer. That
+ * is quadratic in the tiles of one op, a few hundred at the most, and knows nothing of how an op
+ * was cut: the plan of 124M's decode step takes about a millisecond. */
+#include "plan.h"
+#include "../base/arena.h"
+#include "../base/checked.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A growing list of pairs, and of plain indices. */
+struct edge {
+    uint32_t from, to;
+};
+
+struct edges {
+    struct edge *list;
+    size_t n, room;
+};
+
+struct builder {
+    struct dg_plan *plan;
+    struct edges edges;
+    uint32_t n_joins;
+    uint32_t *seen;  /* the writers of the tile at hand; room for all tiles */
+    uint32_t *group; /* the writers that tiles first ... of one group share */
+};
+
+static bool add_edge(struct edges *e, uint32_t from, uint32_t to)
+{
+    if (e->n == e->room) {
+        const size_t room = e->room ? 2 * e->room : 1024;
+        struct edge *list = realloc(e->list, room * sizeof *list);
+
+        if (!list)
+            return false;
+        e->list = list;
+        e->room = room;
+    }
+    e->list[e->n++] = (struct edge){from, to};
+    return true;
+}
+
+/* Rows of a tile when nobody asks for another number. A short step is not cut: its tiles differ by
+ * columns. A long one is cut into blocks that are large enough to use a panel of weights many
+ * times while it is in cache, and small enough that blocks in different layers overlap. */
+static uint32_t default_row_block(uint32_t rows)
+{
+    if (rows <= 16)
+        return rows;
+    return rows <= 128 ? 16 : 48;
+}
+
+/* The tiling that op is cut with: every 0 replaced. */
+static struct dg_tiling tiling_of(const struct dg_plan *plan, const struct dg_op *op)
+{
+    struct dg_tiling t = plan->tiling;
+
+    if (t.row_block == 0)
+        t.row_block = default_row_block(op->out->rows);
+    if (t.row_block > op->out->rows)
+        t.row_block = op->out->rows;
+    return t;
+}
+
+static uint64_t count_tiles(const struct dg_tensor *t, struct dg_cut cut)
+{
+    return (uint64_t)dg_div_up(t->rows, cut.rows) * dg_div_up(t->cols, cut.cols);
+}
+
+/* One op's tiles, row block by row block, from tiles[at]. A step of several row blocks gives a
+ * block's tiles one home, so that its activations stay in one worker's cache; a step of one gives
+ * each worker a contiguous share of the weights. */
+static void cut_op(struct dg_plan *plan, uint32_t op, uint32_t at, struct dg_cut cut)
+{
+    const struct dg_tensor *t = plan->graph->ops[op].out;
+    const uint32_t n = (uint32_t)count_tiles(t, cut), blocks = (uint32_t)dg_div_up(t->rows, cut.rows);
+
+    for (uint32_t r = 0, i = 0; r < t->rows; r += cut.rows) {
+        for (uint32_t c = 0; c < t->cols; c += cut.cols, i++) {
+            struct dg_tile *tile = &plan->tiles[at + i];
+
+            tile->op = op;
+            tile->out.r0 = r;
+            tile->out.r1 = cut.rows < t->rows - r ? r + cut.rows : t->rows;
+            tile->out.c0 = c;
+            tile->out.c1 = cut.cols < t->cols - c ? c + cut.cols : t->cols;
+            if (blocks > 1)
+                tile->home = r / cut.rows % plan->tiling.workers;
+            else
+                tile->home = (uint32_t)((uint64_t)i * plan->tiling.workers / n);
+        }
+    }
+}
+
+static enum dg_status cut_graph(struct dg_plan *plan, struct dg_error *err)
+{
+    const struct dg_graph *g = plan->graph;
+    struct dg_cut *cuts = calloc(g->n_ops + 1, sizeof *cuts);
+    enum dg_status st = DG_ERR_RESOURCE;
+    uint64_t n = 0;
+
+    plan->op_first = dg_arena_array(plan->arena, g->n_ops + 1, sizeof *plan->op_first);
+    if (!cuts || !plan->op_first)
+        goto out;
+    for (unsigned i = 0; i < g->n_ops; i++) {
+        const struct dg_op *op = &g->ops[i];
+        const struct dg_tiling tiling = tiling_of(plan, op);
+        uint64_t scratch;
+
+        cuts[i] = op->type->split(op, &tiling);
+        plan->op_first[i] = (uint32_t)n;
+        n += count_tiles(op->out, cuts[i]);
+        if (n > UINT32_MAX / 4) {
+            free(cuts);
+            return dg_fail(err, DG_ERR_RESOURCE, "plan: more tiles than %u", UINT32_MAX / 4);
+        }
+        scratch = op->type->scratch ? op->type->scratch(op, cuts[i]) : 0;
+        if (scratch > plan->scratch_bytes)
+            plan->scratch_bytes = scratch;
+    }
+    plan->op_first[g->n_ops] = plan->n_tiles = (uint32_t)n;
+    plan->tiles = dg_arena_array(plan->arena, plan->n_tiles, sizeof *plan->tiles);
+    if (!plan->tiles)
+        goto out;
+    for (unsigned i = 0; i < g->n_ops; i++)
+        cut_op(plan, i, plan->op_first[i], cuts[i]);
+    st = DG_OK;
+out:
+    free(cuts);
+    return st == DG_OK ? DG_OK : dg_fail_memory(err, "a plan", (size_t)n * sizeof *plan->tiles);
+}
+
+/* Tiles first ... last - 1 all wait for the n tiles in group[]. */
+static bool connect_group(struct builder *b, uint32_t n, uint32_t first, uint32_t last)
+{
+    const uint64_t readers = last - first;
+    uint32_t join;
+
+    if (n * readers <= n + readers) {
+        for (uint32_t t = first; t < last; t++)
+            for (uint32_t i = 0; i < n; i++)
+                if (!add_edge(&b->edges, b->group[i], t))
+                    return false;
+        return true;
+    }
+    join = b->plan->n_tiles + b->n_joins++;
+    for (uint32_t i = 0; i < n; i++)
+        if (!add_edge(&b->edges, b->group[i], join))
+            return false;
+    for (uint32_t t = first; t < last; t++)
+        if (!add_edge(&b->edges, join, t))
+            return false;
+    return true;
+}
+
+/* The tiles of `writer` that write what `box` covers, ascending, to seen[]; returns how many. */
+static uint32_t find_writers(struct builder *b, uint32_t writer, struct dg_box box)
+{
+    const struct dg_plan *plan = b->plan;
+    uint32_t n = 0;
+
+    for (uint32_t t = plan->op_first[writer]; t < plan->op_first[writer + 1]; t++)
+        if (dg_box_meets(plan->tiles[t].out, box))
+            b->seen[n++] = t;
+    return n;
+}
+
+/* The edges of input i of an op. Neighbouring tiles with the same writers form a group. */
+static bool connect_input(struct builder *b, uint32_t op_index, unsigned i, uint32_t writer)
+{
+    const struct dg_plan *plan = b->plan;
+    const struct dg_op *op = &plan->graph->ops[op_index];
+    const uint32_t last = plan->op_first[op_index + 1];
+    uint32_t first = plan->op_first[op_index], n = 0;
+
+    for (uint32_t t = first; t < last; t++) {
+        const uint32_t m = find_writers(b, writer, op->type->reads(op, i, plan->tiles[t].out));
+
+        if (t > first && m == n && memcmp(b->seen, b->group, m * sizeof *b->seen) == 0)
+            continue;
+        if (!connect_group(b, n, first, t))
+            return false;
+        first = t;
+        n = m;
+        memcpy(b->group, b->seen, m * sizeof *b->seen);
+    }
+    return connect_group(b, n, first, last);
+}
+
+static bool derive_edges(struct builder *b)
+{
+    const struct dg_graph *g = b->plan->graph;
+
+    b->seen = calloc(b->plan->n_tiles + 1, sizeof *b->seen);
+    b->group = calloc(b->plan->n_tiles + 1, sizeof *b->group);
+    if (!b->seen || !b->group)
+        return false;
+    for (unsigned i = 0; i < g->n_ops; i++) {
+        for (unsigned k = 0; k < g->ops[i].n_in; k++) {
+            const struct dg_op *writer = dg_graph_writer(g, g->ops[i].in[k]);
+
+            if (writer && !connect_input(b, i, k, (uint32_t)(writer - g->ops)))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Gives every tile without a successor an edge to `end`. */
+static bool connect_end(struct builder *b)
+{
+    const uint32_t n_tiles = b->plan->n_tiles, end = n_tiles + b->n_joins++;
+    const size_t n = b->edges.n;
+
+    memset(b->seen, 0, n_tiles * sizeof *b->seen);
+    for (size_t i = 0; i < n; i++)
+        if (b->edges.list[i].from < n_tiles)
+            b->seen[b->edges.list[i].from] = 1;
+    for (uint32_t t = 0; t < n_tiles; t++)
+        if (!b->seen[t] && !add_edge(&b->edges, t, end))
+            return false;
+    return true;
+}
+
+/* Sorts the edges by source into nodes[] and next[]; within a source they keep their order. */
+static bool store_edges(struct builder *b)
+{
+    struct dg_plan *plan = b->plan;
+    uint32_t at = 0;
+
+    plan->n_joins = b->n_joins;
+    plan->n_nodes = plan->n_tiles + plan->n_joins;
+    plan->n_edges = b->edges.n;
+    plan->nodes = dg_arena_array(plan->arena, plan->n_nodes, sizeof *plan->nodes);
+    plan->next = dg_arena_array(plan->arena, plan->n_edges, sizeof *plan->next);
+    if (!plan->nodes || !plan->next || plan->n_edges > UINT32_MAX)
+        return false;
+    for (size_t i = 0; i < b->edges.n; i++) {
+        plan->nodes[b->edges.list[i].from].n_next++;
+        plan->nodes[b->edges.list[i].to].waits++;
+    }
+    for (uint32_t n = 0; n < plan->n_nodes; n++) {
+        plan->nodes[n].first = at;
+        at += plan->nodes[n].n_next;
+        plan->nodes[n].n_next = 0;
+    }
+    for (size_t i = 0; i < b->edges.n; i++) {
+        struct dg_node *from = &plan->nodes[b->edges.list[i].from];
+
+        plan->next[from->first + from->n_next++] = b->edges.list[i].to;
+    }
+    return true;
+}
+
+enum dg_status dg_plan_new(struct dg_plan **out, struct dg_graph *graph,
+                           const struct dg_tiling *tiling, struct dg_error *err)
+{
+    struct dg_arena *arena = dg_arena_new();
+    struct dg_plan *plan = arena ? dg_arena_alloc(arena, sizeof *plan) : NULL;
+    struct builder b = {.plan = plan};
+    enum dg_status st;
+
+    assert(graph->n_ops > 0 && tiling->workers > 0);
+    if (!plan) {
+        dg_arena_free(arena);
+        return dg_fail_memory(err, "a plan", sizeof *plan);
+    }
+    plan->arena = arena;
+    plan->graph = graph;
+    plan->tiling = *tiling;
+    st = cut_graph(plan, err);
+    if (st == DG_OK &&
+        !(derive_edges(&b) && connect_end(&b) && store_edges(&b) && dg_plan_place(plan)))
+        st = dg_fail_memory(err, "a plan", b.edges.n * sizeof *b.edges.list);
+    free(b.edges.list);
+    free(b.seen);
+    free(b.group);
+    if (st == DG_OK)
+        *out = plan;
+    else
+        dg_plan_free(plan);
+    return st;
+}
+
+void dg_plan_free(struct dg_plan *plan)
+{
+    if (plan)
+        dg_arena_free(plan->arena); /* plan itself lies in it */
+}
+
+enum dg_status dg_plan_allocate(struct dg_plan *plan, struct dg_arena *arena,
+                                struct dg_error *err)
+{
+    char *base = dg_arena_alloc(arena, plan->arena_bytes);
+
+    if (!base)
+        return dg_fail_memory(err, "activations", plan->arena_bytes);
+    for (unsigned i = 0; i < plan->graph->n_tensors; i++) {
+        struct dg_tensor *t = &plan->graph->tensors[i];
+
+        if (t->role == DG_ACTIVATION)
+            t->data = base + plan->offset[i];
+    }
+    return DG_OK;
+}

@@ -1,0 +1,29 @@
+/* plan_check.h - proves that a plan is safe to run, or finds a counterexample.
+ *
+ * Proved:
+ *   - the tiles of each op partition its output;
+ *   - every edge leads from a lower tile to a higher one, also through a join: no cycle, and plan
+ *     order is a serial order;
+ *   - waits(node) is the number of edges that lead to it, and every index is in range;
+ *   - every node is reached from a tile that waits for nothing, and leads to `end`;
+ *   - activations lie inside the arena;
+ *   - any two tiles that touch the same bytes, one of them writing, are ordered by a path.
+ *
+ * The last is taken literally: all pairs of tiles that touch a common tensor, or tensors that share
+ * bytes, are compared, and a path is looked up in the transitive closure, which is computed
+ * from the edges alone. Time and memory: about edges * tiles / 64 words of work, 512 bytes a node. */
+#ifndef DG_GRAPH_PLAN_CHECK_H
+#define DG_GRAPH_PLAN_CHECK_H
+
+#include "plan.h"
+
+struct dg_plan_proof {
+    uint64_t tiles, joins, edges;
+    uint64_t pairs; /* pairs of tiles that touch the same bytes, one writing: all found ordered */
+};
+
+/* DG_OK and *proof, or DG_ERR_USAGE and the counterexample as text. */
+enum dg_status dg_plan_check(const struct dg_plan *plan, struct dg_plan_proof *proof,
+                             struct dg_error *err);
+
+#endif

@@ -1,0 +1,68 @@
+/* tensor.h - a typed 2-D array with a name.
+ * A tensor describes; it owns nothing. `data` is set by whoever has the memory: the model for
+ * weights, the session for the KV cache and the ids, the plan for activations. It is NULL in a
+ * graph that is only looked at. */
+#ifndef DG_GRAPH_TENSOR_H
+#define DG_GRAPH_TENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DG_LANES 16 /* outputs in a panel, keys in a block: one AVX-512 register of floats */
+
+enum dg_role {
+    DG_INPUT,      /* token ids */
+    DG_WEIGHT,     /* constant while steps run */
+    DG_CACHE,      /* K or V: kept from step to step */
+    DG_ACTIVATION, /* written and read within one step */
+};
+
+/* Where element (row, col) lies, in elements from `data`. P = DG_LANES. */
+enum dg_layout {
+    DG_ROWS,   /* row * cols + col */
+    DG_PANELS, /* [row / P][col][row % P]: a weight's rows are its outputs, one per lane */
+    DG_KEYS,   /* [head][position / P][d][position % P]: keys of one head, one per lane */
+    DG_VALUES, /* [head][position][d]: values of one head, position after position */
+};
+
+enum dg_dtype { DG_F32, DG_I32 };
+
+struct dg_tensor {
+    char name[24];
+    enum dg_role role;
+    enum dg_layout layout;
+    enum dg_dtype dtype;
+    uint32_t rows, cols; /* >= 1 */
+    uint32_t heads;      /* DG_KEYS and DG_VALUES: cols = heads * head size; else 0 */
+    uint32_t positions;  /* DG_KEYS and DG_VALUES: positions there is room for, >= rows; else 0 */
+    void *data;
+};
+
+/* Half-open ranges of rows and columns: rows r0 ... r1 - 1, columns c0 ... c1 - 1.
+ * The rows of a cache tensor are those that the step writes: row 0 is the step's first position, so
+ * that one plan serves every position. Earlier positions are constant during a step, and have no
+ * row. */
+struct dg_box {
+    uint32_t r0, r1, c0, c1;
+};
+
+static inline bool dg_box_meets(struct dg_box a, struct dg_box b)
+{
+    return a.r0 < b.r1 && b.r0 < a.r1 && a.c0 < b.c1 && b.c0 < a.c1;
+}
+
+static inline uint64_t dg_box_area(struct dg_box b)
+{
+    return (uint64_t)(b.r1 - b.r0) * (b.c1 - b.c0);
+}
+
+const char *dg_role_name(enum dg_role role);
+
+/* Elements that `data` must have room for, padding of panels and key blocks included. */
+uint64_t dg_tensor_elements(const struct dg_tensor *t);
+
+/* The same in bytes. Does not wrap for a tensor that dg_graph_check() has passed. */
+uint64_t dg_tensor_bytes(const struct dg_tensor *t);
+
+#endif

@@ -1,0 +1,31 @@
+/* gpt2.h - GPT-2 as a graph: embed, `layers` blocks, lnf, logits. */
+#ifndef DG_MODEL_GPT2_H
+#define DG_MODEL_GPT2_H
+
+#include "../graph/graph.h"
+#include "model.h"
+
+struct dg_gpt2_shape {
+    uint32_t rows;        /* T: tokens of the step, 1 ... positions */
+    uint32_t logits_rows; /* the last so many rows get logits: 0 ... rows */
+    bool fuse;            /* gelu and residual into the matmuls before them */
+};
+
+/* A block:
+ *
+ *   x -> ln1 -> q ------------.
+ *            -> k -> K cache --> attention -> proj -> add(x) -> ln2 -> fc -> gelu -> fcproj -> add
+ *            -> v -> V cache -'
+ *
+ * The tensors `ids`, and K and V of each layer, come without data. DG_ERR_USAGE where the shape is
+ * none. */
+enum dg_status dg_gpt2_graph(struct dg_graph **out, const struct dg_model *model,
+                             const struct dg_gpt2_shape *shape, struct dg_error *err);
+
+/* Tensors of such a graph that the session has the memory of. */
+struct dg_tensor *dg_gpt2_ids(const struct dg_graph *g);
+struct dg_tensor *dg_gpt2_keys(const struct dg_graph *g, uint32_t layer);
+struct dg_tensor *dg_gpt2_values(const struct dg_graph *g, uint32_t layer);
+struct dg_tensor *dg_gpt2_logits(const struct dg_graph *g); /* NULL when logits_rows is 0 */
+
+#endif

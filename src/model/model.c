@@ -1,0 +1,273 @@
+/* Opening a model is itself a graph: one load op for each weight, without edges, cut into tiles
+ * that read and pack, and run by the team like any other plan. */
+#include "model.h"
+#include "../base/arena.h"
+#include "../base/checked.h"
+#include "../ops/load.h"
+#include "../ops/ops.h"
+#include "../runtime/sched.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { TENSORS_PER_LAYER = sizeof(struct dg_layer) / sizeof(struct dg_tensor) };
+
+/* One weight, and where a file has it: rows first_row ... of section s of a layer. A vector's place
+ * is its first column. */
+struct place {
+    struct dg_tensor *tensor;
+    enum dg_section section;
+    uint32_t layer, first;
+};
+
+static unsigned count_places(const struct dg_model *m)
+{
+    return 4 + m->header.sizes.layers * TENSORS_PER_LAYER;
+}
+
+/* Lists every weight of the model. This is the only place that knows which part of the file each
+ * is; list has room for count_places(). */
+static void list_places(struct dg_model *m, struct place *list)
+{
+    const uint32_t C = m->header.sizes.channels;
+    struct place *p = list;
+
+    *p++ = (struct place){&m->wte, DG_WTE, 0, 0};
+    *p++ = (struct place){&m->wpe, DG_WPE, 0, 0};
+    for (uint32_t i = 0; i < m->header.sizes.layers; i++) {
+        struct dg_layer *l = &m->layers[i];
+
+        *p++ = (struct place){&l->ln1_gain, DG_LN1W, i, 0};
+        *p++ = (struct place){&l->ln1_bias, DG_LN1B, i, 0};
+        *p++ = (struct place){&l->q_weight, DG_QKVW, i, 0};
+        *p++ = (struct place){&l->q_bias, DG_QKVB, i, 0};
+        *p++ = (struct place){&l->k_weight, DG_QKVW, i, C};
+        *p++ = (struct place){&l->k_bias, DG_QKVB, i, C};
+        *p++ = (struct place){&l->v_weight, DG_QKVW, i, 2 * C};
+        *p++ = (struct place){&l->v_bias, DG_QKVB, i, 2 * C};
+        *p++ = (struct place){&l->proj_weight, DG_ATTPROJW, i, 0};
+        *p++ = (struct place){&l->proj_bias, DG_ATTPROJB, i, 0};
+        *p++ = (struct place){&l->ln2_gain, DG_LN2W, i, 0};
+        *p++ = (struct place){&l->ln2_bias, DG_LN2B, i, 0};
+        *p++ = (struct place){&l->fc_weight, DG_FCW, i, 0};
+        *p++ = (struct place){&l->fc_bias, DG_FCB, i, 0};
+        *p++ = (struct place){&l->fcproj_weight, DG_FCPROJW, i, 0};
+        *p++ = (struct place){&l->fcproj_bias, DG_FCPROJB, i, 0};
+    }
+    *p++ = (struct place){&m->lnf_gain, DG_LNFW, 0, 0};
+    *p++ = (struct place){&m->lnf_bias, DG_LNFB, 0, 0};
+}
+
+static struct dg_tensor weight(const char *name, int layer, enum dg_layout layout, uint32_t rows,
+                               uint32_t cols)
+{
+    struct dg_tensor t = {
+        .role = DG_WEIGHT, .layout = layout, .dtype = DG_F32, .rows = rows, .cols = cols};
+
+    if (layer < 0)
+        snprintf(t.name, sizeof t.name, "%s", name);
+    else
+        snprintf(t.name, sizeof t.name, "h%d.%s", layer, name);
+    return t;
+}
+
+static void outline_layer(struct dg_layer *l, int i, uint32_t C)
+{
+    l->ln1_gain = weight("ln1.gain", i, DG_ROWS, 1, C);
+    l->ln1_bias = weight("ln1.bias", i, DG_ROWS, 1, C);
+    l->q_weight = weight("q.weight", i, DG_PANELS, C, C);
+    l->q_bias = weight("q.bias", i, DG_ROWS, 1, C);
+    l->k_weight = weight("k.weight", i, DG_PANELS, C, C);
+    l->k_bias = weight("k.bias", i, DG_ROWS, 1, C);
+    l->v_weight = weight("v.weight", i, DG_PANELS, C, C);
+    l->v_bias = weight("v.bias", i, DG_ROWS, 1, C);
+    l->proj_weight = weight("proj.weight", i, DG_PANELS, C, C);
+    l->proj_bias = weight("proj.bias", i, DG_ROWS, 1, C);
+    l->ln2_gain = weight("ln2.gain", i, DG_ROWS, 1, C);
+    l->ln2_bias = weight("ln2.bias", i, DG_ROWS, 1, C);
+    l->fc_weight = weight("fc.weight", i, DG_PANELS, 4 * C, C);
+    l->fc_bias = weight("fc.bias", i, DG_ROWS, 1, 4 * C);
+    l->fcproj_weight = weight("fcproj.weight", i, DG_PANELS, C, 4 * C);
+    l->fcproj_bias = weight("fcproj.bias", i, DG_ROWS, 1, C);
+}
+
+enum dg_status dg_model_outline(struct dg_model **out, const struct dg_checkpoint_header *header,
+                                struct dg_error *err)
+{
+    const struct dg_sizes *z = &header->sizes;
+    struct dg_arena *arena = dg_arena_new();
+    struct dg_model *m = arena ? dg_arena_alloc(arena, sizeof *m) : NULL;
+
+    if (m)
+        m->layers = dg_arena_array(arena, z->layers, sizeof *m->layers);
+    if (!m || !m->layers) {
+        dg_arena_free(arena);
+        return dg_fail_memory(err, "a model's layers", z->layers * sizeof *m->layers);
+    }
+    m->arena = arena;
+    m->header = *header;
+    m->wte = weight("wte", -1, DG_PANELS, z->vocab, z->channels);
+    m->wpe = weight("wpe", -1, DG_ROWS, z->positions, z->channels);
+    for (uint32_t i = 0; i < z->layers; i++)
+        outline_layer(&m->layers[i], (int)i, z->channels);
+    m->lnf_gain = weight("lnf.gain", -1, DG_ROWS, 1, z->channels);
+    m->lnf_bias = weight("lnf.bias", -1, DG_ROWS, 1, z->channels);
+    *out = m;
+    return DG_OK;
+}
+
+/* Memory for all weights in one piece, so that they share huge pages. */
+static enum dg_status allocate(struct dg_model *m, const struct place *list, struct dg_error *err)
+{
+    const unsigned n = count_places(m);
+    uint64_t bytes = 0;
+    char *at;
+
+    for (unsigned i = 0; i < n; i++)
+        bytes += dg_round_up(dg_tensor_bytes(list[i].tensor), 64);
+    at = dg_arena_alloc(m->arena, bytes);
+    if (!at)
+        return dg_fail_memory(err, "weights", bytes);
+    for (unsigned i = 0; i < n; i++) {
+        list[i].tensor->data = at;
+        at += dg_round_up(dg_tensor_bytes(list[i].tensor), 64);
+    }
+    return DG_OK;
+}
+
+/* A load op for each place. */
+static enum dg_status build_load_graph(struct dg_graph **out, const struct dg_model *m,
+                                       const struct place *list, const struct dg_checkpoint *c,
+                                       struct dg_source *sources, struct dg_error *err)
+{
+    const unsigned n = count_places(m);
+    const uint32_t element = dg_element_bytes(&c->header);
+    enum dg_status st = dg_graph_new(out, n, n, err);
+
+    for (unsigned i = 0; i < n && st == DG_OK; i++) {
+        const struct dg_section_shape shape = dg_section_shape(&c->header, list[i].section);
+        const uint64_t matrix = (uint64_t)shape.rows * shape.cols;
+        const uint64_t first = (uint64_t)list[i].first * (shape.rows == 1 ? 1 : shape.cols);
+        struct dg_op op = {.type = &dg_op_load, .layer = -1, .source = &sources[i]};
+
+        sources[i] = (struct dg_source){
+            .file = &c->file,
+            .offset = c->offset[list[i].section] + (list[i].layer * matrix + first) * element,
+            .bf16 = element == 2,
+        };
+        snprintf(op.name, sizeof op.name, "%s", list[i].tensor->name);
+        op.out = dg_graph_tensor(*out, *list[i].tensor);
+        dg_graph_op(*out, op);
+    }
+    return st == DG_OK ? dg_graph_check(*out, err) : st;
+}
+
+static enum dg_status load(struct dg_model *m, const struct dg_checkpoint *c, const char *path,
+                           struct dg_team *team, struct dg_error *err)
+{
+    const struct dg_tiling tiling = {.workers = dg_team_awake(team)};
+    const struct dg_step step = {0};
+    const unsigned n = count_places(m);
+    struct dg_arena *arena = dg_arena_new();
+    struct place *list = arena ? dg_arena_array(arena, n, sizeof *list) : NULL;
+    struct dg_source *sources = arena ? dg_arena_array(arena, n, sizeof *sources) : NULL;
+    struct dg_graph *g = NULL;
+    struct dg_plan *plan = NULL;
+    struct dg_run *run = NULL;
+    enum dg_status st;
+    int failed;
+
+    if (!list || !sources) {
+        st = dg_fail_memory(err, "a list of weights", n * sizeof *list);
+        goto out;
+    }
+    list_places(m, list);
+    st = allocate(m, list, err);
+    if (st == DG_OK)
+        st = build_load_graph(&g, m, list, c, sources, err);
+    if (st == DG_OK)
+        st = dg_plan_new(&plan, g, &tiling, err);
+    if (st == DG_OK)
+        st = dg_run_new(&run, plan, team, err);
+    if (st != DG_OK)
+        goto out;
+    failed = dg_run_step(run, &step, DG_SCHED_DATAFLOW);
+    if (failed)
+        st = dg_fail(err, DG_ERR_IO, "%s: cannot read the weights: %s", path, strerror(failed));
+out:
+    dg_run_free(run);
+    dg_plan_free(plan);
+    dg_graph_free(g);
+    dg_arena_free(arena);
+    return st;
+}
+
+enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_team *team,
+                             struct dg_error *err)
+{
+    struct dg_checkpoint c;
+    struct dg_model *m = NULL;
+    enum dg_status st = dg_checkpoint_open(&c, path, err);
+
+    if (st != DG_OK)
+        return st;
+    st = dg_model_outline(&m, &c.header, err);
+    if (st == DG_OK)
+        st = load(m, &c, path, team, err);
+    dg_checkpoint_close(&c);
+    if (st == DG_OK)
+        *out = m;
+    else
+        dg_model_free(m);
+    return st;
+}
+
+enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg_error *err)
+{
+    struct dg_checkpoint c;
+    enum dg_status st = dg_checkpoint_open(&c, path, err);
+
+    if (st != DG_OK)
+        return st;
+    *sizes = c.header.sizes;
+    dg_checkpoint_close(&c);
+    return DG_OK;
+}
+
+void dg_model_free(struct dg_model *m)
+{
+    if (m)
+        dg_arena_free(m->arena);
+}
+
+struct dg_sizes dg_model_sizes(const struct dg_model *m)
+{
+    return m->header.sizes;
+}
+
+/* Sums over all weights of one layer times layers, and the four outside. */
+static uint64_t sum(const struct dg_model *m, uint64_t (*of)(const struct dg_tensor *))
+{
+    const struct dg_tensor *layer = (const struct dg_tensor *)&m->layers[0];
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < TENSORS_PER_LAYER; i++)
+        n += of(&layer[i]);
+    return n * m->header.sizes.layers + of(&m->wte) + of(&m->wpe) + of(&m->lnf_gain) +
+           of(&m->lnf_bias);
+}
+
+static uint64_t parameters_of(const struct dg_tensor *t)
+{
+    return (uint64_t)t->rows * t->cols;
+}
+
+uint64_t dg_model_parameters(const struct dg_model *m)
+{
+    return sum(m, parameters_of);
+}
+
+uint64_t dg_model_bytes(const struct dg_model *m)
+{
+    return sum(m, dg_tensor_bytes);
+}

@@ -1,0 +1,35 @@
+/* model.h - packed weights, as tensors that every graph of this model copies.
+ * Memory:  a model owns the weights' data. Threads: read-only once open. */
+#ifndef DG_MODEL_MODEL_H
+#define DG_MODEL_MODEL_H
+
+#include "../graph/tensor.h"
+#include "checkpoint.h"
+
+/* One block. Matrices are [outputs][inputs] in panels, vectors [1][n] in rows. q, k and v are the
+ * three thirds of the file's qkvw and qkvb. */
+struct dg_layer {
+    struct dg_tensor ln1_gain, ln1_bias;
+    struct dg_tensor q_weight, q_bias, k_weight, k_bias, v_weight, v_bias;
+    struct dg_tensor proj_weight, proj_bias;
+    struct dg_tensor ln2_gain, ln2_bias;
+    struct dg_tensor fc_weight, fc_bias, fcproj_weight, fcproj_bias;
+};
+
+struct dg_model {
+    struct dg_arena *arena; /* holds the model itself, too */
+    struct dg_checkpoint_header header;
+    struct dg_tensor wte; /* [vocab][channels] in panels */
+    struct dg_tensor wpe; /* [positions][channels] in rows */
+    struct dg_layer *layers;
+    struct dg_tensor lnf_gain, lnf_bias;
+};
+
+/* A model of those sizes with tensors that have no data: enough to build and plan its graphs. */
+enum dg_status dg_model_outline(struct dg_model **out, const struct dg_checkpoint_header *header,
+                                struct dg_error *err);
+
+uint64_t dg_model_parameters(const struct dg_model *m); /* weights that count: no padding */
+uint64_t dg_model_bytes(const struct dg_model *m);      /* in memory, packed */
+
+#endif

@@ -1,0 +1,39 @@
+/* The residual sum as an op of its own; dg_graph_fuse() makes it part of the matmul before it. */
+#include "common.h"
+
+static enum dg_status check(const struct dg_op *op, struct dg_error *err)
+{
+    enum dg_status st = dg_expect_inputs(op, 2, err);
+
+    for (unsigned i = 0; st == DG_OK && i < 2; i++)
+        st = dg_expect_shape(op, i ? "b" : "a", op->in[i], DG_ROWS, op->out->rows, op->out->cols,
+                             err);
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "y", op->out, DG_ROWS, op->in[0]->rows, op->in[0]->cols, err);
+    return st;
+}
+
+static uint64_t flops(const struct dg_op *op, struct dg_box out, uint32_t past)
+{
+    (void)op;
+    (void)past;
+    return dg_box_area(out);
+}
+
+static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
+{
+    (void)scratch;
+    for (size_t r = out.r0; r < out.r1; r++)
+        step->kernels->add(dg_at(op->out, r, out.c0), dg_at(op->in[0], r, out.c0),
+                           dg_at(op->in[1], r, out.c0), out.c1 - out.c0);
+    return 0;
+}
+
+const struct dg_op_type dg_op_add = {
+    .name = "add",
+    .check = check,
+    .split = dg_cut_rows,
+    .reads = dg_reads_same,
+    .flops = flops,
+    .run = run,
+};

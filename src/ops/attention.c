@@ -1,0 +1,98 @@
+/* softmax(q K^T / sqrt(d)) V for the rows of a block and one head, over the KV cache. The row at
+ * position t sees the keys 0 ... t.
+ *
+ * All scores of a row are computed before its softmax, in scratch: rows of up to `positions` floats.
+ * A running softmax would need no such row, but its sums would depend on how keys are blocked. */
+#include "common.h"
+
+#include <math.h>
+
+static uint32_t head_size(const struct dg_op *op)
+{
+    return op->out->cols / op->heads;
+}
+
+static enum dg_status check(const struct dg_op *op, struct dg_error *err)
+{
+    const struct dg_tensor *q = op->in[0], *keys = op->in[1], *values = op->in[2], *y = op->out;
+    enum dg_status st = dg_expect_inputs(op, 3, err);
+
+    if (st == DG_OK && (op->heads == 0 || y->cols % op->heads != 0 || keys->heads != op->heads ||
+                        values->heads != op->heads))
+        st = dg_fail(err, DG_ERR_USAGE, "op %s: %u columns in %u heads, K in %u and V in %u",
+                     op->name, y->cols, op->heads, keys->heads, values->heads);
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "q", q, DG_ROWS, y->rows, y->cols, err);
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "K", keys, DG_KEYS, q->rows, q->cols, err);
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "V", values, DG_VALUES, q->rows, q->cols, err);
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "y", y, DG_ROWS, q->rows, q->cols, err);
+    return st;
+}
+
+/* A tile is one head: its scores are computed once, and its keys are read by one worker. */
+static struct dg_cut split(const struct dg_op *op, const struct dg_tiling *tiling)
+{
+    return (struct dg_cut){tiling->row_block, head_size(op)};
+}
+
+static struct dg_box reads(const struct dg_op *op, unsigned i, struct dg_box out)
+{
+    (void)op;
+    if (i > 0)
+        out.r0 = 0; /* the keys and values of all earlier rows of the step, too */
+    return out;
+}
+
+/* Per key two products of length d, and some ten for softmax. */
+static uint64_t flops(const struct dg_op *op, struct dg_box out, uint32_t past)
+{
+    const uint64_t first = past + out.r0 + 1, last = past + out.r1;
+    const uint64_t keys = (first + last) * (last - first + 1) / 2;
+
+    return keys * (4 * (uint64_t)head_size(op) + 10);
+}
+
+static size_t row_room(const struct dg_op *op)
+{
+    return dg_round_up(op->in[1]->positions, DG_LANES);
+}
+
+static uint64_t scratch(const struct dg_op *op, struct dg_cut cut)
+{
+    (void)cut;
+    return 4 * (uint64_t)DG_ATTENTION_ROWS * row_room(op);
+}
+
+static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
+{
+    const struct dg_kernels *k = step->kernels;
+    const size_t d = head_size(op), stride = row_room(op), cols = op->out->cols;
+    const float *keys = dg_head_at(op->in[1], out.c0 / d);
+    const float *values = dg_head_at(op->in[2], out.c0 / d);
+    const float scale = 1.0f / sqrtf((float)d);
+    float *s = scratch;
+
+    for (size_t r = out.r0; r < out.r1; r += DG_ATTENTION_ROWS) {
+        const size_t rows = out.r1 - r < DG_ATTENTION_ROWS ? out.r1 - r : DG_ATTENTION_ROWS;
+        const size_t n = step->past + r + 1; /* keys that the first of these rows sees */
+
+        k->scores(s, stride, dg_at(op->in[0], r, out.c0), cols, keys, rows, n + rows - 1, d, scale);
+        for (size_t i = 0; i < rows; i++)
+            k->softmax(s + i * stride, n + i);
+        k->mix(dg_at(op->out, r, out.c0), cols, s, stride, values, rows, n, d);
+    }
+    return 0;
+}
+
+const struct dg_op_type dg_op_attention = {
+    .name = "attention",
+    .check = check,
+    .split = split,
+    .reads = reads,
+    .flops = flops,
+    .scratch = scratch,
+    .run = run,
+};

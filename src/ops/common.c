@@ -1,0 +1,69 @@
+#include "common.h"
+
+enum dg_status dg_expect_shape(const struct dg_op *op, const char *what, const struct dg_tensor *t,
+                               enum dg_layout layout, uint32_t rows, uint32_t cols,
+                               struct dg_error *err)
+{
+    if (t->dtype != DG_F32 || t->layout != layout)
+        return dg_fail(err, DG_ERR_USAGE, "op %s: %s (%s) is in a layout that %s does not take",
+                       op->name, what, t->name, op->type->name);
+    if (t->rows != rows || t->cols != cols)
+        return dg_fail(err, DG_ERR_USAGE, "op %s: shape of %s (%s): got %u x %u, expected %u x %u",
+                       op->name, what, t->name, t->rows, t->cols, rows, cols);
+    return DG_OK;
+}
+
+enum dg_status dg_expect_inputs(const struct dg_op *op, unsigned n, struct dg_error *err)
+{
+    if (op->n_in != n)
+        return dg_fail(err, DG_ERR_USAGE, "op %s: inputs: got %u, expected %u", op->name, op->n_in,
+                       n);
+    return DG_OK;
+}
+
+struct dg_cut dg_cut_rows(const struct dg_op *op, const struct dg_tiling *tiling)
+{
+    return (struct dg_cut){tiling->row_block, op->out->cols};
+}
+
+/* A tile should hold enough weights that running it dwarfs handing it over, and few enough that
+ * each worker gets several. Weights are what one row costs: it reads each of them once. */
+enum { TILE_MOST = 96 << 10, TILE_LEAST = 4 << 10, TILES_PER_WORKER = 3 };
+
+/* A matmul that is cut by heads gets the smallest multiple of a head (rounded up to whole panels)
+ * that holds TILE_LEAST, so that attention waits for no other head's columns. */
+struct dg_cut dg_cut_product(const struct dg_op *op, const struct dg_tiling *tiling)
+{
+    const uint32_t depth = op->in[1]->cols, cols = op->out->cols;
+    const uint32_t least = (uint32_t)dg_round_up(dg_div_up(TILE_LEAST, depth), DG_LANES);
+    uint32_t width;
+
+    if (tiling->col_block > 0) {
+        width = tiling->col_block < cols ? tiling->col_block : cols;
+    } else if (op->heads > 0) {
+        width = (uint32_t)dg_round_up(cols / op->heads, DG_LANES);
+        width *= (uint32_t)dg_div_up(least, width);
+    } else {
+        width = TILE_MOST / depth;
+        if (width > cols / (TILES_PER_WORKER * tiling->workers))
+            width = cols / (TILES_PER_WORKER * tiling->workers);
+        if (width < least)
+            width = least;
+        width = (uint32_t)dg_round_up(width, width > 64 ? 64 : DG_LANES);
+    }
+    return (struct dg_cut){tiling->row_block, (uint32_t)dg_round_up(width, DG_LANES)};
+}
+
+struct dg_box dg_reads_same(const struct dg_op *op, unsigned i, struct dg_box out)
+{
+    (void)op;
+    (void)i;
+    return out;
+}
+
+struct dg_box dg_reads_rows(const struct dg_op *op, unsigned i, struct dg_box out)
+{
+    out.c0 = 0;
+    out.c1 = op->in[i]->cols;
+    return out;
+}

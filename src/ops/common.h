@@ -1,0 +1,48 @@
+/* common.h - what several ops do alike: addressing elements, and checking shapes. */
+#ifndef DG_OPS_COMMON_H
+#define DG_OPS_COMMON_H
+
+#include "../base/checked.h"
+#include "kernels.h"
+#include "ops.h"
+
+/* Element (row, col) of a tensor in rows. */
+static inline float *dg_at(const struct dg_tensor *t, size_t row, size_t col)
+{
+    return (float *)t->data + row * t->cols + col;
+}
+
+/* The panel that starts with output `row`, a multiple of DG_LANES. */
+static inline const float *dg_panel_at(const struct dg_tensor *w, size_t row)
+{
+    return (const float *)w->data + row * w->cols;
+}
+
+/* The keys (DG_KEYS) or values (DG_VALUES) of one head. */
+static inline float *dg_head_at(const struct dg_tensor *t, size_t head)
+{
+    const size_t rows =
+        t->layout == DG_KEYS ? dg_round_up(t->positions, DG_LANES) : t->positions;
+
+    return (float *)t->data + head * rows * (t->cols / t->heads);
+}
+
+/* DG_ERR_USAGE unless t is float, in that layout and of that shape. what: "x", "bias", ... */
+enum dg_status dg_expect_shape(const struct dg_op *op, const char *what, const struct dg_tensor *t,
+                               enum dg_layout layout, uint32_t rows, uint32_t cols,
+                               struct dg_error *err);
+
+/* DG_ERR_USAGE unless the op has that many inputs. */
+enum dg_status dg_expect_inputs(const struct dg_op *op, unsigned n, struct dg_error *err);
+
+/* Rows of a block, all columns. */
+struct dg_cut dg_cut_rows(const struct dg_op *op, const struct dg_tiling *tiling);
+
+/* Columns of a tile of an op that multiplies with a weight [out->cols][depth]. */
+struct dg_cut dg_cut_product(const struct dg_op *op, const struct dg_tiling *tiling);
+
+/* The same box of the input; and the same rows, all columns. For dg_op_type.reads. */
+struct dg_box dg_reads_same(const struct dg_op *op, unsigned i, struct dg_box out);
+struct dg_box dg_reads_rows(const struct dg_op *op, unsigned i, struct dg_box out);
+
+#endif

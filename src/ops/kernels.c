@@ -1,0 +1,17 @@
+#include "kernels.h"
+
+#include <assert.h>
+
+const struct dg_kernels *dg_kernels_for(enum dg_isa isa)
+{
+    static const struct dg_kernels *const tables[DG_N_ISA] = {
+        [DG_ISA_SCALAR] = &dg_kernels_scalar,
+#if defined(__x86_64__)
+        [DG_ISA_AVX2] = &dg_kernels_avx2,
+        [DG_ISA_AVX512] = &dg_kernels_avx512,
+#endif
+    };
+
+    assert(isa <= dg_isa_best() && tables[isa]);
+    return tables[isa];
+}

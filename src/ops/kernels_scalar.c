@@ -1,0 +1,188 @@
+/* The specification: what every other table must equal, bit for bit. fmaf is one rounding, in
+ * hardware or in libm. */
+#include "kernels.h"
+#include "poly.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { P = DG_LANES };
+
+static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, const float *w,
+                   const float *bias, size_t rows, size_t cols, size_t depth)
+{
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = 0; c < cols; c++) {
+            const float *panel = w + c / P * P * depth;
+            float acc = bias ? bias[c] : 0.0f;
+
+            for (size_t k = 0; k < depth; k++)
+                acc = fmaf(x[r * x_stride + k], panel[k * P + c % P], acc);
+            y[r * y_stride + c] = acc;
+        }
+    }
+}
+
+/* p * 2^n for the integer n that t = POLY_ROUND + n carries in its low mantissa bits. */
+static float scale_by(float p, float t)
+{
+    uint32_t bits;
+    float power;
+
+    memcpy(&bits, &t, sizeof bits);
+    bits = (bits << 23) + (127u << 23);
+    memcpy(&power, &bits, sizeof power);
+    return p * power;
+}
+
+static float exp_of(float x)
+{
+    const float t = fmaf(x, POLY_LOG2E, POLY_ROUND), n = t - POLY_ROUND;
+    const float r = fmaf(n, -POLY_LN2_LO, fmaf(n, -POLY_LN2_HI, x));
+    float p = poly_exp[0];
+
+    for (int i = 1; i < POLY_EXP_TERMS; i++)
+        p = fmaf(p, r, poly_exp[i]);
+    p = fmaf(r * r, p, r);
+    p = p + 1.0f;
+    return x < POLY_EXP_MIN ? 0.0f : scale_by(p, t);
+}
+
+static float tanh_of(float x)
+{
+    const float a = fabsf(x), x2 = a * a, capped = POLY_TANH_MAX < a ? POLY_TANH_MAX : a;
+    const float large = 1.0f - 2.0f / (exp_of(capped + capped) + 1.0f);
+    float p = poly_tanh[0];
+
+    for (int i = 1; i < POLY_TANH_TERMS; i++)
+        p = fmaf(p, x2, poly_tanh[i]);
+    p = fmaf(a * x2, p, a);
+    return copysignf(a < POLY_TANH_SMALL ? p : large, x);
+}
+
+static float gelu_of(float x)
+{
+    const float x2 = x * x, inner = fmaf(GELU_CUBIC * x2, x, x);
+
+    return 0.5f * x * (1.0f + tanh_of(GELU_SCALE * inner));
+}
+
+static void map_exp(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = exp_of(x[i]);
+}
+
+static void map_tanh(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = tanh_of(x[i]);
+}
+
+static void map_gelu(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = gelu_of(x[i]);
+}
+
+static void add(float *y, const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = a[i] + b[i];
+}
+
+static float larger(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+/* The fixed fold: lane[0] becomes the sum of all. */
+static float fold_sum(float *lane)
+{
+    for (int half = P / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            lane[i] += lane[i + half];
+    return lane[0];
+}
+
+static float fold_top(float *lane)
+{
+    for (int half = P / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            lane[i] = larger(lane[i], lane[i + half]);
+    return lane[0];
+}
+
+static void layernorm(float *y, const float *x, const float *gain, const float *bias, size_t n)
+{
+    float sum[P] = {0}, squares[P] = {0}, mean, rstd;
+
+    for (size_t i = 0; i < n; i++)
+        sum[i % P] += x[i];
+    mean = fold_sum(sum) / (float)n;
+    for (size_t i = 0; i < n; i++)
+        squares[i % P] = fmaf(x[i] - mean, x[i] - mean, squares[i % P]);
+    rstd = 1.0f / sqrtf(fold_sum(squares) / (float)n + LAYERNORM_EPSILON);
+    for (size_t i = 0; i < n; i++)
+        y[i] = fmaf((x[i] - mean) * rstd, gain[i], bias[i]);
+}
+
+static void softmax(float *x, size_t n)
+{
+    float top[P], sum[P] = {0}, max, scale;
+
+    for (int i = 0; i < P; i++)
+        top[i] = -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        top[i % P] = larger(x[i], top[i % P]);
+    max = fold_top(top);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = exp_of(x[i] - max);
+        sum[i % P] += x[i];
+    }
+    scale = 1.0f / fold_sum(sum);
+    for (size_t i = 0; i < n; i++)
+        x[i] *= scale;
+}
+
+static void scores(float *s, size_t s_stride, const float *q, size_t q_stride, const float *keys,
+                   size_t rows, size_t n, size_t d, float scale)
+{
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t j = 0; j < n; j++) {
+            const float *block = keys + j / P * P * d;
+            float acc = 0.0f;
+
+            for (size_t k = 0; k < d; k++)
+                acc = fmaf(q[r * q_stride + k], block[k * P + j % P], acc);
+            s[r * s_stride + j] = acc * scale;
+        }
+    }
+}
+
+static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, const float *values,
+                size_t rows, size_t n, size_t d)
+{
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t i = 0; i < d; i++) {
+            float acc = 0.0f;
+
+            for (size_t j = 0; j < n + r; j++)
+                acc = fmaf(p[r * p_stride + j], values[j * d + i], acc);
+            y[r * y_stride + i] = acc;
+        }
+    }
+}
+
+const struct dg_kernels dg_kernels_scalar = {
+    .isa = DG_ISA_SCALAR,
+    .matmul = matmul,
+    .layernorm = layernorm,
+    .gelu = map_gelu,
+    .add = add,
+    .softmax = softmax,
+    .exp = map_exp,
+    .tanh = map_tanh,
+    .scores = scores,
+    .mix = mix,
+};

@@ -1,0 +1,364 @@
+/* kernels_simd.h - the kernels of kernels_scalar.c for any instruction set with fused multiply-add.
+ *
+ * A template: kernels_avx2.c and kernels_avx512.c define the following and then include it.
+ *
+ *   v16                        16 floats, in as many registers as that takes
+ *   v16_set1 load store add sub mul div max
+ *   v16_fma(a, b, c)           a * b + c, rounded once
+ *   v16_max(a, b)              a > b ? a : b
+ *   v16_load_n(p, n)           lanes 0 ... n - 1 from p, the others 0; reads n floats only
+ *   v16_store_n(p, v, n)       writes n floats only
+ *   v16_first(n, a, b)         lanes 0 ... n - 1 of a, the others of b
+ *   v16_less(a, b, x, y)       a < b ? x : y, lane by lane
+ *   v16_abs, v16_sign_of(a, s) |a|; |a| with the sign of s
+ *   v16_scale(p, t)            p * 2^n, n being the integer in the low mantissa bits of t
+ *   v16_sum, v16_top           the fixed fold of the lanes, by addition and by max
+ *   ISA                        the enum value;  TABLE  the table's name
+ *   MAX_ROWS                   rows of x that matmul keeps in registers, at most 12
+ *   PANELS(rows)               panels that it then takes at a time (1, 2 or 4)
+ *   SCORE_ROWS                 rows that scores takes at a time
+ *   MIX_ROWS, MIX_VECTORS      rows and vectors of dimensions that mix takes at a time
+ */
+#include "kernels.h"
+#include "poly.h"
+
+#include <math.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { P = DG_LANES };
+
+/* ---- matmul ----
+ *
+ * R rows of x against N panels of w, R * N accumulators in registers: each k costs N loads of w and
+ * R broadcasts of x for R * N multiply-adds. Depth is cut into blocks so that a block of N panels
+ * stays in the first-level cache while all rows pass over it; between blocks the accumulators rest
+ * in y, which changes no bit. One to three rows are bound by memory: there N is 4, for four streams
+ * of w and chains enough to hide the latency of an addition, and depth is not cut. */
+
+enum { DEPTH_BLOCK = 256 };
+
+struct product {
+    float *y;
+    const float *x, *w, *bias;
+    size_t y_stride, x_stride, cols, depth;
+};
+
+/* Multiply-adds for k0 <= k < k1, rows r ... r + R - 1, panels p ... p + N - 1. */
+INLINE void block(const int R, const int N, const struct product *m, size_t r, size_t p, size_t k0,
+                  size_t k1)
+{
+    const float *x = m->x + r * m->x_stride, *w = m->w + p * P * m->depth;
+    float *y = m->y + r * m->y_stride + p * P;
+    const size_t tail = m->cols - (p + (size_t)N - 1) * P; /* columns of the last panel, if < P */
+    v16 acc[12][4];
+
+    for (int i = 0; i < R; i++) {
+        for (int j = 0; j < N; j++) {
+            const size_t n = j == N - 1 && tail < P ? tail : P;
+
+            if (k0 > 0)
+                acc[i][j] = v16_load_n(y + i * m->y_stride + j * P, n);
+            else if (m->bias)
+                acc[i][j] = v16_load_n(m->bias + (p + (size_t)j) * P, n);
+            else
+                acc[i][j] = v16_set1(0.0f);
+        }
+    }
+    for (size_t k = k0; k < k1; k++) {
+        v16 v[4];
+
+        for (int j = 0; j < N; j++)
+            v[j] = v16_load(w + j * P * m->depth + k * P);
+        for (int i = 0; i < R; i++) {
+            const v16 b = v16_set1(x[i * m->x_stride + k]);
+
+            for (int j = 0; j < N; j++)
+                acc[i][j] = v16_fma(b, v[j], acc[i][j]);
+        }
+    }
+    for (int i = 0; i < R; i++)
+        for (int j = 0; j < N; j++)
+            v16_store_n(y + i * m->y_stride + j * P, acc[i][j],
+                        j == N - 1 && tail < P ? tail : P);
+}
+
+/* One function for each number of rows, so that the accumulators have fixed registers. */
+#define ROWS_FUNCTION(R)                                                                           \
+    static void rows_##R(const struct product *m, size_t r, size_t p, size_t n, size_t k0,         \
+                         size_t k1)                                                                \
+    {                                                                                              \
+        for (; n >= PANELS(R); n -= PANELS(R), p += PANELS(R))                                     \
+            block(R, PANELS(R), m, r, p, k0, k1);                                                  \
+        for (; n > 0; n--, p++)                                                                    \
+            block(R, 1, m, r, p, k0, k1);                                                          \
+    }
+ROWS_FUNCTION(1)
+ROWS_FUNCTION(2)
+ROWS_FUNCTION(3)
+ROWS_FUNCTION(4)
+ROWS_FUNCTION(5)
+ROWS_FUNCTION(6)
+#if MAX_ROWS > 6
+ROWS_FUNCTION(7)
+ROWS_FUNCTION(8)
+ROWS_FUNCTION(9)
+ROWS_FUNCTION(10)
+ROWS_FUNCTION(11)
+ROWS_FUNCTION(12)
+#endif
+
+typedef void rows_function(const struct product *m, size_t r, size_t p, size_t n, size_t k0,
+                           size_t k1);
+
+static rows_function *const rows_functions[MAX_ROWS + 1] = {
+    NULL,   rows_1, rows_2, rows_3,  rows_4,  rows_5, rows_6,
+#if MAX_ROWS > 6
+    rows_7, rows_8, rows_9, rows_10, rows_11, rows_12,
+#endif
+};
+
+static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, const float *w,
+                   const float *bias, size_t rows, size_t cols, size_t depth)
+{
+    const struct product m = {y, x, w, bias, y_stride, x_stride, cols, depth};
+    const size_t panels = (cols + P - 1) / P;
+    const size_t groups = (rows + MAX_ROWS - 1) / MAX_ROWS, height = (rows + groups - 1) / groups;
+    const size_t width = PANELS(height), step = height > 3 ? DEPTH_BLOCK : depth;
+
+    for (size_t k = 0; k < depth; k += step) {
+        const size_t k_end = depth - k < step ? depth : k + step;
+
+        for (size_t p = 0; p < panels; p += width) {
+            const size_t n = panels - p < width ? panels - p : width;
+
+            for (size_t r = 0; r < rows; r += height)
+                rows_functions[rows - r < height ? rows - r : height](&m, r, p, n, k, k_end);
+        }
+    }
+}
+
+/* ---- element by element ---- */
+
+INLINE v16 exp16(v16 x)
+{
+    const v16 magic = v16_set1(POLY_ROUND);
+    const v16 t = v16_fma(x, v16_set1(POLY_LOG2E), magic), n = v16_sub(t, magic);
+    const v16 r = v16_fma(n, v16_set1(-POLY_LN2_LO), v16_fma(n, v16_set1(-POLY_LN2_HI), x));
+    v16 p = v16_set1(poly_exp[0]);
+
+    for (int i = 1; i < POLY_EXP_TERMS; i++)
+        p = v16_fma(p, r, v16_set1(poly_exp[i]));
+    p = v16_fma(v16_mul(r, r), p, r);
+    p = v16_add(p, v16_set1(1.0f));
+    return v16_less(x, v16_set1(POLY_EXP_MIN), v16_set1(0.0f), v16_scale(p, t));
+}
+
+INLINE v16 tanh16(v16 x)
+{
+    const v16 one = v16_set1(1.0f), two = v16_set1(2.0f), limit = v16_set1(POLY_TANH_MAX);
+    const v16 a = v16_abs(x), capped = v16_less(limit, a, limit, a), x2 = v16_mul(a, a);
+    const v16 e = exp16(v16_add(capped, capped));
+    const v16 large = v16_sub(one, v16_div(two, v16_add(e, one)));
+    v16 p = v16_set1(poly_tanh[0]);
+
+    for (int i = 1; i < POLY_TANH_TERMS; i++)
+        p = v16_fma(p, x2, v16_set1(poly_tanh[i]));
+    p = v16_fma(v16_mul(a, x2), p, a);
+    return v16_sign_of(v16_less(a, v16_set1(POLY_TANH_SMALL), p, large), x);
+}
+
+INLINE v16 gelu16(v16 x)
+{
+    const v16 x2 = v16_mul(x, x);
+    const v16 inner = v16_fma(v16_mul(v16_set1(GELU_CUBIC), x2), x, x);
+    const v16 t = tanh16(v16_mul(v16_set1(GELU_SCALE), inner));
+
+    return v16_mul(v16_mul(v16_set1(0.5f), x), v16_add(v16_set1(1.0f), t));
+}
+
+#define MAP_FUNCTION(name, f)                                                                      \
+    static void name(float *y, const float *x, size_t n)                                           \
+    {                                                                                              \
+        size_t i = 0;                                                                              \
+                                                                                                   \
+        for (; i + P <= n; i += P)                                                                 \
+            v16_store(y + i, f(v16_load(x + i)));                                                  \
+        if (i < n)                                                                                 \
+            v16_store_n(y + i, f(v16_load_n(x + i, n - i)), n - i);                                \
+    }
+MAP_FUNCTION(map_exp, exp16)
+MAP_FUNCTION(map_tanh, tanh16)
+MAP_FUNCTION(map_gelu, gelu16)
+
+static void add(float *y, const float *a, const float *b, size_t n)
+{
+    size_t i = 0;
+
+    for (; i + P <= n; i += P)
+        v16_store(y + i, v16_add(v16_load(a + i), v16_load(b + i)));
+    if (i < n)
+        v16_store_n(y + i, v16_add(v16_load_n(a + i, n - i), v16_load_n(b + i, n - i)), n - i);
+}
+
+/* ---- rows ---- */
+
+/* Zeros past the end of the row leave a lane's sum as it is: it never is -0. */
+static void layernorm(float *y, const float *x, const float *gain, const float *bias, size_t n)
+{
+    const size_t whole = n / P * P, tail = n - whole;
+    v16 sum = v16_set1(0.0f), squares = sum, mean, rstd;
+
+    for (size_t i = 0; i < whole; i += P)
+        sum = v16_add(sum, v16_load(x + i));
+    if (tail)
+        sum = v16_add(sum, v16_load_n(x + whole, tail));
+    mean = v16_set1(v16_sum(sum) / (float)n);
+    for (size_t i = 0; i < whole; i += P) {
+        const v16 d = v16_sub(v16_load(x + i), mean);
+
+        squares = v16_fma(d, d, squares);
+    }
+    if (tail) {
+        const v16 d = v16_sub(v16_load_n(x + whole, tail), mean);
+        const v16 kept = v16_first(tail, d, v16_set1(0.0f));
+
+        squares = v16_fma(kept, kept, squares);
+    }
+    rstd = v16_set1(1.0f / sqrtf(v16_sum(squares) / (float)n + LAYERNORM_EPSILON));
+    for (size_t i = 0; i < n; i += P) {
+        const size_t m = n - i < P ? n - i : P;
+        const v16 d = v16_mul(v16_sub(v16_load_n(x + i, m), mean), rstd);
+
+        v16_store_n(y + i, v16_fma(d, v16_load_n(gain + i, m), v16_load_n(bias + i, m)), m);
+    }
+}
+
+static void softmax(float *x, size_t n)
+{
+    const size_t whole = n / P * P, tail = n - whole;
+    v16 top = v16_set1(-INFINITY), sum = v16_set1(0.0f), scale;
+
+    for (size_t i = 0; i < whole; i += P)
+        top = v16_max(v16_load(x + i), top);
+    if (tail)
+        top = v16_first(tail, v16_max(v16_load_n(x + whole, tail), top), top);
+    top = v16_set1(v16_top(top));
+    for (size_t i = 0; i < whole; i += P) {
+        const v16 e = exp16(v16_sub(v16_load(x + i), top));
+
+        v16_store(x + i, e);
+        sum = v16_add(sum, e);
+    }
+    if (tail) {
+        const v16 e = exp16(v16_sub(v16_load_n(x + whole, tail), top));
+
+        v16_store_n(x + whole, e, tail);
+        sum = v16_add(sum, v16_first(tail, e, v16_set1(0.0f)));
+    }
+    scale = v16_set1(1.0f / v16_sum(sum));
+    for (size_t i = 0; i < whole; i += P)
+        v16_store(x + i, v16_mul(v16_load(x + i), scale));
+    if (tail)
+        v16_store_n(x + whole, v16_mul(v16_load_n(x + whole, tail), scale), tail);
+}
+
+/* ---- attention ---- */
+
+/* R rows of q against the block of keys at `keys`, n <= P of which count. */
+INLINE void score_block(const int R, float *s, size_t s_stride, const float *q, size_t q_stride,
+                        const float *keys, size_t n, size_t d, float scale)
+{
+    v16 acc[SCORE_ROWS];
+
+    for (int i = 0; i < R; i++)
+        acc[i] = v16_set1(0.0f);
+    for (size_t k = 0; k < d; k++) {
+        const v16 key = n == P ? v16_load(keys + k * P) : v16_load_n(keys + k * P, n);
+
+        for (int i = 0; i < R; i++)
+            acc[i] = v16_fma(v16_set1(q[i * q_stride + k]), key, acc[i]);
+    }
+    for (int i = 0; i < R; i++)
+        v16_store(s + i * s_stride, v16_mul(acc[i], v16_set1(scale)));
+}
+
+static void scores(float *s, size_t s_stride, const float *q, size_t q_stride, const float *keys,
+                   size_t rows, size_t n, size_t d, float scale)
+{
+    for (size_t j = 0; j < n; j += P) {
+        const size_t m = n - j < P ? n - j : P;
+        size_t r = 0;
+
+        for (; r + SCORE_ROWS <= rows; r += SCORE_ROWS)
+            score_block(SCORE_ROWS, s + r * s_stride + j, s_stride, q + r * q_stride, q_stride,
+                        keys + j * d, m, d, scale);
+        for (; r < rows; r++)
+            score_block(1, s + r * s_stride + j, s_stride, q + r * q_stride, q_stride,
+                        keys + j * d, m, d, scale);
+    }
+}
+
+/* Dimensions i ... of R rows, N vectors wide, the last of them `last` lanes. The rows run together
+ * over the positions that all of them see, then each row alone over its own few more. */
+INLINE void mix_block(const int R, const int N, float *y, size_t y_stride, const float *p,
+                      size_t p_stride, const float *values, size_t n, size_t d, size_t last)
+{
+    v16 acc[MIX_ROWS][MIX_VECTORS], v[MIX_VECTORS];
+
+    for (int i = 0; i < R; i++)
+        for (int j = 0; j < N; j++)
+            acc[i][j] = v16_set1(0.0f);
+    for (size_t t = 0; t < n; t++) {
+        for (int j = 0; j < N; j++)
+            v[j] = v16_load_n(values + t * d + j * P, j == N - 1 ? last : P);
+        for (int i = 0; i < R; i++)
+            for (int j = 0; j < N; j++)
+                acc[i][j] = v16_fma(v16_set1(p[i * p_stride + t]), v[j], acc[i][j]);
+    }
+    for (int i = 0; i < R; i++) {
+        for (size_t t = n; t < n + (size_t)i; t++)
+            for (int j = 0; j < N; j++)
+                acc[i][j] =
+                    v16_fma(v16_set1(p[i * p_stride + t]),
+                            v16_load_n(values + t * d + j * P, j == N - 1 ? last : P), acc[i][j]);
+        for (int j = 0; j < N; j++)
+            v16_store_n(y + i * y_stride + j * P, acc[i][j], j == N - 1 ? last : P);
+    }
+}
+
+/* R rows over all dimensions. */
+INLINE void mix_rows(const int R, float *y, size_t y_stride, const float *p, size_t p_stride,
+                     const float *values, size_t n, size_t d)
+{
+    size_t i = 0;
+
+    for (; i + MIX_VECTORS * P <= d; i += MIX_VECTORS * P)
+        mix_block(R, MIX_VECTORS, y + i, y_stride, p, p_stride, values + i, n, d, P);
+    for (; i < d; i += P)
+        mix_block(R, 1, y + i, y_stride, p, p_stride, values + i, n, d, d - i < P ? d - i : P);
+}
+
+static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, const float *values,
+                size_t rows, size_t n, size_t d)
+{
+    size_t r = 0;
+
+    for (; r + MIX_ROWS <= rows; r += MIX_ROWS)
+        mix_rows(MIX_ROWS, y + r * y_stride, y_stride, p + r * p_stride, p_stride, values, n + r, d);
+    for (; r < rows; r++)
+        mix_rows(1, y + r * y_stride, y_stride, p + r * p_stride, p_stride, values, n + r, d);
+}
+
+const struct dg_kernels TABLE = {
+    .isa = ISA,
+    .matmul = matmul,
+    .layernorm = layernorm,
+    .gelu = map_gelu,
+    .add = add,
+    .softmax = softmax,
+    .exp = map_exp,
+    .tanh = map_tanh,
+    .scores = scores,
+    .mix = mix,
+};

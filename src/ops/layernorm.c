@@ -1,0 +1,52 @@
+/* Each row to mean 0 and variance 1, then times gain plus bias. With first_row, only the rows from
+ * there on: the last row of a prompt is all that its logits need. */
+#include "common.h"
+
+static enum dg_status check(const struct dg_op *op, struct dg_error *err)
+{
+    const struct dg_tensor *x = op->in[0], *y = op->out;
+    enum dg_status st = dg_expect_inputs(op, 3, err);
+
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "x", x, DG_ROWS, op->first_row + y->rows, y->cols, err);
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "gain", op->in[1], DG_ROWS, 1, y->cols, err);
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "bias", op->in[2], DG_ROWS, 1, y->cols, err);
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "y", y, DG_ROWS, x->rows - op->first_row, x->cols, err);
+    return st;
+}
+
+static struct dg_box reads(const struct dg_op *op, unsigned i, struct dg_box out)
+{
+    out = dg_reads_rows(op, i, out);
+    out.r0 += op->first_row;
+    out.r1 += op->first_row;
+    return out;
+}
+
+static uint64_t flops(const struct dg_op *op, struct dg_box out, uint32_t past)
+{
+    (void)op;
+    (void)past;
+    return 8 * dg_box_area(out);
+}
+
+static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
+{
+    (void)scratch;
+    for (size_t r = out.r0; r < out.r1; r++)
+        step->kernels->layernorm(dg_at(op->out, r, 0), dg_at(op->in[0], op->first_row + r, 0),
+                                 op->in[1]->data, op->in[2]->data, op->out->cols);
+    return 0;
+}
+
+const struct dg_op_type dg_op_layernorm = {
+    .name = "layernorm",
+    .check = check,
+    .split = dg_cut_rows,
+    .reads = reads,
+    .flops = flops,
+    .run = run,
+};

@@ -1,0 +1,43 @@
+/* The last product: one logit for each id of the vocabulary, with the token embedding as weight.
+ * Ids that a checkpoint pads the vocabulary with have no row in it, so they cannot win. */
+#include "common.h"
+
+static enum dg_status check(const struct dg_op *op, struct dg_error *err)
+{
+    const struct dg_tensor *x = op->in[0], *w = op->in[1], *y = op->out;
+    enum dg_status st = dg_expect_inputs(op, 2, err);
+
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "x", x, DG_ROWS, y->rows, w->cols, err);
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "w", w, DG_PANELS, y->cols, x->cols, err);
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "y", y, DG_ROWS, x->rows, w->rows, err);
+    return st;
+}
+
+static uint64_t flops(const struct dg_op *op, struct dg_box out, uint32_t past)
+{
+    (void)past;
+    return 2 * (uint64_t)op->in[1]->cols * dg_box_area(out);
+}
+
+static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
+{
+    const struct dg_tensor *x = op->in[0], *y = op->out;
+
+    (void)scratch;
+    step->kernels->matmul(dg_at(y, out.r0, out.c0), y->cols, dg_at(x, out.r0, 0), x->cols,
+                          dg_panel_at(op->in[1], out.c0), NULL, out.r1 - out.r0, out.c1 - out.c0,
+                          x->cols);
+    return 0;
+}
+
+const struct dg_op_type dg_op_logits = {
+    .name = "logits",
+    .check = check,
+    .split = dg_cut_product,
+    .reads = dg_reads_rows,
+    .flops = flops,
+    .run = run,
+};

@@ -1,0 +1,99 @@
+/* y = x w^T + bias, then, where the graph was rewritten, gelu and residual.
+ *
+ * The product goes to y and the rest is a second pass over the tile, which is in the first-level
+ * cache then. Output for a cache is computed in scratch and stored from there: keys go 16 floats
+ * apart. */
+#include "common.h"
+
+#include <string.h>
+
+static enum dg_status check(const struct dg_op *op, struct dg_error *err)
+{
+    const struct dg_tensor *x = op->in[0], *w = op->in[1], *bias = op->in[2], *y = op->out;
+    enum dg_status st = dg_expect_inputs(op, op->residual ? 4 : 3, err);
+
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "x", x, DG_ROWS, y->rows, w->cols, err);
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "w", w, DG_PANELS, y->cols, x->cols, err);
+    if (st == DG_OK)
+        st = dg_expect_shape(op, "bias", bias, DG_ROWS, 1, y->cols, err);
+    if (st == DG_OK && op->residual)
+        st = dg_expect_shape(op, "residual", op->in[3], DG_ROWS, y->rows, y->cols, err);
+    if (st == DG_OK && y->role == DG_CACHE && (op->gelu || op->residual))
+        st = dg_fail(err, DG_ERR_USAGE, "op %s: nothing can be fused into a cache", op->name);
+    if (st == DG_OK && y->role != DG_CACHE)
+        st = dg_expect_shape(op, "y", y, DG_ROWS, x->rows, w->rows, err);
+    return st;
+}
+
+static struct dg_box reads(const struct dg_op *op, unsigned i, struct dg_box out)
+{
+    return i == 3 ? out : dg_reads_rows(op, i, out);
+}
+
+static uint64_t flops(const struct dg_op *op, struct dg_box out, uint32_t past)
+{
+    const uint64_t each = 2 * (uint64_t)op->in[1]->cols + (op->gelu ? 10 : 0) + op->residual;
+
+    (void)past;
+    return each * dg_box_area(out);
+}
+
+static uint64_t scratch(const struct dg_op *op, struct dg_cut cut)
+{
+    return op->out->role == DG_CACHE ? 4 * (uint64_t)cut.rows * cut.cols : 0;
+}
+
+/* Columns c0 ... c1 - 1 of one position, from row[0 ...]. */
+static void store_in_cache(const struct dg_tensor *t, size_t position, uint32_t c0, uint32_t c1,
+                           const float *row)
+{
+    const size_t d = t->cols / t->heads;
+
+    for (size_t c = c0, n; c < c1; c += n) {
+        const size_t first = c % d;
+        float *head = dg_head_at(t, c / d);
+
+        n = d - first < c1 - c ? d - first : c1 - c; /* what is left of this head */
+        if (t->layout == DG_VALUES) {
+            memcpy(head + position * d + first, row + (c - c0), n * sizeof *row);
+        } else {
+            float *key = head + position / DG_LANES * DG_LANES * d + position % DG_LANES;
+
+            for (size_t i = 0; i < n; i++)
+                key[(first + i) * DG_LANES] = row[c - c0 + i];
+        }
+    }
+}
+
+static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
+{
+    const struct dg_kernels *k = step->kernels;
+    const struct dg_tensor *x = op->in[0], *w = op->in[1], *bias = op->in[2], *y = op->out;
+    const size_t rows = out.r1 - out.r0, cols = out.c1 - out.c0;
+    const bool cached = y->role == DG_CACHE;
+    float *to = cached ? scratch : dg_at(y, out.r0, out.c0);
+
+    k->matmul(to, cached ? cols : y->cols, dg_at(x, out.r0, 0), x->cols, dg_panel_at(w, out.c0),
+              dg_at(bias, 0, out.c0), rows, cols, x->cols);
+    for (size_t r = 0; r < rows; r++) {
+        if (cached)
+            store_in_cache(y, step->past + out.r0 + r, out.c0, out.c1, to + r * cols);
+        if (op->gelu)
+            k->gelu(to + r * y->cols, to + r * y->cols, cols);
+        if (op->residual)
+            k->add(to + r * y->cols, dg_at(op->in[3], out.r0 + r, out.c0), to + r * y->cols, cols);
+    }
+    return 0;
+}
+
+const struct dg_op_type dg_op_matmul = {
+    .name = "matmul",
+    .check = check,
+    .split = dg_cut_product,
+    .reads = reads,
+    .flops = flops,
+    .scratch = scratch,
+    .run = run,
+};

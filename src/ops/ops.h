@@ -1,0 +1,24 @@
+/* ops.h - the kinds of ops: how each is cut into tiles and how a tile computes.
+ * Every type is a constant in a file of its own; graph/op.h says what its functions promise. */
+#ifndef DG_OPS_OPS_H
+#define DG_OPS_OPS_H
+
+#include "../graph/graph.h"
+
+/* Shapes: T rows in the step, C channels, N outputs, V vocabulary; w in panels, the rest in rows. */
+extern const struct dg_op_type dg_op_embed;     /* ids[T][1], wte[V][C] in panels, wpe[][C] -> [T][C] */
+extern const struct dg_op_type dg_op_layernorm; /* x[][C], gain[1][C], bias[1][C] -> [T][C] */
+extern const struct dg_op_type dg_op_matmul;    /* x[T][C], w[N][C], bias[1][N] (, residual[T][N]
+                                                 * if op->residual) -> [T][N] in rows or a cache */
+extern const struct dg_op_type dg_op_attention; /* q[T][C], K[T][C], V[T][C] of a cache -> [T][C] */
+extern const struct dg_op_type dg_op_gelu;      /* x[T][N] -> [T][N] */
+extern const struct dg_op_type dg_op_add;       /* a[T][C], b[T][C] -> [T][C] */
+extern const struct dg_op_type dg_op_logits;    /* x[T][C], wte[V][C] -> [T][V]: matmul, no bias */
+extern const struct dg_op_type dg_op_load;      /* a file (op->source, load.h) -> a weight */
+
+/* Rewrites the graph: a gelu, then an add, that alone reads the output of a matmul becomes part of
+ * that matmul. Changes no bit of the result. Returns how many ops went. Pointers into the graph do
+ * not survive. */
+unsigned dg_graph_fuse(struct dg_graph *g);
+
+#endif

@@ -1,0 +1,60 @@
+/* queue.h - tiles whose inputs are all written, waiting for a worker; first in, first out.
+ *
+ * A step pushes each tile at most once, so a queue with room for all tiles that may come needs no
+ * wrapping: positions only grow until the reset.
+ *
+ * Threads: any may push and pop; reset while no other thread uses the queue.
+ * Memory:  holds indices, borrows its slots. */
+#ifndef DG_RUNTIME_QUEUE_H
+#define DG_RUNTIME_QUEUE_H
+
+#include "sync.h"
+
+#define DG_NO_TILE UINT32_MAX
+
+struct dg_queue {
+    /* The next position to write. Relaxed: it hands out positions and publishes nothing. */
+    _Alignas(DG_CACHE_LINE) struct dg_atomic tail;
+
+    /* The next position to read. Relaxed: whoever moves it from h to h + 1 owns slot h, whose
+     * content it has read with acquire before. */
+    _Alignas(DG_CACHE_LINE) struct dg_atomic head;
+
+    /* [room] 0: not written yet; else tile + 1.
+     * Order: release by push, acquire by pop. Partner: each other. If weakened: a stolen tile reads
+     * its inputs before they are visible. Test: tests/stress_sched.c "diamond" under TSan. */
+    _Alignas(DG_CACHE_LINE) struct dg_atomic *slots;
+    uint32_t room;
+};
+
+/* room + 1 slots are needed: pop looks at one past the last. */
+static inline void dg_queue_reset(struct dg_queue *q)
+{
+    dg_store_relaxed(&q->tail, 0);
+    dg_store_relaxed(&q->head, 0);
+    for (uint32_t i = 0; i <= q->room; i++)
+        dg_store_relaxed(&q->slots[i], 0);
+}
+
+static inline void dg_queue_push(struct dg_queue *q, uint32_t tile)
+{
+    dg_store_release(&q->slots[dg_add_relaxed(&q->tail, 1)], tile + 1);
+}
+
+/* The oldest tile, or DG_NO_TILE when there is none, or when the oldest is still being pushed. */
+static inline uint32_t dg_queue_pop(struct dg_queue *q)
+{
+    uint32_t head = dg_load_relaxed(&q->head);
+
+    for (;;) {
+        const uint32_t entry = dg_load_acquire(&q->slots[head]);
+
+        if (entry == 0)
+            return DG_NO_TILE;
+        if (dg_change_relaxed(&q->head, head, head + 1))
+            return entry - 1;
+        head = dg_load_relaxed(&q->head);
+    }
+}
+
+#endif

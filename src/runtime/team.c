@@ -1,0 +1,217 @@
+/* The life of a helper (workers 1 ... awake - 1): wait at its bell; do the job; say that it has
+ * left; wait again. Workers from `awake` on wait at their bells until the team is freed.
+ *
+ * Waking a sleeper takes two steps, because there may be none and most of the time is not: the
+ * count `sleepers` says whether to look at all, the flag `asleep` which worker. Both sides change
+ * the count with a read-modify-write, so one comes first:
+ *   the worker's:  then the waker's reads from it, sees a sleeper, and looks for its flag;
+ *   the waker's:   then the worker's reads from it, and what the waker made before is visible to
+ *                  the worker's second look. */
+#include "team.h"
+
+#include <fenv.h>
+#include <stdlib.h>
+
+enum { SPIN_NS = 50 * 1000, JOB_SPIN_NS = 200 * 1000 };
+
+struct worker {
+    _Alignas(DG_CACHE_LINE) struct dg_bell bell; /* waits: the worker; rings: anyone */
+
+    /* 1: this worker dozes or sleeps, and who changes it to 0 must ring the bell (another) or not
+     * sleep (the worker itself).
+     * Order: acq_rel on both sides. Partner: the changes in doze, rise and wake.
+     * If weakened: a wake for a worker that has found work itself is lost to the others.
+     * Test: tests/stress_sched.c "parking". */
+    struct dg_atomic asleep;
+    struct dg_thread thread;
+    struct dg_team *team;
+    unsigned index;
+};
+
+struct dg_team {
+    unsigned workers, awake;
+    unsigned started;         /* threads that run: workers 1 ... started */
+    uint64_t spin_ns, job_spin_ns;
+    struct worker *list;      /* [workers] */
+
+    /* The job. Written by worker 0 before it rings the bells, read by helpers after. */
+    void (*job)(void *arg, unsigned worker);
+    void *arg;
+    bool over;                /* no more jobs: leave */
+
+    /* Helpers that have not left the job. Set by worker 0 before the bells; each helper takes one
+     * off, and the last rings `left`.
+     * Order: acq_rel. Partner: the other helpers' decrements: what all of them wrote is visible to
+     * the last, and through the bell to worker 0. If weakened: the caller reads a torn output.
+     * Test: tests/check_team.c. */
+    _Alignas(DG_CACHE_LINE) struct dg_atomic inside;
+
+    /* Worker 0 waits here for the helpers. Not at its own bell: a ring that woke it inside the job
+     * could still be there, and two rings are as good as one. */
+    struct dg_bell left;
+
+    /* Workers that doze or sleep. See the top of the file for its partners; order: acq_rel.
+     * If weakened: a tile waits in a queue while the worker that could run it sleeps.
+     * Test: tests/stress_sched.c "parking". */
+    _Alignas(DG_CACHE_LINE) struct dg_atomic sleepers;
+};
+
+static void *helper(void *arg)
+{
+    struct worker *self = arg;
+    struct dg_team *team = self->team;
+
+    fesetenv(FE_DFL_ENV);
+    for (;;) {
+        dg_bell_wait(&self->bell, team->job_spin_ns);
+        if (team->over)
+            return NULL;
+        team->job(team->arg, self->index);
+        if (dg_sub_acq_rel(&team->inside, 1) == 0)
+            dg_bell_ring(&team->left);
+    }
+}
+
+static bool start_worker(struct dg_team *team, unsigned i)
+{
+    struct worker *w = &team->list[i];
+
+    w->team = team;
+    w->index = i;
+    dg_store_relaxed(&w->asleep, 0);
+    if (!dg_bell_init(&w->bell))
+        return false;
+    if (i == 0)
+        return true;
+    if (!dg_thread_start(&w->thread, helper, w)) {
+        dg_bell_destroy(&w->bell);
+        return false;
+    }
+    team->started = i;
+    return true;
+}
+
+enum dg_status dg_team_new(struct dg_team **out, unsigned workers, unsigned cpus,
+                           struct dg_error *err)
+{
+    const unsigned usable = dg_usable_cpus();
+    struct dg_team *team;
+
+    if (workers < 1 || workers > DG_MAX_WORKERS)
+        return dg_fail(err, DG_ERR_USAGE, "workers: got %u, expected 1 to %d", workers,
+                       DG_MAX_WORKERS);
+    team = aligned_alloc(DG_CACHE_LINE, sizeof *team);
+    if (!team)
+        return dg_fail_memory(err, "a team", sizeof *team);
+    *team = (struct dg_team){.workers = workers};
+    if (cpus == 0)
+        cpus = usable;
+    team->awake = workers < cpus ? workers : cpus;
+    if (team->awake <= usable) {
+        team->spin_ns = SPIN_NS;
+        team->job_spin_ns = JOB_SPIN_NS;
+    }
+    team->list = aligned_alloc(DG_CACHE_LINE, workers * sizeof *team->list);
+    if (!team->list || !dg_bell_init(&team->left))
+        goto fail;
+    if (!start_worker(team, 0)) {
+        dg_bell_destroy(&team->left);
+        goto fail;
+    }
+    for (unsigned i = 1; i < workers; i++) {
+        if (!start_worker(team, i)) {
+            dg_team_free(team);
+            return dg_fail(err, DG_ERR_RESOURCE, "cannot start worker %u of %u", i, workers);
+        }
+    }
+    *out = team;
+    return DG_OK;
+fail:
+    free(team->list);
+    free(team);
+    return dg_fail_memory(err, "a team", workers * sizeof *team->list);
+}
+
+void dg_team_free(struct dg_team *team)
+{
+    if (!team)
+        return;
+    team->over = true;
+    for (unsigned i = 1; i <= team->started; i++) {
+        dg_bell_ring(&team->list[i].bell);
+        dg_thread_join(&team->list[i].thread);
+        dg_bell_destroy(&team->list[i].bell);
+    }
+    dg_bell_destroy(&team->list[0].bell);
+    dg_bell_destroy(&team->left);
+    free(team->list);
+    free(team);
+}
+
+unsigned dg_team_workers(const struct dg_team *team)
+{
+    return team->workers;
+}
+
+unsigned dg_team_awake(const struct dg_team *team)
+{
+    return team->awake;
+}
+
+uint64_t dg_team_spin_ns(const struct dg_team *team)
+{
+    return team->spin_ns;
+}
+
+void dg_team_run(struct dg_team *team, void (*job)(void *arg, unsigned worker), void *arg)
+{
+    fenv_t callers;
+
+    fegetenv(&callers);
+    fesetenv(FE_DFL_ENV);
+    team->job = job;
+    team->arg = arg;
+    dg_store_relaxed(&team->inside, team->awake - 1); /* published by the bells */
+    for (unsigned i = 1; i < team->awake; i++)
+        dg_bell_ring(&team->list[i].bell);
+    job(arg, 0);
+    if (team->awake > 1)
+        dg_bell_wait(&team->left, team->spin_ns);
+    fesetenv(&callers);
+}
+
+void dg_team_doze(struct dg_team *team, unsigned worker)
+{
+    (void)dg_swap_acq_rel(&team->list[worker].asleep, 1);
+    dg_add_acq_rel(&team->sleepers, 1);
+}
+
+void dg_team_rise(struct dg_team *team, unsigned worker)
+{
+    if (dg_change_acq_rel(&team->list[worker].asleep, 1, 0)) {
+        dg_sub_acq_rel(&team->sleepers, 1);
+        return;
+    }
+    dg_bell_wait(&team->list[worker].bell, team->spin_ns); /* someone is ringing */
+    dg_team_wake(team, 1);                                 /* this worker has work: pass it on */
+}
+
+void dg_team_sleep(struct dg_team *team, unsigned worker)
+{
+    dg_bell_wait(&team->list[worker].bell, 0);
+}
+
+void dg_team_wake(struct dg_team *team, unsigned n)
+{
+    if (dg_add_acq_rel(&team->sleepers, 0) == 0) /* a read that takes part in the order of writes */
+        return;
+    for (unsigned i = 0; i < team->awake && n > 0; i++) {
+        struct worker *w = &team->list[i];
+
+        if (dg_load_relaxed(&w->asleep) && dg_change_acq_rel(&w->asleep, 1, 0)) {
+            dg_sub_acq_rel(&team->sleepers, 1);
+            dg_bell_ring(&w->bell);
+            n--;
+        }
+    }
+}

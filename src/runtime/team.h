@@ -1,0 +1,40 @@
+/* team.h - the workers: threads that are made once, wait for a job, and do it together.
+ *
+ * At most `awake` workers take part in a job: min(workers, usable CPUs). The others stay parked:
+ * they could only take CPUs from those that hold a tile. (Four workers on two CPUs, all of them
+ * awake: see docs/performance.md.)
+ *
+ * Threads: the thread that made the team is worker 0 and the only one to call dg_team_run(); the
+ *          sleeping calls below are for workers inside a job. */
+#ifndef DG_RUNTIME_TEAM_H
+#define DG_RUNTIME_TEAM_H
+
+#include "../base/status.h"
+#include "sync.h"
+
+/* Runs job(arg, worker) on every awake worker, worker 0 being the caller, and returns when all
+ * have returned. Floating-point environment: the default one (rounding to nearest, denormals kept,
+ * no traps) on all of them; the caller's own is put back. */
+void dg_team_run(struct dg_team *team, void (*job)(void *arg, unsigned worker), void *arg);
+
+/* How long a worker with nothing to do should spin before it sleeps; 0 for an oversubscribed team. */
+uint64_t dg_team_spin_ns(const struct dg_team *team);
+
+/* Sleeping inside a job, without missing what happens meanwhile:
+ *
+ *     dg_team_doze(team, w);              from here on a wake is kept
+ *     if (there is something to do)       look again: it may have come just before
+ *         dg_team_rise(team, w);
+ *     else
+ *         dg_team_sleep(team, w);         until another worker calls dg_team_wake()
+ *
+ * Who makes something to do calls dg_team_wake() afterwards: either it sees the dozing worker, or
+ * the worker's second look sees what it made. */
+void dg_team_doze(struct dg_team *team, unsigned worker);
+void dg_team_rise(struct dg_team *team, unsigned worker);
+void dg_team_sleep(struct dg_team *team, unsigned worker);
+
+/* Wakes up to n of the workers that doze or sleep. */
+void dg_team_wake(struct dg_team *team, unsigned n);
+
+#endif

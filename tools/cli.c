@@ -1,0 +1,322 @@
+#include "cli.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void cli_die(enum dg_status status, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    for (unsigned char *c = (unsigned char *)text; *c; c++)
+        if (*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    fflush(stdout); /* what was already made is not lost */
+    fprintf(stderr, "dagpt: %s\n", text);
+    exit((int)status);
+}
+
+void cli_check(enum dg_status status, const struct dg_error *err)
+{
+    if (status != DG_OK)
+        cli_die(status, "%s", err->text);
+}
+
+void cli_flush(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        cli_die(DG_ERR_IO, "cannot write to standard output: %s", strerror(errno));
+}
+
+double cli_seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- help ---- */
+
+static void print_option(const struct cli_option *o)
+{
+    char left[64];
+
+    if (o->letter && o->metavar)
+        snprintf(left, sizeof left, "-%c %s", o->letter, o->metavar);
+    else if (o->letter)
+        snprintf(left, sizeof left, "-%c, --%s", o->letter, o->name);
+    else
+        snprintf(left, sizeof left, "--%s%s%s", o->name, o->metavar ? " " : "",
+                 o->metavar ? o->metavar : "");
+    printf("  %-22s %s\n", left, o->help);
+}
+
+static void print_help(const struct cli_command *command)
+{
+    printf("usage: dagpt %s %s\n\n%s\n\noptions:\n", command->name, command->synopsis,
+           command->about);
+    for (const struct cli_option *const *t = command->tables; *t; t++)
+        for (const struct cli_option *o = *t; o->name; o++)
+            print_option(o);
+    printf("  %-22s %s\n", "-h, --help", "print this");
+}
+
+/* ---- parsing ---- */
+
+static const struct cli_option *find_option(const struct cli_command *command, const char *name,
+                                            size_t n, char letter)
+{
+    for (const struct cli_option *const *t = command->tables; *t; t++)
+        for (const struct cli_option *o = *t; o->name; o++)
+            if (letter ? o->letter == letter : strlen(o->name) == n && !memcmp(o->name, name, n))
+                return o;
+    return NULL;
+}
+
+__attribute__((noreturn)) static void refuse_value(const struct cli_option *o, const char *value)
+{
+    const char *dashes = o->letter ? "-" : "--";
+    const char letter[2] = {o->letter, '\0'};
+    char expected[128] = "ROWSxCOLUMNS, as in 48x64";
+
+    if (o->kind == CLI_NUMBER || o->kind == CLI_REAL) {
+        snprintf(expected, sizeof expected, "a number from %.15g to %.15g", o->least, o->most);
+    } else if (o->kind == CLI_CHOICE) {
+        expected[0] = '\0';
+        for (const char *const *c = o->choices; *c; c++)
+            snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "%s%s",
+                     c == o->choices ? "" : " or ", *c);
+    }
+    cli_die(DG_ERR_USAGE, "%s%s: got '%s', expected %s", dashes, o->letter ? letter : o->name,
+            value, expected);
+}
+
+/* A decimal number without sign or blanks, all of the text; false otherwise. */
+static bool parse_number(const char *text, uint64_t *out)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return errno == 0 && *end == '\0';
+}
+
+static bool parse_tile(const char *text, struct cli_tile *out)
+{
+    unsigned rows, cols;
+    int end = 0;
+
+    if (sscanf(text, "%6ux%6u%n", &rows, &cols, &end) != 2 || text[end] || !rows || !cols)
+        return false;
+    *out = (struct cli_tile){rows, cols};
+    return true;
+}
+
+static bool set_choice(const struct cli_option *o, const char *value)
+{
+    for (unsigned i = 0; o->choices[i]; i++) {
+        if (strcmp(o->choices[i], value) == 0) {
+            *(unsigned *)o->target = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_real(const struct cli_option *o, const char *value)
+{
+    char *end;
+    const double v = strtod(value, &end);
+
+    *(double *)o->target = v;
+    return end != value && *end == '\0' && v >= o->least && v <= o->most;
+}
+
+static void set_option(const struct cli_option *o, const char *value)
+{
+    uint64_t n;
+    bool ok = true;
+
+    switch (o->kind) {
+    case CLI_FLAG:
+        *(bool *)o->target = true;
+        break;
+    case CLI_NUMBER:
+        ok = parse_number(value, &n) && (double)n >= o->least && (double)n <= o->most;
+        if (ok)
+            *(uint64_t *)o->target = n;
+        break;
+    case CLI_REAL:
+        ok = set_real(o, value);
+        break;
+    case CLI_TEXT:
+        *(const char **)o->target = value;
+        break;
+    case CLI_CHOICE:
+        ok = set_choice(o, value);
+        break;
+    case CLI_TILE:
+        ok = parse_tile(value, o->target);
+        break;
+    }
+    if (!ok)
+        refuse_value(o, value);
+}
+
+/* Parses the option at argv[i]; returns the index of the last argument that it took. */
+static int parse_option(const struct cli_command *command, int argc, char **argv, int i)
+{
+    const char *arg = argv[i];
+    const bool is_long = arg[1] == '-';
+    const char *name = arg + 1 + is_long;
+    const size_t n = is_long ? strcspn(name, "=") : 1;
+    const struct cli_option *o = find_option(command, name, n, is_long ? '\0' : *name);
+    const char *value = name[n] ? name + n + (is_long ? 1 : 0) : NULL; /* --name=value, -jN */
+
+    if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) {
+        print_help(command);
+        cli_flush();
+        exit(0);
+    }
+    if (!o)
+        cli_die(DG_ERR_USAGE, "unknown option '%s'; 'dagpt %s --help' lists them", arg,
+                command->name);
+    if (o->kind == CLI_FLAG && value)
+        cli_die(DG_ERR_USAGE, "option '%s' takes no value", arg);
+    if (o->kind != CLI_FLAG && !value) {
+        if (i + 1 == argc)
+            cli_die(DG_ERR_USAGE, "option '%s' wants a value: %s", arg, o->metavar);
+        value = argv[++i];
+    }
+    set_option(o, value);
+    return i;
+}
+
+int cli_parse(const struct cli_command *command, int argc, char **argv)
+{
+    bool options = true;
+    int n = 0;
+
+    for (int i = 1; i < argc; i++) {
+        const char *arg = argv[i];
+
+        if (options && strcmp(arg, "--") == 0)
+            options = false;
+        else if (options && arg[0] == '-' && arg[1] && !(arg[1] >= '0' && arg[1] <= '9'))
+            i = parse_option(command, argc, argv, i);
+        else
+            argv[++n] = argv[i];
+    }
+    return n;
+}
+
+/* ---- shared options ---- */
+
+static const char *const sched_choices[] = {"dataflow", "barrier", "serial", NULL};
+static const char *const isa_choices[] = {"scalar", "avx2", "avx512", NULL};
+
+struct cli_model cli_model = {.workers = 4, .isa = DG_N_ISA};
+
+const struct cli_option cli_model_options[] = {
+    {'m', "model", CLI_TEXT, "MODEL", "llm.c checkpoint; else $DAGPT_MODEL, else gpt2_124M.bin",
+     &cli_model.path, 0, 0, NULL},
+    {0},
+};
+
+const struct cli_option cli_run_options[] = {
+    {'j', "workers", CLI_NUMBER, "N", "workers (4); at most as many as CPUs are awake",
+     &cli_model.workers, 1, DG_MAX_WORKERS, NULL},
+    {0, "cpus", CLI_NUMBER, "N", "take N as the number of CPUs instead of asking the system",
+     &cli_model.cpus, 1, DG_MAX_WORKERS, NULL},
+    {0, "sched", CLI_CHOICE, "NAME", "dataflow (default), barrier or serial", &cli_model.sched, 0, 0,
+     sched_choices},
+    {0, "isa", CLI_CHOICE, "NAME", "at most scalar, avx2 or avx512 (the best there is)",
+     &cli_model.isa, 0, 0, isa_choices},
+    {0, "chunk", CLI_NUMBER, "N", "read the prompt in steps of N tokens (all at once)",
+     &cli_model.chunk, 1, 1 << 24, NULL},
+    {0, "tile", CLI_TILE, "RxC", "tiles of R rows and, in matmuls, C columns (chosen)",
+     &cli_model.tile, 0, 0, NULL},
+    {0, "stats", CLI_FLAG, NULL, "times and rates, on standard error", &cli_model.stats, 0, 0, NULL},
+    {0},
+};
+
+const char *cli_model_path(void)
+{
+    const char *named = getenv("DAGPT_MODEL");
+
+    if (cli_model.path)
+        return cli_model.path;
+    return named && *named ? named : "gpt2_124M.bin";
+}
+
+int32_t *cli_ids(char **operands, int n)
+{
+    int32_t *ids = calloc((size_t)n + 1, sizeof *ids);
+
+    if (!ids)
+        cli_die(DG_ERR_RESOURCE, "out of memory for %d ids", n);
+    for (int i = 0; i < n; i++) {
+        uint64_t id;
+
+        if (!parse_number(operands[i], &id) || id > INT32_MAX)
+            cli_die(DG_ERR_TOKEN, "token id %d: got '%s', expected a number of the vocabulary", i + 1,
+                    operands[i]);
+        ids[i] = (int32_t)id;
+    }
+    return ids;
+}
+
+/* Before any work: do the ids and the positions exist? The session checks again, but only once the
+ * model is loaded. */
+static void check_request(const struct dg_sizes *z, const int32_t *ids, size_t n, size_t total)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((uint32_t)ids[i] >= z->vocab)
+            cli_die(DG_ERR_TOKEN, "token id %zu: got %" PRId32 ", expected 0 to %" PRIu32, i + 1,
+                    ids[i], z->vocab - 1);
+    if (total > z->positions)
+        cli_die(DG_ERR_TOKEN, "%s: %zu ids in all: expected at most maxT = %" PRIu32,
+                cli_model_path(), total, z->positions);
+}
+
+void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t total)
+{
+    const char *path = cli_model_path();
+    const struct dg_session_options opt = {
+        .isa = cli_model.isa < DG_N_ISA ? cli_model.isa : dg_isa_best(),
+        .sched = cli_model.sched,
+        .chunk = (uint32_t)cli_model.chunk,
+        .row_block = cli_model.tile.rows,
+        .col_block = cli_model.tile.cols,
+    };
+    const double start = cli_seconds();
+    struct dg_error err;
+
+    *e = (struct cli_engine){0};
+    cli_check(dg_model_peek(path, &e->sizes, &err), &err);
+    check_request(&e->sizes, ids, n, total);
+    cli_check(dg_team_new(&e->team, (unsigned)cli_model.workers, (unsigned)cli_model.cpus, &err),
+              &err);
+    cli_check(dg_model_open(&e->model, path, e->team, &err), &err);
+    e->load_seconds = cli_seconds() - start;
+    cli_check(dg_session_new(&e->session, e->model, e->team, &opt, &err), &err);
+}
+
+void cli_engine_close(struct cli_engine *e)
+{
+    dg_session_free(e->session);
+    dg_model_free(e->model);
+    dg_team_free(e->team);
+}

@@ -1,0 +1,86 @@
+/* cli.h - what the subcommands share: options, opening the model, and ending with an exit code.
+ *
+ * A subcommand lists its options in a table; the same table parses the arguments and prints the
+ * help. Errors are one line on stderr, "dagpt: ...", and leave with the exit code of the status. */
+#ifndef DG_TOOLS_CLI_H
+#define DG_TOOLS_CLI_H
+
+#include "../src/dagpt.h"
+
+enum cli_kind { CLI_FLAG, CLI_NUMBER, CLI_REAL, CLI_TEXT, CLI_CHOICE, CLI_TILE };
+
+struct cli_option {
+    char letter;      /* 0: none */
+    const char *name; /* without the dashes */
+    enum cli_kind kind;
+    const char *metavar; /* of the value; NULL for a flag */
+    const char *help;
+    void *target;      /* bool, uint64_t, double, const char *, unsigned or struct cli_tile */
+    double least, most; /* of a number */
+    const char *const *choices; /* NULL-terminated */
+};
+
+struct cli_tile {
+    uint32_t rows, cols; /* 0: not given */
+};
+
+struct cli_command {
+    const char *name;
+    const char *synopsis; /* what follows "dagpt NAME" */
+    const char *about;    /* one or more lines */
+    const struct cli_option *const *tables; /* NULL-terminated list of option tables, each of which
+                                             * ends with a NULL name */
+};
+
+/* Parses argv[1 ...]. Operands (all else, and what follows "--") are moved to argv[1 ... n]; returns
+ * n. "-5" is an operand. Leaves with 0 after --help, and with 2 on a wrong option. */
+int cli_parse(const struct cli_command *command, int argc, char **argv);
+
+/* Prints "dagpt: " and the text, and exits. */
+__attribute__((noreturn, format(printf, 2, 3))) void cli_die(enum dg_status status,
+                                                            const char *format, ...);
+
+/* cli_die with err's status and text, unless status is DG_OK. */
+void cli_check(enum dg_status status, const struct dg_error *err);
+
+/* Leaves with 5 when stdout could not take what was printed. Flushes. */
+void cli_flush(void);
+
+/* ---- options that many subcommands have, and what comes of them ---- */
+
+struct cli_model {
+    const char *path;   /* -m; cli_model_path() when NULL */
+    uint64_t workers;   /* -j */
+    uint64_t cpus;      /* --cpus */
+    unsigned sched, isa;
+    uint64_t chunk;
+    struct cli_tile tile;
+    bool stats;
+};
+
+extern struct cli_model cli_model;
+extern const struct cli_option cli_model_options[]; /* -m */
+extern const struct cli_option cli_run_options[];   /* -j --cpus --sched --isa --chunk --tile --stats */
+
+/* -m, else $DAGPT_MODEL, else gpt2_124M.bin. */
+const char *cli_model_path(void);
+
+/* Operands to ids. Leaves with 4 when one is not a number. Owned by the caller. */
+int32_t *cli_ids(char **operands, int n);
+
+/* Everything that evaluating takes, in the order in which it is made. */
+struct cli_engine {
+    struct dg_sizes sizes;
+    struct dg_team *team;
+    struct dg_model *model;
+    struct dg_session *session;
+    double load_seconds;
+};
+
+/* Checks the n ids, and that `total` positions are there, then loads the model. Leaves on errors. */
+void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t total);
+void cli_engine_close(struct cli_engine *e);
+
+double cli_seconds(void); /* a monotonic clock */
+
+#endif

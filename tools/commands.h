@@ -1,0 +1,9 @@
+/* commands.h - the subcommands: argv[0] is the subcommand's name; the exit code is returned. */
+#ifndef DG_TOOLS_COMMANDS_H
+#define DG_TOOLS_COMMANDS_H
+
+int cmd_tokens(int argc, char **argv);
+int cmd_next(int argc, char **argv);
+int cmd_info(int argc, char **argv);
+
+#endif
