@@ -1,57 +1,106 @@
-# dagpt. `make` builds build/dagpt with a C compiler and nothing else; `make help` lists the targets.
+# dagpt. `make` builds build/dagpt with gcc and make alone; `make help` lists the targets.
 
-CC     ?= gcc
-SAN    ?=
-DEBUG  ?=
-
-# One build folder per flavour, so that no object is ever linked into another's program.
-ifeq ($(SAN),)
-FLAVOUR := $(if $(DEBUG),-debug,)
-else
-FLAVOUR := -$(subst $(comma),-,$(SAN))
+ifeq ($(origin CC),default)
+CC := gcc
 endif
-BUILD := build$(FLAVOUR)
+# Flavours: SAN=thread, SAN=address, SAN=undefined (or a list), DEBUG=1; each has a build folder of
+# its own, so that no object is linked into another flavour's program.
+SAN    :=
+DEBUG  :=
+comma  := ,
+BUILD  := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)
 
 CPPFLAGS := -D_GNU_SOURCE -MMD -MP
-# -ffp-contract=off: a * b + c is two roundings unless the source says fma (src/ops/kernels.h).
-CFLAGS   := -std=c11 -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wvla \
-            -ffp-contract=off -g $(if $(DEBUG),-O0,$(if $(SAN),-O1,-O2))
+# -ffp-contract=off: a * b + c is rounded twice unless the source says fma (src/ops/kernels.h).
+CFLAGS   := -std=c11 -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wvla -g \
+            -ffp-contract=off $(if $(DEBUG),-O0,$(if $(SAN),-O1,-O2)) $(if $(WERROR),-Werror)
+LDFLAGS  :=
 LDLIBS   := -lpthread -lm
 ifneq ($(SAN),)
-CFLAGS  += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+CFLAGS  += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=$(SAN)
 endif
-ifneq ($(WERROR),)
-CFLAGS  += -Werror
-endif
 
-SRC   := $(wildcard src/*/*.c)
-ifeq ($(shell $(CC) -dumpmachine | cut -d- -f1),x86_64)
+# An instruction set's flags go to its own kernel file alone.
+SRC := $(wildcard src/*/*.c)
+ifeq ($(firstword $(subst -, ,$(shell $(CC) -dumpmachine))),x86_64)
 $(BUILD)/src/ops/kernels_avx2.o:   CFLAGS += -O3 -mavx2 -mfma
 $(BUILD)/src/ops/kernels_avx512.o: CFLAGS += -O3 -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
 else
 SRC := $(filter-out src/ops/kernels_avx%,$(SRC))
 endif
-LIB   := $(BUILD)/libdagpt.a
-OBJ   := $(SRC:%.c=$(BUILD)/%.o)
 
-CLI_SRC   := $(wildcard tools/dagpt.c tools/cmd_*.c tools/cli*.c)
-PROGRAMS  := $(BUILD)/dagpt $(BUILD)/make-model
+LIB    := $(BUILD)/libdagpt.a
+CLI    := tools/dagpt.c tools/cli.c $(wildcard tools/cmd_*.c)
+SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
-all: $(PROGRAMS)  ## build the command and make-model (the default)
+.PHONY: all test test-bits test-all check-rooms check-format format poly ulp need-check clean help
+.DELETE_ON_ERROR:
 
-$(LIB): $(OBJ)
-	rm -f $@
-	$(AR) rcs $@ $^
+all: $(BUILD)/dagpt $(BUILD)/make-model  ## build the command and make-model (the default)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	@echo "CC   $@"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(BUILD)/dagpt: $(CLI_SRC:%.c=$(BUILD)/%.o) $(LIB)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(LIB): $(SRC:%.c=$(BUILD)/%.o)
+	@rm -f $@
+	@echo "AR   $@"
+	@$(AR) rcs $@ $^
+
+LINK = @echo "LINK $@"; $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(1) $(LDLIBS)
+
+$(BUILD)/dagpt: $(CLI:%.c=$(BUILD)/%.o) $(LIB)
+	$(call LINK)
 
 $(BUILD)/make-model: $(BUILD)/tools/make_model.o $(LIB)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call LINK)
 
+# ---- tests: the only part that needs more than gcc and make ----
+
+test: need-check check-rooms all $(SUITES)  ## build and run all tests (SAN=thread|address|undefined too)
+	@BUILD=$(BUILD) SAN=$(SAN) tests/run.sh $(SUITES)
+
+test-bits: need-check $(BUILD)/tests/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
+	@DAGPT_BITS=full CK_DEFAULT_TIMEOUT=0 $(BUILD)/tests/check_bits
+
+test-all: test test-bits  ## test, test-bits, and test under each sanitizer
+	@$(MAKE) --no-print-directory test SAN=thread
+	@$(MAKE) --no-print-directory test SAN=address
+	@$(MAKE) --no-print-directory test SAN=undefined
+
+need-check:
+	@CC="$(CC)" tests/need.sh check.h check
+
+$(BUILD)/tests/check_%: $(BUILD)/tests/check_%.o $(BUILD)/tests/support.o $(LIB)
+	$(call LINK,$(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt))
+
+$(BUILD)/tests/ulp: $(BUILD)/tests/ulp.o $(LIB)
+	$(call LINK)
+
+ulp: $(BUILD)/tests/ulp  ## error of exp and tanh over every float (some minutes)
+	$<
+
+check-rooms:  ## do includes go one way? base <- graph <- ops, runtime <- model <- tools, tests
+	@tests/rooms.sh
+
+# ---- development ----
+
+format:  ## lay the code out by .clang-format
+	clang-format -i src/*.h src/*/*.[ch] tools/*.[ch] tests/*.[ch]
+
+check-format:  ## is it?
+	clang-format --dry-run --Werror src/*.h src/*/*.[ch] tools/*.[ch] tests/*.[ch]
+
+poly:  ## derive src/ops/poly.h again (python3)
+	python3 tools/derive_poly.py > src/ops/poly.h
+
+clean:  ## remove the build folders
+	rm -rf build build-*
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+
+.SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

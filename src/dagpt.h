@@ -47,8 +47,8 @@ enum dg_sched {
     DG_N_SCHED
 };
 
-const char *dg_isa_name(enum dg_isa isa);       /* "scalar", "avx2", "avx512" */
-enum dg_isa dg_isa_best(void);                  /* the strongest that this CPU and this build have */
+const char *dg_isa_name(enum dg_isa isa); /* "scalar", "avx2", "avx512" */
+enum dg_isa dg_isa_best(void);            /* the strongest that this CPU and this build have */
 const char *dg_sched_name(enum dg_sched sched); /* "dataflow", "barrier", "serial" */
 
 /* CPUs that this process may use: its affinity mask, capped by the cgroup quota; at least 1. */
@@ -93,13 +93,13 @@ struct dg_sizes dg_model_sizes(const struct dg_model *model);
 /* ---- session ---- */
 
 struct dg_session_options {
-    enum dg_isa isa;     /* capped by dg_isa_best() */
+    enum dg_isa isa; /* capped by dg_isa_best() */
     enum dg_sched sched;
-    uint32_t chunk;      /* rows of one prompt step; 0: the default */
-    uint32_t row_block;  /* rows of a tile; 0: chosen by the planner */
-    uint32_t col_block;  /* columns of a matmul tile, rounded up to 16; 0: chosen by the op */
-    bool all_logits;     /* logits for every row of an eval, not for the last row alone */
-    bool no_fuse;        /* leave gelu and add as ops of their own */
+    uint32_t chunk;     /* rows of one prompt step; 0: the default */
+    uint32_t row_block; /* rows of a tile; 0: chosen by the planner */
+    uint32_t col_block; /* columns of a matmul tile, rounded up to 16; 0: chosen by the op */
+    bool all_logits;    /* logits for every row of an eval, not for the last row alone */
+    bool no_fuse;       /* leave gelu and add as ops of their own */
 };
 
 struct dg_session;
@@ -120,7 +120,7 @@ enum dg_status dg_session_eval(struct dg_session *session, const int32_t *ids, s
 /* [vocab] logits of the last id evaluated; with all_logits [n][vocab] of the last eval. They stay
  * valid until the next eval. NULL before the first. */
 const float *dg_session_logits(const struct dg_session *session);
-size_t dg_session_position(const struct dg_session *session); /* ids evaluated so far */
+size_t dg_session_position(const struct dg_session *session);        /* ids evaluated so far */
 void dg_session_rewind(struct dg_session *session, size_t position); /* forget the ids after it */
 
 /* ---- sampling ---- */

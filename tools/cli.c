@@ -240,15 +240,16 @@ const struct cli_option cli_run_options[] = {
      &cli_model.workers, 1, DG_MAX_WORKERS, NULL},
     {0, "cpus", CLI_NUMBER, "N", "take N as the number of CPUs instead of asking the system",
      &cli_model.cpus, 1, DG_MAX_WORKERS, NULL},
-    {0, "sched", CLI_CHOICE, "NAME", "dataflow (default), barrier or serial", &cli_model.sched, 0, 0,
-     sched_choices},
+    {0, "sched", CLI_CHOICE, "NAME", "dataflow (default), barrier or serial", &cli_model.sched, 0,
+     0, sched_choices},
     {0, "isa", CLI_CHOICE, "NAME", "at most scalar, avx2 or avx512 (the best there is)",
      &cli_model.isa, 0, 0, isa_choices},
     {0, "chunk", CLI_NUMBER, "N", "read the prompt in steps of N tokens (all at once)",
      &cli_model.chunk, 1, 1 << 24, NULL},
     {0, "tile", CLI_TILE, "RxC", "tiles of R rows and, in matmuls, C columns (chosen)",
      &cli_model.tile, 0, 0, NULL},
-    {0, "stats", CLI_FLAG, NULL, "times and rates, on standard error", &cli_model.stats, 0, 0, NULL},
+    {0, "stats", CLI_FLAG, NULL, "times and rates, on standard error", &cli_model.stats, 0, 0,
+     NULL},
     {0},
 };
 
@@ -271,8 +272,8 @@ int32_t *cli_ids(char **operands, int n)
         uint64_t id;
 
         if (!parse_number(operands[i], &id) || id > INT32_MAX)
-            cli_die(DG_ERR_TOKEN, "token id %d: got '%s', expected a number of the vocabulary", i + 1,
-                    operands[i]);
+            cli_die(DG_ERR_TOKEN, "token id %d: got '%s', expected a number of the vocabulary",
+                    i + 1, operands[i]);
         ids[i] = (int32_t)id;
     }
     return ids;

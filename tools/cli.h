@@ -15,7 +15,7 @@ struct cli_option {
     enum cli_kind kind;
     const char *metavar; /* of the value; NULL for a flag */
     const char *help;
-    void *target;      /* bool, uint64_t, double, const char *, unsigned or struct cli_tile */
+    void *target;       /* bool, uint64_t, double, const char *, unsigned or struct cli_tile */
     double least, most; /* of a number */
     const char *const *choices; /* NULL-terminated */
 };
@@ -26,19 +26,19 @@ struct cli_tile {
 
 struct cli_command {
     const char *name;
-    const char *synopsis; /* what follows "dagpt NAME" */
-    const char *about;    /* one or more lines */
+    const char *synopsis;                   /* what follows "dagpt NAME" */
+    const char *about;                      /* one or more lines */
     const struct cli_option *const *tables; /* NULL-terminated list of option tables, each of which
                                              * ends with a NULL name */
 };
 
-/* Parses argv[1 ...]. Operands (all else, and what follows "--") are moved to argv[1 ... n]; returns
- * n. "-5" is an operand. Leaves with 0 after --help, and with 2 on a wrong option. */
+/* Parses argv[1 ...]. Operands (all else, and what follows "--") are moved to argv[1 ... n];
+ * returns n. "-5" is an operand. Leaves with 0 after --help, and with 2 on a wrong option. */
 int cli_parse(const struct cli_command *command, int argc, char **argv);
 
 /* Prints "dagpt: " and the text, and exits. */
 __attribute__((noreturn, format(printf, 2, 3))) void cli_die(enum dg_status status,
-                                                            const char *format, ...);
+                                                             const char *format, ...);
 
 /* cli_die with err's status and text, unless status is DG_OK. */
 void cli_check(enum dg_status status, const struct dg_error *err);
@@ -49,9 +49,9 @@ void cli_flush(void);
 /* ---- options that many subcommands have, and what comes of them ---- */
 
 struct cli_model {
-    const char *path;   /* -m; cli_model_path() when NULL */
-    uint64_t workers;   /* -j */
-    uint64_t cpus;      /* --cpus */
+    const char *path; /* -m; cli_model_path() when NULL */
+    uint64_t workers; /* -j */
+    uint64_t cpus;    /* --cpus */
     unsigned sched, isa;
     uint64_t chunk;
     struct cli_tile tile;
@@ -60,7 +60,8 @@ struct cli_model {
 
 extern struct cli_model cli_model;
 extern const struct cli_option cli_model_options[]; /* -m */
-extern const struct cli_option cli_run_options[];   /* -j --cpus --sched --isa --chunk --tile --stats */
+extern const struct cli_option
+    cli_run_options[]; /* -j --cpus --sched --isa --chunk --tile --stats */
 
 /* -m, else $DAGPT_MODEL, else gpt2_124M.bin. */
 const char *cli_model_path(void);
@@ -77,7 +78,8 @@ struct cli_engine {
     double load_seconds;
 };
 
-/* Checks the n ids, and that `total` positions are there, then loads the model. Leaves on errors. */
+/* Checks the n ids, and that `total` positions are there, then loads the model. Leaves on errors.
+ */
 void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t total);
 void cli_engine_close(struct cli_engine *e);
 

@@ -11,12 +11,14 @@ static uint64_t rows = 64;
 static bool json;
 
 static const struct cli_option options[] = {
-    {0, "rows", CLI_NUMBER, "T", "also the plan of a prompt of T tokens (64)", &rows, 1, 1 << 24, NULL},
+    {0, "rows", CLI_NUMBER, "T", "also the plan of a prompt of T tokens (64)", &rows, 1, 1 << 24,
+     NULL},
     {0, "json", CLI_FLAG, NULL, "one JSON object", &json, 0, 0, NULL},
     {0},
 };
 
-static const struct cli_option *const tables[] = {cli_model_options, options, cli_run_options, NULL};
+static const struct cli_option *const tables[] = {cli_model_options, options, cli_run_options,
+                                                  NULL};
 
 static const struct cli_command command = {
     "info", "[OPTION]...",
@@ -112,8 +114,8 @@ static void print_json(const struct facts *f)
            h->version, h->sizes.positions, h->sizes.vocab, h->sizes.layers, h->sizes.heads,
            h->sizes.channels, dg_model_parameters(f->model), f->file_bytes,
            dg_model_bytes(f->model), f->cache_bytes);
-    printf(" \"machine\": {\"cpus\": %u, \"isa\": \"%s\", \"workers\": %u, \"awake\": %u},\n", f->cpus,
-           dg_isa_name(dg_isa_best()), f->workers, f->awake);
+    printf(" \"machine\": {\"cpus\": %u, \"isa\": \"%s\", \"workers\": %u, \"awake\": %u},\n",
+           f->cpus, dg_isa_name(dg_isa_best()), f->workers, f->awake);
     printf(" \"plans\": [");
     for (int i = 0; i < 2; i++) {
         const struct plan_facts *p = &f->plans[i];
@@ -140,7 +142,8 @@ int cmd_info(int argc, char **argv)
     cli_check(dg_model_outline(&m, &c.header, &err), &err);
     f.model = m;
     f.file_bytes = c.file.bytes;
-    f.cache_bytes = 8ull * c.header.sizes.layers * c.header.sizes.positions * c.header.sizes.channels;
+    f.cache_bytes =
+        8ull * c.header.sizes.layers * c.header.sizes.positions * c.header.sizes.channels;
     f.awake = cli_model.cpus ? (unsigned)cli_model.cpus : f.cpus;
     if (f.awake > f.workers)
         f.awake = f.workers;

@@ -15,7 +15,8 @@ static const struct cli_option options[] = {
     {0},
 };
 
-static const struct cli_option *const tables[] = {cli_model_options, options, cli_run_options, NULL};
+static const struct cli_option *const tables[] = {cli_model_options, options, cli_run_options,
+                                                  NULL};
 
 static const struct cli_command command = {
     "next", "[OPTION]... ID...",
@@ -79,8 +80,9 @@ int cmd_next(int argc, char **argv)
     print_candidates(&e);
     cli_flush();
     if (cli_model.stats)
-        fprintf(stderr, "load         %9.3f ms\nprompt       %9.3f ms   %d tokens, %.1f tokens/s\n"
-                        "in all       %9.3f ms\n",
+        fprintf(stderr,
+                "load         %9.3f ms\nprompt       %9.3f ms   %d tokens, %.1f tokens/s\n"
+                "in all       %9.3f ms\n",
                 1e3 * e.load_seconds, 1e3 * prompt, n, n / prompt, 1e3 * (cli_seconds() - start));
     cli_engine_close(&e);
     free(ids);

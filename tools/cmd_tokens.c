@@ -10,13 +10,15 @@ static double coin = 0.5;
 static bool greedy;
 
 static const struct cli_option options[] = {
-    {'n', "total", CLI_NUMBER, "N", "ids given and completed together (10)", &total, 1, 1 << 24, NULL},
+    {'n', "total", CLI_NUMBER, "N", "ids given and completed together (10)", &total, 1, 1 << 24,
+     NULL},
     {0, "coin", CLI_REAL, "X", "the cumulative probability to exceed (0.5)", &coin, 0, 1, NULL},
     {0, "greedy", CLI_FLAG, NULL, "take the most likely id instead", &greedy, 0, 0, NULL},
     {0},
 };
 
-static const struct cli_option *const tables[] = {cli_model_options, options, cli_run_options, NULL};
+static const struct cli_option *const tables[] = {cli_model_options, options, cli_run_options,
+                                                  NULL};
 
 static const struct cli_command command = {
     "tokens", "[OPTION]... ID...",

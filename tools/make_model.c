@@ -140,14 +140,11 @@ static void put(struct output *o, const void *bytes, size_t n)
 
 static void put_header(struct output *o, const struct dg_checkpoint_header *h)
 {
-    int32_t raw[DG_HEADER_BYTES / 4] = {DG_CHECKPOINT_MAGIC,
-                                        (int32_t)h->version,
-                                        (int32_t)h->sizes.positions,
-                                        (int32_t)h->sizes.vocab,
-                                        (int32_t)h->sizes.layers,
-                                        (int32_t)h->sizes.heads,
-                                        (int32_t)h->sizes.channels,
-                                        h->version == 1 ? 0 : (int32_t)h->padded_vocab};
+    int32_t raw[DG_HEADER_BYTES / 4] = {
+        DG_CHECKPOINT_MAGIC,         (int32_t)h->version,
+        (int32_t)h->sizes.positions, (int32_t)h->sizes.vocab,
+        (int32_t)h->sizes.layers,    (int32_t)h->sizes.heads,
+        (int32_t)h->sizes.channels,  h->version == 1 ? 0 : (int32_t)h->padded_vocab};
 
     put(o, raw, sizeof raw);
 }
@@ -233,8 +230,8 @@ int main(int argc, char **argv)
         const char *name;
         uint32_t *target;
     } fields[] = {
-        {"--layers", &h.sizes.layers},     {"--heads", &h.sizes.heads},
-        {"--channels", &h.sizes.channels}, {"--vocab", &h.sizes.vocab},
+        {"--layers", &h.sizes.layers},       {"--heads", &h.sizes.heads},
+        {"--channels", &h.sizes.channels},   {"--vocab", &h.sizes.vocab},
         {"--positions", &h.sizes.positions}, {"--version", &h.version},
     };
     const char *path = NULL;

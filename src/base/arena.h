@@ -7,7 +7,7 @@
 
 struct dg_arena;
 
-struct dg_arena *dg_arena_new(void);         /* NULL when out of memory */
+struct dg_arena *dg_arena_new(void);        /* NULL when out of memory */
 void dg_arena_free(struct dg_arena *arena); /* takes NULL */
 
 /* Zeroed memory, aligned to 64 bytes; NULL when out of memory. Blocks of 2 MiB and more are

@@ -10,8 +10,8 @@
 #include "status.h"
 
 struct dg_file {
-    int fd;          /* -1: closed */
-    uint64_t bytes;  /* size when it was opened */
+    int fd;         /* -1: closed */
+    uint64_t bytes; /* size when it was opened */
 };
 
 /* Opens a regular file. DG_ERR_MODEL when it does not exist or is not one. */

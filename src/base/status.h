@@ -9,8 +9,8 @@
  * `return dg_fail(err, DG_ERR_IO, "%s: ...", path);`. Control characters in the text become '?':
  * an error stays one line whatever a file or an argument contained. */
 __attribute__((format(printf, 3, 4))) enum dg_status dg_fail(struct dg_error *err,
-                                                            enum dg_status status,
-                                                            const char *format, ...);
+                                                             enum dg_status status,
+                                                             const char *format, ...);
 
 /* dg_fail for a failed allocation of `bytes` bytes for `what`. */
 enum dg_status dg_fail_memory(struct dg_error *err, const char *what, size_t bytes);

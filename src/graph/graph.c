@@ -112,7 +112,8 @@ void dg_graph_prune(struct dg_graph *g)
     for (unsigned i = 0; i < g->n_tensors; i++) {
         struct dg_op *reader;
 
-        if (!dg_graph_writer(g, &g->tensors[i]) && dg_graph_readers(g, &g->tensors[i], &reader) == 0)
+        if (!dg_graph_writer(g, &g->tensors[i]) &&
+            dg_graph_readers(g, &g->tensors[i], &reader) == 0)
             continue;
         if (kept < i)
             move_tensor(g, i, kept);

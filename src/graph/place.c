@@ -7,8 +7,8 @@
  *
  * That is decided between ops, once for all rows, from the boxes that their tiles read. For an op X
  *
- *     jointly(X) = ops Y such that every tile of Y with row r comes before some tile of X with row r
- *     alone(X)   = ops Y such that every tile of Y with row r comes before every tile of X with row r
+ *     jointly(X) = ops Y such that every tile of Y with row r comes before some tile of X with row
+ * r alone(X)   = ops Y such that every tile of Y with row r comes before every tile of X with row r
  *
  * and for an input of X that P writes, where each tile of X reads at least its own rows of it:
  *
@@ -109,7 +109,8 @@ static void order_op(const struct dg_plan *plan, struct order *o, uint32_t x)
 }
 
 /* Is everyone who touches t in alone(x)? A tensor that nobody reads is a result, and stays. */
-static bool dead_before(const struct dg_graph *g, const struct dg_tensor *t, const uint64_t *alone_x)
+static bool dead_before(const struct dg_graph *g, const struct dg_tensor *t,
+                        const uint64_t *alone_x)
 {
     bool read = false;
 

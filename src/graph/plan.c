@@ -78,7 +78,8 @@ static uint64_t count_tiles(const struct dg_tensor *t, struct dg_cut cut)
 static void cut_op(struct dg_plan *plan, uint32_t op, uint32_t at, struct dg_cut cut)
 {
     const struct dg_tensor *t = plan->graph->ops[op].out;
-    const uint32_t n = (uint32_t)count_tiles(t, cut), blocks = (uint32_t)dg_div_up(t->rows, cut.rows);
+    const uint32_t n = (uint32_t)count_tiles(t, cut),
+                   blocks = (uint32_t)dg_div_up(t->rows, cut.rows);
 
     for (uint32_t r = 0, i = 0; r < t->rows; r += cut.rows) {
         for (uint32_t c = 0; c < t->cols; c += cut.cols, i++) {
@@ -293,8 +294,7 @@ void dg_plan_free(struct dg_plan *plan)
         dg_arena_free(plan->arena); /* plan itself lies in it */
 }
 
-enum dg_status dg_plan_allocate(struct dg_plan *plan, struct dg_arena *arena,
-                                struct dg_error *err)
+enum dg_status dg_plan_allocate(struct dg_plan *plan, struct dg_arena *arena, struct dg_error *err)
 {
     char *base = dg_arena_alloc(arena, plan->arena_bytes);
 

@@ -23,14 +23,14 @@
 #include "graph.h"
 
 struct dg_tile {
-    uint32_t op; /* index in graph->ops */
+    uint32_t op;   /* index in graph->ops */
     uint32_t home; /* the worker that should run it, < tiling.workers: a hint */
     struct dg_box out;
 };
 
 struct dg_node {
-    uint32_t waits;  /* inputs: how many nodes must finish first */
-    uint32_t first;  /* its successors are next[first ... first + n_next - 1] */
+    uint32_t waits; /* inputs: how many nodes must finish first */
+    uint32_t first; /* its successors are next[first ... first + n_next - 1] */
     uint32_t n_next;
 };
 
@@ -39,12 +39,12 @@ struct dg_plan {
     struct dg_tiling tiling;
     uint32_t n_tiles, n_joins, n_nodes; /* n_nodes = n_tiles + n_joins */
     uint64_t n_edges;
-    struct dg_tile *tiles; /* [n_tiles] */
-    struct dg_node *nodes; /* [n_nodes] */
-    uint32_t *next;        /* [n_edges] node indices */
-    uint32_t *op_first;    /* [n_ops + 1]: op i has tiles op_first[i] ... op_first[i + 1] - 1 */
-    uint64_t *offset;      /* [n_tensors] of an activation: its place in the arena, in bytes */
-    uint64_t arena_bytes;  /* of all activations */
+    struct dg_tile *tiles;  /* [n_tiles] */
+    struct dg_node *nodes;  /* [n_nodes] */
+    uint32_t *next;         /* [n_edges] node indices */
+    uint32_t *op_first;     /* [n_ops + 1]: op i has tiles op_first[i] ... op_first[i + 1] - 1 */
+    uint64_t *offset;       /* [n_tensors] of an activation: its place in the arena, in bytes */
+    uint64_t arena_bytes;   /* of all activations */
     uint64_t scratch_bytes; /* per worker: the largest that a tile asks for */
     struct dg_arena *arena;
 };
@@ -56,8 +56,7 @@ enum dg_status dg_plan_new(struct dg_plan **out, struct dg_graph *graph,
 void dg_plan_free(struct dg_plan *plan); /* takes NULL; the graph stays */
 
 /* Allocates the activations, from `arena`, and points the graph's tensors at them. */
-enum dg_status dg_plan_allocate(struct dg_plan *plan, struct dg_arena *arena,
-                                struct dg_error *err);
+enum dg_status dg_plan_allocate(struct dg_plan *plan, struct dg_arena *arena, struct dg_error *err);
 
 static inline uint32_t dg_plan_end(const struct dg_plan *plan)
 {

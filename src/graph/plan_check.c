@@ -59,7 +59,8 @@ static enum dg_status check_edges(const struct dg_plan *plan, uint32_t *in_degre
             const uint32_t to = plan->next[node->first + i];
 
             if (to >= plan->n_nodes)
-                return dg_fail(err, DG_ERR_USAGE, "plan: node %u: successor %u out of range", n, to);
+                return dg_fail(err, DG_ERR_USAGE, "plan: node %u: successor %u out of range", n,
+                               to);
             in_degree[to]++;
             if (n < plan->n_tiles && to >= plan->n_tiles && n > highest[to - plan->n_tiles])
                 highest[to - plan->n_tiles] = n;
@@ -129,8 +130,8 @@ struct touches {
 };
 
 /* Do two touches meet in at least one byte? Same tensor, or same place and shape: when the boxes
- * do. Otherwise, in the arena, when the byte ranges from the first to the last element do, which may
- * see a meeting where there is none, but never misses one. */
+ * do. Otherwise, in the arena, when the byte ranges from the first to the last element do, which
+ * may see a meeting where there is none, but never misses one. */
 static bool meet(const struct dg_plan *plan, const struct touch *a, const struct touch *b)
 {
     const struct dg_tensor *ta = &plan->graph->tensors[a->tensor];
@@ -209,8 +210,8 @@ static bool collect_touches(const struct dg_plan *plan, struct touches *ts)
             if (!dg_graph_writer(g, op->in[k]))
                 continue;
             for (uint32_t t = plan->op_first[o]; t < plan->op_first[o + 1]; t++)
-                ts->list[ts->n++] = (struct touch){
-                    t, i, group[i], false, op->type->reads(op, k, plan->tiles[t].out)};
+                ts->list[ts->n++] = (struct touch){t, i, group[i], false,
+                                                   op->type->reads(op, k, plan->tiles[t].out)};
         }
     }
     free(group);
@@ -243,7 +244,8 @@ static void close_strip(const struct dg_plan *plan, uint32_t strip, uint64_t *re
             if (--left[to] > 0 || to < plan->n_tiles)
                 continue;
             for (uint32_t k = 0; k < plan->nodes[to].n_next; k++) {
-                uint64_t *past = reach + (size_t)plan->next[plan->nodes[to].first + k] * STRIP_WORDS;
+                uint64_t *past =
+                    reach + (size_t)plan->next[plan->nodes[to].first + k] * STRIP_WORDS;
 
                 for (size_t w = 0; w < STRIP_WORDS; w++)
                     past[w] |= into[w];

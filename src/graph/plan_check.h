@@ -11,7 +11,8 @@
  *
  * The last is taken literally: all pairs of tiles that touch a common tensor, or tensors that share
  * bytes, are compared, and a path is looked up in the transitive closure, which is computed
- * from the edges alone. Time and memory: about edges * tiles / 64 words of work, 512 bytes a node. */
+ * from the edges alone. Time and memory: about edges * tiles / 64 words of work, 512 bytes a node.
+ */
 #ifndef DG_GRAPH_PLAN_CHECK_H
 #define DG_GRAPH_PLAN_CHECK_H
 

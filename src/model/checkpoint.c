@@ -52,8 +52,8 @@ struct dg_section_shape dg_section_shape(const struct dg_checkpoint_header *h, e
     return (struct dg_section_shape){"", 0, 0, 0};
 }
 
-static enum dg_status refuse(struct dg_error *err, const char *path, const char *field,
-                             int64_t got, const char *expected)
+static enum dg_status refuse(struct dg_error *err, const char *path, const char *field, int64_t got,
+                             const char *expected)
 {
     return dg_fail(err, DG_ERR_MODEL, "%s: %s: got %" PRId64 ", expected %s", path, field, got,
                    expected);
@@ -84,7 +84,7 @@ enum dg_status dg_checkpoint_check(const struct dg_checkpoint_header *h, const c
         const char *name;
         uint32_t value, most;
     } fields[] = {
-        {"maxT", z->positions, 1 << 24}, {"V", z->vocab, 1 << 26}, {"L", z->layers, 1 << 14},
+        {"maxT", z->positions, 1 << 24}, {"V", z->vocab, 1 << 26},    {"L", z->layers, 1 << 14},
         {"NH", z->heads, 1 << 20},       {"C", z->channels, 1 << 20},
     };
     size_t elements;
@@ -96,12 +96,13 @@ enum dg_status dg_checkpoint_check(const struct dg_checkpoint_header *h, const c
             return dg_fail(err, DG_ERR_MODEL, "%s: %s: got %" PRId32 ", expected 1 to %" PRIu32,
                            path, fields[i].name, (int32_t)fields[i].value, fields[i].most);
     if (z->channels % z->heads != 0)
-        return dg_fail(err, DG_ERR_MODEL, "%s: NH: got %" PRIu32 ", expected a divisor of C = %" PRIu32,
-                       path, z->heads, z->channels);
+        return dg_fail(err, DG_ERR_MODEL,
+                       "%s: NH: got %" PRIu32 ", expected a divisor of C = %" PRIu32, path,
+                       z->heads, z->channels);
     if (h->padded_vocab < z->vocab || h->padded_vocab > 1 << 26)
         return dg_fail(err, DG_ERR_MODEL,
-                       "%s: Vp: got %" PRId32 ", expected at least V = %" PRIu32 ", at most %d", path,
-                       (int32_t)h->padded_vocab, z->vocab, 1 << 26);
+                       "%s: Vp: got %" PRId32 ", expected at least V = %" PRIu32 ", at most %d",
+                       path, (int32_t)h->padded_vocab, z->vocab, 1 << 26);
     if (!payload_elements(h, &elements))
         return dg_fail(err, DG_ERR_MODEL, "%s: sizes: more weights than any file holds", path);
     return DG_OK;
@@ -128,8 +129,9 @@ static enum dg_status read_header(struct dg_checkpoint *c, const char *path, str
     int failed;
 
     if (c->file.bytes < DG_HEADER_BYTES)
-        return dg_fail(err, DG_ERR_MODEL, "%s: size: got %" PRIu64 " bytes, expected a header of %d",
-                       path, c->file.bytes, DG_HEADER_BYTES);
+        return dg_fail(err, DG_ERR_MODEL,
+                       "%s: size: got %" PRIu64 " bytes, expected a header of %d", path,
+                       c->file.bytes, DG_HEADER_BYTES);
     failed = dg_file_read(&c->file, 0, raw, sizeof raw);
     if (failed)
         return dg_fail(err, DG_ERR_IO, "%s: cannot read the header: %s", path, strerror(failed));

@@ -13,7 +13,7 @@ struct builder {
     struct dg_graph *g;
     const struct dg_model *model;
     uint32_t rows;
-    int layer; /* of the ops being added; -1 outside the blocks */
+    int layer;             /* of the ops being added; -1 outside the blocks */
     struct dg_tensor *wte; /* read by embed and by logits */
 };
 
@@ -146,7 +146,8 @@ static struct dg_tensor *block(struct builder *b, struct dg_tensor *x)
     y = matmul(b, "fc", y, &l->fc_weight, &l->fc_bias, activation(b, "fc", T, 4 * C), 0);
     q = activation(b, "gelu", T, 4 * C);
     add_input(add_op(b, &dg_op_gelu, "gelu", q), y);
-    y = matmul(b, "fcproj", q, &l->fcproj_weight, &l->fcproj_bias, activation(b, "fcproj", T, C), 0);
+    y = matmul(b, "fcproj", q, &l->fcproj_weight, &l->fcproj_bias, activation(b, "fcproj", T, C),
+               0);
     return add(b, "add2", x, y);
 }
 

@@ -1,5 +1,5 @@
-/* A session turns ids into steps. A step's plan depends on its rows alone, so a prompt makes one (or
- * two: full chunks and the rest), and the one for T = 1 serves every token after it. */
+/* A session turns ids into steps. A step's plan depends on its rows alone, so a prompt makes one
+ * (or two: full chunks and the rest), and the one for T = 1 serves every token after it. */
 #include "../dagpt.h"
 #include "../base/arena.h"
 #include "../base/checked.h"
@@ -169,9 +169,10 @@ static enum dg_status check_ids(const struct dg_session *s, const int32_t *ids, 
     const struct dg_sizes *z = &s->model->header.sizes;
 
     if (n < 1 || n > z->positions - s->position)
-        return dg_fail(err, DG_ERR_TOKEN,
-                       "positions: got %zu ids after %zu, expected 1 to %zu: the model has %" PRIu32,
-                       n, s->position, z->positions - s->position, z->positions);
+        return dg_fail(
+            err, DG_ERR_TOKEN,
+            "positions: got %zu ids after %zu, expected 1 to %zu: the model has %" PRIu32, n,
+            s->position, z->positions - s->position, z->positions);
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || (uint32_t)ids[i] >= z->vocab)
             return dg_fail(err, DG_ERR_TOKEN,
@@ -220,8 +221,8 @@ enum dg_status dg_session_eval(struct dg_session *s, const int32_t *ids, size_t 
     }
     for (size_t i = 0, rows; i < n && st == DG_OK; i += rows) {
         rows = n - i < chunk ? n - i : chunk;
-        st = eval_step(s, ids + i, (uint32_t)rows,
-                       all ? (uint32_t)rows : i + rows == n, all ? all + i * vocab : NULL, err);
+        st = eval_step(s, ids + i, (uint32_t)rows, all ? (uint32_t)rows : i + rows == n,
+                       all ? all + i * vocab : NULL, err);
     }
     if (st != DG_OK)
         s->position = before;

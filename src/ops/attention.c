@@ -1,8 +1,9 @@
 /* softmax(q K^T / sqrt(d)) V for the rows of a block and one head, over the KV cache. The row at
  * position t sees the keys 0 ... t.
  *
- * All scores of a row are computed before its softmax, in scratch: rows of up to `positions` floats.
- * A running softmax would need no such row, but its sums would depend on how keys are blocked. */
+ * All scores of a row are computed before its softmax, in scratch: rows of up to `positions`
+ * floats. A running softmax would need no such row, but its sums would depend on how keys are
+ * blocked. */
 #include "common.h"
 
 #include <math.h>

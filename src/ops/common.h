@@ -21,8 +21,7 @@ static inline const float *dg_panel_at(const struct dg_tensor *w, size_t row)
 /* The keys (DG_KEYS) or values (DG_VALUES) of one head. */
 static inline float *dg_head_at(const struct dg_tensor *t, size_t head)
 {
-    const size_t rows =
-        t->layout == DG_KEYS ? dg_round_up(t->positions, DG_LANES) : t->positions;
+    const size_t rows = t->layout == DG_KEYS ? dg_round_up(t->positions, DG_LANES) : t->positions;
 
     return (float *)t->data + head * rows * (t->cols / t->heads);
 }

@@ -49,9 +49,10 @@ struct dg_kernels {
     /* y[i] = tanh(x[i]). y may be x. */
     void (*tanh)(float *y, const float *x, size_t n);
 
-    /* s[r][j] = scale * sum over k of q[r][k] * key[j][k], for r < rows <= DG_ATTENTION_ROWS, j < n,
-     * k < d. keys: [block][d][DG_LANES], key j in lane j % DG_LANES of block j / DG_LANES; lanes of
-     * keys >= n are not read. s_stride >= n rounded up to DG_LANES: s[r] may be written up to there. */
+    /* s[r][j] = scale * sum over k of q[r][k] * key[j][k], for r < rows <= DG_ATTENTION_ROWS, j <
+     * n, k < d. keys: [block][d][DG_LANES], key j in lane j % DG_LANES of block j / DG_LANES; lanes
+     * of keys >= n are not read. s_stride >= n rounded up to DG_LANES: s[r] may be written up to
+     * there. */
     void (*scores)(float *s, size_t s_stride, const float *q, size_t q_stride, const float *keys,
                    size_t rows, size_t n, size_t d, float scale);
 

@@ -31,7 +31,8 @@ static inline v16 v16_load_n(const float *p, size_t n)
 {
     if (n == 16)
         return v16_load(p);
-    return (v16){_mm256_maskload_ps(p, first((long)n)), _mm256_maskload_ps(p + 8, first((long)n - 8))};
+    return (v16){_mm256_maskload_ps(p, first((long)n)),
+                 _mm256_maskload_ps(p + 8, first((long)n - 8))};
 }
 
 static inline void v16_store(float *p, v16 v)

@@ -79,8 +79,7 @@ INLINE void block(const int R, const int N, const struct product *m, size_t r, s
     }
     for (int i = 0; i < R; i++)
         for (int j = 0; j < N; j++)
-            v16_store_n(y + i * m->y_stride + j * P, acc[i][j],
-                        j == N - 1 && tail < P ? tail : P);
+            v16_store_n(y + i * m->y_stride + j * P, acc[i][j], j == N - 1 && tail < P ? tail : P);
 }
 
 /* One function for each number of rows, so that the accumulators have fixed registers. */
@@ -112,7 +111,7 @@ typedef void rows_function(const struct product *m, size_t r, size_t p, size_t n
                            size_t k1);
 
 static rows_function *const rows_functions[MAX_ROWS + 1] = {
-    NULL,   rows_1, rows_2, rows_3,  rows_4,  rows_5, rows_6,
+    NULL,   rows_1, rows_2, rows_3,  rows_4,  rows_5,  rows_6,
 #if MAX_ROWS > 6
     rows_7, rows_8, rows_9, rows_10, rows_11, rows_12,
 #endif
@@ -294,8 +293,8 @@ static void scores(float *s, size_t s_stride, const float *q, size_t q_stride, c
             score_block(SCORE_ROWS, s + r * s_stride + j, s_stride, q + r * q_stride, q_stride,
                         keys + j * d, m, d, scale);
         for (; r < rows; r++)
-            score_block(1, s + r * s_stride + j, s_stride, q + r * q_stride, q_stride,
-                        keys + j * d, m, d, scale);
+            score_block(1, s + r * s_stride + j, s_stride, q + r * q_stride, q_stride, keys + j * d,
+                        m, d, scale);
     }
 }
 
@@ -345,7 +344,8 @@ static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, cons
     size_t r = 0;
 
     for (; r + MIX_ROWS <= rows; r += MIX_ROWS)
-        mix_rows(MIX_ROWS, y + r * y_stride, y_stride, p + r * p_stride, p_stride, values, n + r, d);
+        mix_rows(MIX_ROWS, y + r * y_stride, y_stride, p + r * p_stride, p_stride, values, n + r,
+                 d);
     for (; r < rows; r++)
         mix_rows(1, y + r * y_stride, y_stride, p + r * p_stride, p_stride, values, n + r, d);
 }

@@ -5,8 +5,9 @@
 
 #include "../graph/graph.h"
 
-/* Shapes: T rows in the step, C channels, N outputs, V vocabulary; w in panels, the rest in rows. */
-extern const struct dg_op_type dg_op_embed;     /* ids[T][1], wte[V][C] in panels, wpe[][C] -> [T][C] */
+/* Shapes: T rows in the step, C channels, N outputs, V vocabulary; w in panels, the rest in rows.
+ */
+extern const struct dg_op_type dg_op_embed; /* ids[T][1], wte[V][C] in panels, wpe[][C] -> [T][C] */
 extern const struct dg_op_type dg_op_layernorm; /* x[][C], gain[1][C], bias[1][C] -> [T][C] */
 extern const struct dg_op_type dg_op_matmul;    /* x[T][C], w[N][C], bias[1][N] (, residual[T][N]
                                                  * if op->residual) -> [T][N] in rows or a cache */

@@ -1,13 +1,13 @@
 /* The life of a tile in a dataflow step:
  *
  *   waiting   waits > 0 of its inputs are not written
- *   ready     the finisher of its last input took waits from 1 to 0; the tile is in the queue of its
- *             home worker, or the finisher runs it next
- *   running   on the one worker that popped it (or kept it)
- *   done      its output is written, and each successor's count is one lower
+ *   ready     the finisher of its last input took waits from 1 to 0; the tile is in the queue of
+ * its home worker, or the finisher runs it next running   on the one worker that popped it (or kept
+ * it) done      its output is written, and each successor's count is one lower
  *
  * A worker runs the tile it kept, else one from its own queue, else the oldest of another's. With
- * nothing to run it polls for a bounded time and then sleeps; who pushes wakes as many as it pushed.
+ * nothing to run it polls for a bounded time and then sleeps; who pushes wakes as many as it
+ * pushed.
  *
  * Invariants: a tile is pushed or kept exactly once a step; a join is never queued: whoever takes
  * its count to 0 lowers its successors' at once; the step is over when the plan's last join, `end`,
@@ -25,7 +25,6 @@
 #include "queue.h"
 #include "team.h"
 
-
 /* What one worker alone touches. */
 struct lane {
     _Alignas(DG_CACHE_LINE) void *scratch;
@@ -36,9 +35,9 @@ struct lane {
 struct op_run {
     /* The next tile to draw. Relaxed: tiles of earlier ops are visible through `left`. */
     struct dg_atomic next;
-    /* Tiles not done. Order: acq_rel decrements, acquire loads by the waiting workers: all outputs of
-     * the op are visible to who sees 0. Partner: each other. If weakened: torn input on Arm.
-     * Test: tests/stress_sched.c "barrier". */
+    /* Tiles not done. Order: acq_rel decrements, acquire loads by the waiting workers: all outputs
+     * of the op are visible to who sees 0. Partner: each other. If weakened: torn input on Arm.
+     * Test: tests/check_sched.c "barrier". */
     struct dg_atomic left;
 };
 
@@ -54,7 +53,7 @@ struct dg_run {
      * Order: acq_rel. Release publishes the finisher's output; acquire lets the thread that takes
      * it from 1 to 0 see every input.
      * Partner: the other decrements, all in finish(). If weakened: torn input on Arm.
-     * Test: tests/stress_sched.c "diamond". */
+     * Test: tests/check_sched.c "diamond". */
     struct dg_atomic *waits;
 
     struct dg_queue *queues; /* [workers] */
@@ -63,7 +62,7 @@ struct dg_run {
 
     /* 1: `end` has been reached. Order: release by who reaches it, acquire by the others, so that
      * no tile is still running when they leave. Partner: each other. If weakened: the caller reads
-     * output that is not there. Test: tests/stress_sched.c "diamond". */
+     * output that is not there. Test: tests/check_sched.c "diamond". */
     _Alignas(DG_CACHE_LINE) struct dg_atomic over;
 };
 

@@ -94,10 +94,10 @@ static inline uint64_t dg_now_ns(void)
 /* A bell: one thread waits for it, any may ring it. A ring before the wait is kept; rings do not
  * add up. Everything before the ring is visible after the wait. */
 struct dg_bell {
-    /* BELL_QUIET, BELL_RUNG, or BELL_PARKED: the waiter is in, or about to enter, pthread_cond_wait.
-     * Order: acq_rel swap by the ringer, acquire loads by the waiter. Partner: each other.
-     * If weakened: a woken worker reads the job of the step before.
-     * Test: tests/check_team.c. */
+    /* BELL_QUIET, BELL_RUNG, or BELL_PARKED: the waiter is in, or about to enter,
+     * pthread_cond_wait. Order: acq_rel swap by the ringer, acquire loads by the waiter. Partner:
+     * each other. If weakened: a woken worker reads the job of the step before. Test:
+     * tests/check_team.c. */
     struct dg_atomic state;
     pthread_mutex_t mutex;
     pthread_cond_t rung;

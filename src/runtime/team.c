@@ -21,7 +21,7 @@ struct worker {
      * sleep (the worker itself).
      * Order: acq_rel on both sides. Partner: the changes in doze, rise and wake.
      * If weakened: a wake for a worker that has found work itself is lost to the others.
-     * Test: tests/stress_sched.c "parking". */
+     * Test: tests/check_sched.c "parking". */
     struct dg_atomic asleep;
     struct dg_thread thread;
     struct dg_team *team;
@@ -30,14 +30,14 @@ struct worker {
 
 struct dg_team {
     unsigned workers, awake;
-    unsigned started;         /* threads that run: workers 1 ... started */
+    unsigned started; /* threads that run: workers 1 ... started */
     uint64_t spin_ns, job_spin_ns;
-    struct worker *list;      /* [workers] */
+    struct worker *list; /* [workers] */
 
     /* The job. Written by worker 0 before it rings the bells, read by helpers after. */
     void (*job)(void *arg, unsigned worker);
     void *arg;
-    bool over;                /* no more jobs: leave */
+    bool over; /* no more jobs: leave */
 
     /* Helpers that have not left the job. Set by worker 0 before the bells; each helper takes one
      * off, and the last rings `left`.
@@ -52,7 +52,7 @@ struct dg_team {
 
     /* Workers that doze or sleep. See the top of the file for its partners; order: acq_rel.
      * If weakened: a tile waits in a queue while the worker that could run it sleeps.
-     * Test: tests/stress_sched.c "parking". */
+     * Test: tests/check_sched.c "parking". */
     _Alignas(DG_CACHE_LINE) struct dg_atomic sleepers;
 };
 

@@ -17,7 +17,8 @@
  * no traps) on all of them; the caller's own is put back. */
 void dg_team_run(struct dg_team *team, void (*job)(void *arg, unsigned worker), void *arg);
 
-/* How long a worker with nothing to do should spin before it sleeps; 0 for an oversubscribed team. */
+/* How long a worker with nothing to do should spin before it sleeps; 0 for an oversubscribed team.
+ */
 uint64_t dg_team_spin_ns(const struct dg_team *team);
 
 /* Sleeping inside a job, without missing what happens meanwhile:

@@ -1,0 +1,29 @@
+#!/bin/sh
+# run.sh SUITE... - runs the test suites and the tests of the command, and adds up.
+# $BUILD: the build folder; $SAN: the sanitizer, if any.
+passed=0 failed=0 names=
+
+if [ -n "$SAN" ]; then
+    export CK_FORK=no                # a report ends the whole suite, with its text
+    export CK_DEFAULT_TIMEOUT=0
+    export DAGPT_SAN="$SAN"          # suites shorten what only grows with time
+fi
+export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-120}"
+
+for suite in "$@"; do
+    if "$suite"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        names="$names $(basename "$suite")"
+    fi
+done
+if sh tests/cli.sh; then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1))
+    names="$names cli.sh"
+fi
+[ -z "$names" ] || echo "failed:$names"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

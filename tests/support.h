@@ -1,0 +1,32 @@
+/* support.h - what the test suites share. */
+#ifndef DG_TESTS_SUPPORT_H
+#define DG_TESTS_SUPPORT_H
+
+#include <check.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Runs a suite of one test case made of `tests` (NULL-terminated); for main(). */
+int run_suite(const char *name, const TTest *const *tests);
+
+/* True under a sanitizer: tests whose only size is time then do less. */
+bool sanitized(void);
+
+/* Floats that end at a page that must not be touched, and start at one: an access outside
+ * [0, n) ends the test. n = 0 gives a pointer to nothing. Freed with guarded_free. */
+float *guarded_floats(size_t n);
+void guarded_free(float *p, size_t n);
+
+/* A random generator: splitmix64. */
+uint64_t random_bits(uint64_t *state);
+uint32_t random_below(uint64_t *state, uint32_t n); /* 0 ... n - 1 */
+float random_float(uint64_t *state, float low, float high);
+
+/* "BUILD/NAME" for a program of this build. */
+const char *build_path(const char *name, char *buf, size_t size);
+
+/* SHA-256 (FIPS 180-4) of n bytes, as 64 hexadecimal digits. */
+void sha256_hex(const void *data, size_t n, char hex[65]);
+
+#endif
