@@ -334,3 +334,10 @@ int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sc
         failed = run->lanes[w].failed;
     return failed;
 }
+
+const char *dg_sched_name(enum dg_sched sched)
+{
+    static const char *const names[DG_N_SCHED] = {"dataflow", "barrier", "serial"};
+
+    return names[sched];
+}
