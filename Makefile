@@ -3,12 +3,13 @@
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-# Flavours: SAN=thread, SAN=address, SAN=undefined (or a list), DEBUG=1; each has a build folder of
-# its own, so that no object is linked into another flavour's program.
+# Flavours: CC=clang; SAN=thread, SAN=address, SAN=undefined (or a list); DEBUG=1. Each has a build
+# folder of its own, so that no object is linked into another flavour's program.
 SAN    :=
 DEBUG  :=
 comma  := ,
-BUILD  := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)
+BUILD  := build$(if $(filter-out gcc cc,$(CC)),-$(notdir $(CC)))$(if \
+          $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)
 
 CPPFLAGS := -D_GNU_SOURCE -MMD -MP
 # -ffp-contract=off: a * b + c is rounded twice unless the source says fma (src/ops/kernels.h).
@@ -34,7 +35,8 @@ LIB    := $(BUILD)/libdagpt.a
 CLI    := tools/dagpt.c tools/cli.c $(wildcard tools/cmd_*.c)
 SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
-.PHONY: all test test-bits test-all check-rooms check-format format poly ulp need-check clean help
+.PHONY: all run install test test-bits test-all check-rooms check-format format pictures poly ulp \
+        need-check clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/dagpt $(BUILD)/make-model  ## build the command and make-model (the default)
@@ -56,6 +58,16 @@ $(BUILD)/dagpt: $(CLI:%.c=$(BUILD)/%.o) $(LIB)
 
 $(BUILD)/make-model: $(BUILD)/tools/make_model.o $(LIB)
 	$(call LINK)
+
+run: all  ## complete two ids on a synthetic model of GPT-2's size, made first (0.5 GB)
+	@test -f $(BUILD)/synthetic_124M.bin || $(BUILD)/make-model --size 124M -o $(BUILD)/synthetic_124M.bin
+	$(BUILD)/dagpt tokens -m $(BUILD)/synthetic_124M.bin --stats 31373 612
+
+PREFIX := /usr/local
+
+install: all  ## install the command and its man page below PREFIX (/usr/local)
+	install -D $(BUILD)/dagpt $(DESTDIR)$(PREFIX)/bin/dagpt
+	install -D -m 644 docs/dagpt.1 $(DESTDIR)$(PREFIX)/share/man/man1/dagpt.1
 
 # ---- tests: the only part that needs more than gcc and make ----
 
@@ -92,6 +104,11 @@ format:  ## lay the code out by .clang-format
 
 check-format:  ## is it?
 	clang-format --dry-run --Werror src/*.h src/*/*.[ch] tools/*.[ch] tests/*.[ch]
+
+pictures: docs/overview.svg  ## draw the pictures of the docs again (graphviz)
+
+docs/%.svg: docs/%.dot
+	dot -Tsvg $< -o $@
 
 poly:  ## derive src/ops/poly.h again (python3)
 	python3 tools/derive_poly.py > src/ops/poly.h

@@ -51,14 +51,9 @@ static void print_option(const struct cli_option *o)
 {
     char left[64];
 
-    if (o->letter && o->metavar)
-        snprintf(left, sizeof left, "-%c %s", o->letter, o->metavar);
-    else if (o->letter)
-        snprintf(left, sizeof left, "-%c, --%s", o->letter, o->name);
-    else
-        snprintf(left, sizeof left, "--%s%s%s", o->name, o->metavar ? " " : "",
-                 o->metavar ? o->metavar : "");
-    printf("  %-22s %s\n", left, o->help);
+    snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : " ", o->letter ? o->letter : ' ',
+             o->letter ? ", " : "  ", o->name, o->metavar ? " " : "", o->metavar ? o->metavar : "");
+    printf("  %-20s %s\n", left, o->help);
 }
 
 static void print_help(const struct cli_command *command)
@@ -68,7 +63,7 @@ static void print_help(const struct cli_command *command)
     for (const struct cli_option *const *t = command->tables; *t; t++)
         for (const struct cli_option *o = *t; o->name; o++)
             print_option(o);
-    printf("  %-22s %s\n", "-h, --help", "print this");
+    printf("  %-20s %s\n", "-h, --help", "print this");
 }
 
 /* ---- parsing ---- */
@@ -235,21 +230,24 @@ const struct cli_option cli_model_options[] = {
     {0},
 };
 
-const struct cli_option cli_run_options[] = {
+const struct cli_option cli_team_options[] = {
     {'j', "workers", CLI_NUMBER, "N", "workers (4); at most as many as CPUs are awake",
      &cli_model.workers, 1, DG_MAX_WORKERS, NULL},
     {0, "cpus", CLI_NUMBER, "N", "take N as the number of CPUs instead of asking the system",
      &cli_model.cpus, 1, DG_MAX_WORKERS, NULL},
-    {0, "sched", CLI_CHOICE, "NAME", "dataflow (default), barrier or serial", &cli_model.sched, 0,
-     0, sched_choices},
+    {0, "tile", CLI_TILE, "RxC", "tiles of R rows and, in matmuls, C columns (chosen)",
+     &cli_model.tile, 0, 0, NULL},
+    {0},
+};
+
+const struct cli_option cli_run_options[] = {
+    {0, "sched", CLI_CHOICE, "NAME", "dataflow (default), barrier or serial", &cli_model.sched, 0, 0,
+     sched_choices},
     {0, "isa", CLI_CHOICE, "NAME", "at most scalar, avx2 or avx512 (the best there is)",
      &cli_model.isa, 0, 0, isa_choices},
     {0, "chunk", CLI_NUMBER, "N", "read the prompt in steps of N tokens (all at once)",
      &cli_model.chunk, 1, 1 << 24, NULL},
-    {0, "tile", CLI_TILE, "RxC", "tiles of R rows and, in matmuls, C columns (chosen)",
-     &cli_model.tile, 0, 0, NULL},
-    {0, "stats", CLI_FLAG, NULL, "times and rates, on standard error", &cli_model.stats, 0, 0,
-     NULL},
+    {0, "stats", CLI_FLAG, NULL, "times and rates, on standard error", &cli_model.stats, 0, 0, NULL},
     {0},
 };
 

@@ -60,8 +60,8 @@ struct cli_model {
 
 extern struct cli_model cli_model;
 extern const struct cli_option cli_model_options[]; /* -m */
-extern const struct cli_option
-    cli_run_options[]; /* -j --cpus --sched --isa --chunk --tile --stats */
+extern const struct cli_option cli_team_options[];  /* -j --cpus --tile */
+extern const struct cli_option cli_run_options[];   /* --sched --isa --chunk --stats */
 
 /* -m, else $DAGPT_MODEL, else gpt2_124M.bin. */
 const char *cli_model_path(void);

@@ -15,8 +15,8 @@ static const struct cli_option options[] = {
     {0},
 };
 
-static const struct cli_option *const tables[] = {cli_model_options, options, cli_run_options,
-                                                  NULL};
+static const struct cli_option *const tables[] = {cli_model_options, options, cli_team_options,
+                                                  cli_run_options, NULL};
 
 static const struct cli_command command = {
     "next", "[OPTION]... ID...",
