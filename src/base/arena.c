@@ -65,7 +65,7 @@ void *dg_arena_alloc(struct dg_arena *arena, size_t bytes)
 
     if (!dg_add(bytes, ALIGN - 1, &bytes))
         return NULL;
-    bytes = bytes / ALIGN * ALIGN;
+    bytes = bytes < ALIGN ? ALIGN : bytes / ALIGN * ALIGN;
     if (bytes >= SMALL_BLOCK) {
         const size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : ALIGN;
 

@@ -1,6 +1,6 @@
 #include "cpu.h"
-#include "checked.h"
 
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,9 +31,12 @@ enum dg_isa dg_isa_best(void)
 
 static unsigned quota(long long quota_us, long long period_us)
 {
+    uint64_t cpus;
+
     if (quota_us <= 0 || period_us <= 0)
         return 0;
-    return (unsigned)dg_div_up((size_t)quota_us, (size_t)period_us);
+    cpus = (uint64_t)(quota_us / period_us) + (quota_us % period_us != 0);
+    return cpus < UINT_MAX ? (unsigned)cpus : UINT_MAX;
 }
 
 unsigned dg_quota_v2(const char *cpu_max)
