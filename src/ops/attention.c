@@ -22,6 +22,10 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
                         values->heads != op->heads))
         st = dg_fail(err, DG_ERR_USAGE, "op %s: %u columns in %u heads, K in %u and V in %u",
                      op->name, y->cols, op->heads, keys->heads, values->heads);
+    if (st == DG_OK && (keys->role != DG_CACHE || values->role != DG_CACHE ||
+                        keys->positions != values->positions))
+        st = dg_fail(err, DG_ERR_USAGE, "op %s: K (%s) and V (%s) are not caches of one length",
+                     op->name, keys->name, values->name);
     if (st == DG_OK)
         st = dg_expect_shape(op, "q", q, DG_ROWS, y->rows, y->cols, err);
     if (st == DG_OK)

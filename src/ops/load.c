@@ -12,8 +12,11 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
 {
     const struct dg_tensor *w = op->out;
 
-    if (w->role != DG_WEIGHT || w->dtype != DG_F32 || op->n_in != 0 || !op->source)
-        return dg_fail(err, DG_ERR_USAGE, "op %s: loads a weight from a source", op->name);
+    if (w->role != DG_WEIGHT || w->dtype != DG_F32 || op->n_in != 0 || !op->source ||
+        (w->layout != DG_ROWS && w->layout != DG_PANELS))
+        return dg_fail(err, DG_ERR_USAGE,
+                       "op %s: loads a weight, in rows or panels of floats, from a source",
+                       op->name);
     return DG_OK;
 }
 

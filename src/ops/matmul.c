@@ -22,6 +22,10 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
         st = dg_expect_shape(op, "residual", op->in[3], DG_ROWS, y->rows, y->cols, err);
     if (st == DG_OK && y->role == DG_CACHE && (op->gelu || op->residual))
         st = dg_fail(err, DG_ERR_USAGE, "op %s: nothing can be fused into a cache", op->name);
+    if (st == DG_OK && y->role == DG_CACHE &&
+        (y->dtype != DG_F32 || (y->layout != DG_KEYS && y->layout != DG_VALUES)))
+        st = dg_fail(err, DG_ERR_USAGE, "op %s: y (%s): a cache holds keys or values, in floats",
+                     op->name, y->name);
     if (st == DG_OK && y->role != DG_CACHE)
         st = dg_expect_shape(op, "y", y, DG_ROWS, x->rows, w->rows, err);
     return st;
