@@ -51,8 +51,9 @@ static void print_option(const struct cli_option *o)
 {
     char left[64];
 
-    snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : " ", o->letter ? o->letter : ' ',
-             o->letter ? ", " : "  ", o->name, o->metavar ? " " : "", o->metavar ? o->metavar : "");
+    snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : " ",
+             o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name, o->metavar ? " " : "",
+             o->metavar ? o->metavar : "");
     printf("  %-20s %s\n", left, o->help);
 }
 
@@ -241,15 +242,23 @@ const struct cli_option cli_team_options[] = {
 };
 
 const struct cli_option cli_run_options[] = {
-    {0, "sched", CLI_CHOICE, "NAME", "dataflow (default), barrier or serial", &cli_model.sched, 0, 0,
-     sched_choices},
+    {0, "sched", CLI_CHOICE, "NAME", "dataflow (default), barrier or serial", &cli_model.sched, 0,
+     0, sched_choices},
     {0, "isa", CLI_CHOICE, "NAME", "at most scalar, avx2 or avx512 (the best there is)",
      &cli_model.isa, 0, 0, isa_choices},
     {0, "chunk", CLI_NUMBER, "N", "read the prompt in steps of N tokens (all at once)",
      &cli_model.chunk, 1, 1 << 24, NULL},
-    {0, "stats", CLI_FLAG, NULL, "times and rates, on standard error", &cli_model.stats, 0, 0, NULL},
+    {0, "stats", CLI_FLAG, NULL, "times and rates, on standard error", &cli_model.stats, 0, 0,
+     NULL},
     {0},
 };
+
+static bool model_is_named(void)
+{
+    const char *named = getenv("DAGPT_MODEL");
+
+    return cli_model.path || (named && *named);
+}
 
 const char *cli_model_path(void)
 {
@@ -257,7 +266,7 @@ const char *cli_model_path(void)
 
     if (cli_model.path)
         return cli_model.path;
-    return named && *named ? named : "gpt2_124M.bin";
+    return model_is_named() ? named : "gpt2_124M.bin";
 }
 
 int32_t *cli_ids(char **operands, int n)
@@ -290,6 +299,13 @@ static void check_request(const struct dg_sizes *z, const int32_t *ids, size_t n
                 cli_model_path(), total, z->positions);
 }
 
+void cli_model_check(enum dg_status status, const struct dg_error *err)
+{
+    if (status != DG_OK && !model_is_named())
+        cli_die(status, "%s (-m or $DAGPT_MODEL names another model)", err->text);
+    cli_check(status, err);
+}
+
 void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t total)
 {
     const char *path = cli_model_path();
@@ -304,7 +320,7 @@ void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t 
     struct dg_error err;
 
     *e = (struct cli_engine){0};
-    cli_check(dg_model_peek(path, &e->sizes, &err), &err);
+    cli_model_check(dg_model_peek(path, &e->sizes, &err), &err);
     check_request(&e->sizes, ids, n, total);
     cli_check(dg_team_new(&e->team, (unsigned)cli_model.workers, (unsigned)cli_model.cpus, &err),
               &err);

@@ -66,6 +66,9 @@ extern const struct cli_option cli_run_options[];   /* --sched --isa --chunk --s
 /* -m, else $DAGPT_MODEL, else gpt2_124M.bin. */
 const char *cli_model_path(void);
 
+/* cli_check for what comes of looking at that file: says how to name another if none was named. */
+void cli_model_check(enum dg_status status, const struct dg_error *err);
+
 /* Operands to ids. Leaves with 4 when one is not a number. Owned by the caller. */
 int32_t *cli_ids(char **operands, int n);
 
