@@ -390,9 +390,8 @@ static void build_real(struct real *z)
     z->add = real_op(z, &dg_op_add, z->sum, z->x, z->q, NULL);
     z->gelu = real_op(z, &dg_op_gelu, add_tensor(z->g, "g", DG_ACTIVATION, DG_ROWS, T, C), z->sum,
                       NULL, NULL);
-    z->attention =
-        real_op(z, &dg_op_attention, add_tensor(z->g, "mix", DG_ACTIVATION, DG_ROWS, T, C), z->q,
-                z->k, z->v);
+    z->attention = real_op(z, &dg_op_attention,
+                           add_tensor(z->g, "mix", DG_ACTIVATION, DG_ROWS, T, C), z->q, z->k, z->v);
     z->attention->heads = HEADS;
     z->last = real_op(z, &dg_op_layernorm, z->few, z->x, z->gain, z->bias);
     z->last->first_row = T - 2;

@@ -1,4 +1,5 @@
 #include "cli.h"
+#include "../src/base/status.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,9 +18,7 @@ void cli_die(enum dg_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    for (unsigned char *c = (unsigned char *)text; *c; c++)
-        if (*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    dg_one_line(text);
     fflush(stdout); /* what was already made is not lost */
     fprintf(stderr, "dagpt: %s\n", text);
     exit((int)status);
@@ -114,6 +113,8 @@ static bool parse_tile(const char *text, struct cli_tile *out)
     unsigned rows, cols;
     int end = 0;
 
+    if (text[strspn(text, "0123456789x")]) /* %u would take blanks and signs */
+        return false;
     if (sscanf(text, "%6ux%6u%n", &rows, &cols, &end) != 2 || text[end] || !rows || !cols)
         return false;
     *out = (struct cli_tile){rows, cols};

@@ -36,13 +36,14 @@ static const char usage[] =
 
 __attribute__((noreturn, format(printf, 2, 3))) static void die(int code, const char *format, ...)
 {
+    char text[512];
     va_list args;
 
     va_start(args, format);
-    fputs("make-model: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    dg_one_line(text);
+    fprintf(stderr, "make-model: %s\n", text);
     exit(code);
 }
 
@@ -186,8 +187,12 @@ static void write_model(const char *path, const struct dg_checkpoint_header *h, 
     put_header(&o, h);
     for (enum dg_section s = 0; s < DG_N_SECTIONS; s++)
         put_section(&o, h, s, seed, buf);
-    if (close(o.fd) != 0 || rename(o.temporary, path) != 0)
-        die(DG_ERR_IO, "%s: cannot finish: %s", path, strerror(errno));
+    if (close(o.fd) != 0 || rename(o.temporary, path) != 0) {
+        const int e = errno;
+
+        unlink(o.temporary);
+        die(DG_ERR_IO, "%s: cannot finish: %s", path, strerror(e));
+    }
     free(o.temporary);
     free(buf);
 }
@@ -243,7 +248,8 @@ int main(int argc, char **argv)
         bool known = false;
 
         if (!strcmp(option, "-h") || !strcmp(option, "--help")) {
-            fputs(usage, stdout);
+            if (fputs(usage, stdout) < 0 || fflush(stdout) != 0)
+                die(DG_ERR_IO, "cannot write to standard output: %s", strerror(errno));
             return 0;
         }
         if (!value)

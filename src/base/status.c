@@ -3,6 +3,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+void dg_one_line(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++)
+        if (*c < 0x20 || *c == 0x7f)
+            *c = '?';
+}
+
 enum dg_status dg_fail(struct dg_error *err, enum dg_status status, const char *format, ...)
 {
     va_list args;
@@ -13,9 +20,7 @@ enum dg_status dg_fail(struct dg_error *err, enum dg_status status, const char *
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    for (unsigned char *c = (unsigned char *)err->text; *c; c++)
-        if (*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    dg_one_line(err->text);
     return status;
 }
 

@@ -6,11 +6,13 @@
 #include "../dagpt.h"
 
 /* Fills *err (which may be NULL) and returns `status`, so that a caller can write
- * `return dg_fail(err, DG_ERR_IO, "%s: ...", path);`. Control characters in the text become '?':
- * an error stays one line whatever a file or an argument contained. */
+ * `return dg_fail(err, DG_ERR_IO, "%s: ...", path);`. The text goes through dg_one_line(). */
 __attribute__((format(printf, 3, 4))) enum dg_status dg_fail(struct dg_error *err,
                                                              enum dg_status status,
                                                              const char *format, ...);
+
+/* Makes any text one printable line: control characters become '?'. */
+void dg_one_line(char *text);
 
 /* dg_fail for a failed allocation of `bytes` bytes for `what`. */
 enum dg_status dg_fail_memory(struct dg_error *err, const char *what, size_t bytes);

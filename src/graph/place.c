@@ -17,7 +17,9 @@
  *     alone(X)   includes jointly(P) and P     if each of X's tiles reads all columns
  *
  * (Attention tiles read the columns of one head: together all, alone not. The projection behind
- * them reads all.) X may write over a tensor when its writer and all its readers are in alone(X).
+ * them reads all.) X may write over a tensor when its writer and all its readers are in alone(X),
+ * and no reader reads other rows of it than it writes: row 1 of a causal reader may still want row
+ * 0 when X's row 0 is written.
  *
  * Rejected: asking the tiles themselves. It finds the same places, but the ancestors of 10,000
  * tiles are 12 MB of bits, and 1558M's prompt has ten times as many. The plan checker does ask the
@@ -32,6 +34,7 @@ struct order {
     size_t words;      /* per op */
     uint64_t *jointly; /* [n_ops][words] bits */
     uint64_t *alone;   /* [n_ops][words] bits */
+    bool *astray;      /* [n_tensors] is read by a tile that writes other rows than it reads */
 };
 
 static void include(uint64_t *into, const uint64_t *set, size_t words)
@@ -53,6 +56,7 @@ static bool has(const uint64_t *set, uint32_t op)
 /* How the tiles of an op read one input. */
 struct reading {
     bool own_rows; /* each tile reads at least the rows that it writes */
+    bool astray;   /* some tile reads other rows, too */
     bool jointly;  /* the tiles of one row block read all columns together */
     bool alone;    /* each tile reads all columns */
 };
@@ -61,7 +65,7 @@ static struct reading reading_of(const struct dg_plan *plan, uint32_t op_index, 
 {
     const struct dg_op *op = &plan->graph->ops[op_index];
     const uint32_t cols = op->in[i]->cols;
-    struct reading r = {true, true, true};
+    struct reading r = {true, false, true, true};
     uint32_t covered = 0; /* columns 0 ... covered - 1 are read by this row block's tiles so far */
 
     for (uint32_t t = plan->op_first[op_index]; t < plan->op_first[op_index + 1]; t++) {
@@ -73,6 +77,8 @@ static struct reading reading_of(const struct dg_plan *plan, uint32_t op_index, 
             covered = in.c1;
         if (in.r0 > out.r0 || in.r1 < out.r1)
             r.own_rows = false;
+        if (in.r0 < out.r0 || in.r1 > out.r1)
+            r.astray = true;
         if (in.c0 > 0 || in.c1 < cols)
             r.alone = false;
         if (out.c1 == op->out->cols && covered < cols)
@@ -94,6 +100,8 @@ static void order_op(const struct dg_plan *plan, struct order *o, uint32_t x)
         if (!writer)
             continue;
         r = reading_of(plan, x, i);
+        if (r.astray)
+            o->astray[dg_tensor_index(g, g->ops[x].in[i])] = true;
         if (!r.own_rows)
             continue;
         include(alone, o->alone + p * o->words, o->words);
@@ -132,13 +140,15 @@ struct slot {
     uint64_t offset;
 };
 
-static uint64_t take_slot(const struct dg_plan *plan, struct slot *slots, unsigned *n_slots,
-                          const struct dg_tensor *t, const uint64_t *alone_x, uint64_t *end)
+static uint64_t take_slot(const struct dg_plan *plan, const struct order *o, struct slot *slots,
+                          unsigned *n_slots, const struct dg_tensor *t, const uint64_t *alone_x,
+                          uint64_t *end)
 {
     for (unsigned i = 0; i < *n_slots; i++) {
         const struct dg_tensor *last = slots[i].last;
 
         if (last->rows == t->rows && last->cols == t->cols && last->layout == t->layout &&
+            !o->astray[dg_tensor_index(plan->graph, last)] &&
             dead_before(plan->graph, last, alone_x)) {
             slots[i].last = t;
             return slots[i].offset;
@@ -159,8 +169,9 @@ bool dg_plan_place(struct dg_plan *plan)
 
     o.jointly = calloc(g->n_ops * o.words + 1, sizeof *o.jointly);
     o.alone = calloc(g->n_ops * o.words + 1, sizeof *o.alone);
+    o.astray = calloc(g->n_tensors + 1, sizeof *o.astray);
     plan->offset = dg_arena_array(plan->arena, g->n_tensors, sizeof *plan->offset);
-    if (!slots || !o.jointly || !o.alone || !plan->offset)
+    if (!slots || !o.astray || !o.jointly || !o.alone || !plan->offset)
         goto out;
     for (uint32_t x = 0; x < g->n_ops; x++) {
         const struct dg_tensor *t = g->ops[x].out;
@@ -168,12 +179,13 @@ bool dg_plan_place(struct dg_plan *plan)
         order_op(plan, &o, x);
         if (t->role == DG_ACTIVATION)
             plan->offset[dg_tensor_index(g, t)] =
-                take_slot(plan, slots, &n_slots, t, o.alone + x * o.words, &plan->arena_bytes);
+                take_slot(plan, &o, slots, &n_slots, t, o.alone + x * o.words, &plan->arena_bytes);
     }
     ok = true;
 out:
     free(slots);
     free(o.jointly);
     free(o.alone);
+    free(o.astray);
     return ok;
 }

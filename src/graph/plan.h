@@ -13,7 +13,8 @@
  *   waits(node) = number of edges that lead to it;
  *   an edge leads from a lower tile to a higher one, also through a join;
  *   every tile is reached from a tile that waits for nothing, and leads to `end`;
- *   two tiles that touch the same bytes, one of them writing, are ordered by a path.
+ *   two tiles that touch the same bytes, one of them writing, are ordered by a path;
+ *   what a tile reads has not been written over by then.
  *
  * Memory:  a plan owns its arrays; it borrows the graph, whose op and tensor structs it points to.
  * Threads: built by one; read-only while steps run. */

@@ -21,6 +21,9 @@ static enum dg_status check_partition(const struct dg_plan *plan, struct dg_erro
 {
     const struct dg_graph *g = plan->graph;
 
+    if (plan->op_first[0] != 0 || plan->op_first[g->n_ops] != plan->n_tiles)
+        return dg_fail(err, DG_ERR_USAGE, "plan: ops have tiles %u:%u, expected 0:%u",
+                       plan->op_first[0], plan->op_first[g->n_ops], plan->n_tiles);
     for (uint32_t i = 0; i < g->n_ops; i++) {
         const struct dg_tensor *out = g->ops[i].out;
         uint64_t area = 0;
@@ -120,6 +123,7 @@ struct touch {
     uint32_t tile;
     uint32_t tensor;
     uint32_t group; /* tensors of different groups have no byte in common */
+    uint32_t born;  /* the op that writes the tensor */
     bool writes;
     struct dg_box box;
 };
@@ -202,16 +206,19 @@ static bool collect_touches(const struct dg_plan *plan, struct touches *ts)
         for (uint32_t t = plan->op_first[o]; t < plan->op_first[o + 1]; t++) {
             const uint32_t i = dg_tensor_index(g, op->out);
 
-            ts->list[ts->n++] = (struct touch){t, i, group[i], true, plan->tiles[t].out};
+            ts->list[ts->n++] = (struct touch){t, i, group[i], o, true, plan->tiles[t].out};
         }
         for (unsigned k = 0; k < op->n_in; k++) {
             const uint32_t i = dg_tensor_index(g, op->in[k]);
+            const struct dg_op *writer = dg_graph_writer(g, op->in[k]);
 
-            if (!dg_graph_writer(g, op->in[k]))
+            if (!writer)
                 continue;
             for (uint32_t t = plan->op_first[o]; t < plan->op_first[o + 1]; t++)
-                ts->list[ts->n++] = (struct touch){t, i, group[i], false,
-                                                   op->type->reads(op, k, plan->tiles[t].out)};
+                ts->list[ts->n++] =
+                    (struct touch){t,        i,
+                                   group[i], (uint32_t)(writer - g->ops),
+                                   false,    op->type->reads(op, k, plan->tiles[t].out)};
         }
     }
     free(group);
@@ -254,6 +261,14 @@ static void close_strip(const struct dg_plan *plan, uint32_t strip, uint64_t *re
     }
 }
 
+/* Of two touches that meet, a's tile not after b's: is what b reads gone by then? That is so when a
+ * writes another tensor there that is younger than b's; and within a tile, which may read after it
+ * has written. */
+static bool spoils(const struct touch *a, const struct touch *b)
+{
+    return a->tile == b->tile || (a->writes && !b->writes && a->born > b->born);
+}
+
 /* Compares every touch by a tile of the strip with every later tile's touch in its group. */
 static enum dg_status check_strip(const struct dg_plan *plan, const struct touches *ts,
                                   uint32_t strip, const uint64_t *reach, uint64_t *pairs,
@@ -268,8 +283,17 @@ static enum dg_status check_strip(const struct dg_plan *plan, const struct touch
             const struct touch *b = &ts->list[k];
             const uint32_t bit = a->tile - strip;
 
-            if (a->tile == b->tile || !(a->writes || b->writes) || !meet(plan, a, b))
+            if (!(a->writes || b->writes) || !meet(plan, a, b))
                 continue;
+            if (spoils(a, b)) {
+                const struct touch *w = a->writes ? a : b, *r = a->writes ? b : a;
+
+                return dg_fail(err, DG_ERR_USAGE,
+                               "plan: tile %u (%s) writes over %s, which tile %u (%s) still reads",
+                               w->tile, dg_tile_op(plan, w->tile)->name,
+                               plan->graph->tensors[r->tensor].name, r->tile,
+                               dg_tile_op(plan, r->tile)->name);
+            }
             if (!(reach[(size_t)b->tile * STRIP_WORDS + bit / 64] >> bit % 64 & 1)) {
                 const struct dg_box box = plan->tiles[b->tile].out;
 

@@ -7,10 +7,11 @@
  *   - waits(node) is the number of edges that lead to it, and every index is in range;
  *   - every node is reached from a tile that waits for nothing, and leads to `end`;
  *   - activations lie inside the arena;
- *   - any two tiles that touch the same bytes, one of them writing, are ordered by a path.
+ *   - any two tiles that touch the same bytes, one of them writing, are ordered by a path;
+ *   - what a tile reads is not written over before, by another tensor at the same place.
  *
- * The last is taken literally: all pairs of tiles that touch a common tensor, or tensors that share
- * bytes, are compared, and a path is looked up in the transitive closure, which is computed
+ * The order is taken literally: all pairs of tiles that touch a common tensor, or tensors that
+ * share bytes, are compared, and a path is looked up in the transitive closure, which is computed
  * from the edges alone. Time and memory: about edges * tiles / 64 words of work, 512 bytes a node.
  */
 #ifndef DG_GRAPH_PLAN_CHECK_H

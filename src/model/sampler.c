@@ -44,7 +44,7 @@ enum dg_status dg_softmax(float *probs, const float *logits, size_t n, int32_t *
     return st;
 }
 
-int32_t dg_pick(const float *probs, size_t n, float coin)
+static int32_t pick(const float *probs, size_t n, float coin)
 {
     float cumulative = 0.0f;
 
@@ -54,4 +54,16 @@ int32_t dg_pick(const float *probs, size_t n, float coin)
             return (int32_t)i;
     }
     return (int32_t)n - 1;
+}
+
+int32_t dg_pick(const float *probs, size_t n, float coin)
+{
+    int32_t id;
+    fenv_t callers;
+
+    fegetenv(&callers);
+    fesetenv(FE_DFL_ENV);
+    id = pick(probs, n, coin);
+    fesetenv(&callers);
+    return id;
 }
