@@ -1,12 +1,19 @@
 /* The life of a helper (workers 1 ... awake - 1): wait at its bell; do the job; say that it has
  * left; wait again. Workers from `awake` on wait at their bells until the team is freed.
  *
- * Waking a sleeper takes two steps, because there may be none and most of the time is not: the
- * count `sleepers` says whether to look at all, the flag `asleep` which worker. Both sides change
- * the count with a read-modify-write, so one comes first:
- *   the worker's:  then the waker's reads from it, sees a sleeper, and looks for its flag;
- *   the waker's:   then the worker's reads from it, and what the waker made before is visible to
- *                  the worker's second look. */
+ * Waking a sleeper takes two steps, because most of the time there is none: the count `sleepers` says
+ * whether to look at all, the flag `asleep` which worker. A worker that dozes raises the count, then
+ * its flag, then looks again; a waker reads the count, then takes the flags down. So
+ *
+ *     sleepers >= number of flags that are up
+ *
+ * and no wake is lost. Both sides touch count and flag with read-modify-writes, so for each of the
+ * two one side comes first. If the waker is first at either, the worker's operation reads from the
+ * waker's, and what the waker made before is visible to the second look. If the worker is first at
+ * both, the waker sees a count above 0 and finds the flag up.
+ *
+ * (Flag before count would be wrong: a waker on behalf of another thing could take down the flag and
+ * the count of a sleeper that it does not belong to, and leave that one asleep with a count of 0.) */
 #include "team.h"
 
 #include <fenv.h>
@@ -17,11 +24,10 @@ enum { SPIN_NS = 50 * 1000, JOB_SPIN_NS = 200 * 1000 };
 struct worker {
     _Alignas(DG_CACHE_LINE) struct dg_bell bell; /* waits: the worker; rings: anyone */
 
-    /* 1: this worker dozes or sleeps, and who changes it to 0 must ring the bell (another) or not
-     * sleep (the worker itself).
-     * Order: acq_rel on both sides. Partner: the changes in doze, rise and wake.
-     * If weakened: a wake for a worker that has found work itself is lost to the others.
-     * Test: tests/check_sched.c "parking". */
+    /* 1: this worker dozes or sleeps; who changes it to 0 must ring the bell (another) or not sleep
+     * (the worker itself).
+     * Order: acq_rel read-modify-writes alone. Partner: each other, in doze, rise and wake; see the
+     * top of the file. If weakened: a lost wake. Test: tests/check_team.c "one_wake_for_one". */
     struct dg_atomic asleep;
     struct dg_thread thread;
     struct dg_team *team;
@@ -50,9 +56,10 @@ struct dg_team {
      * could still be there, and two rings are as good as one. */
     struct dg_bell left;
 
-    /* Workers that doze or sleep. See the top of the file for its partners; order: acq_rel.
-     * If weakened: a tile waits in a queue while the worker that could run it sleeps.
-     * Test: tests/check_sched.c "parking". */
+    /* Workers that doze or sleep, or more for a moment.
+     * Order: acq_rel read-modify-writes alone. Partner: each other, in doze, rise and wake; see the
+     * top of the file. If weakened: a tile waits in a queue while the worker that could run it
+     * sleeps. Test: tests/check_sched.c "parking". */
     _Alignas(DG_CACHE_LINE) struct dg_atomic sleepers;
 };
 
@@ -182,8 +189,8 @@ void dg_team_run(struct dg_team *team, void (*job)(void *arg, unsigned worker), 
 
 void dg_team_doze(struct dg_team *team, unsigned worker)
 {
-    (void)dg_swap_acq_rel(&team->list[worker].asleep, 1);
     dg_add_acq_rel(&team->sleepers, 1);
+    (void)dg_swap_acq_rel(&team->list[worker].asleep, 1);
 }
 
 void dg_team_rise(struct dg_team *team, unsigned worker)
@@ -208,7 +215,7 @@ void dg_team_wake(struct dg_team *team, unsigned n)
     for (unsigned i = 0; i < team->awake && n > 0; i++) {
         struct worker *w = &team->list[i];
 
-        if (dg_load_relaxed(&w->asleep) && dg_change_acq_rel(&w->asleep, 1, 0)) {
+        if (dg_swap_acq_rel(&w->asleep, 0)) {
             dg_sub_acq_rel(&team->sleepers, 1);
             dg_bell_ring(&w->bell);
             n--;
