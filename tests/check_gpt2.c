@@ -406,8 +406,8 @@ START_TEST(attention_waits_for_its_head)
 }
 END_TEST
 
-/* In 124M a head has 64 columns and a tile of q, k or v is one head: it waits for three tiles, and
- * no two heads wait for the same. */
+/* In 124M a head has 64 columns, and a tile of q, k or v is one head: attention waits for three
+ * tiles, and no two heads for the same. */
 START_TEST(heads_of_124m_are_apart)
 {
     struct dg_model *model = outline(gpt2_124m);
@@ -417,6 +417,8 @@ START_TEST(heads_of_124m_are_apart)
 
     for (uint32_t h = 0; h < 12; h++)
         ck_assert_uint_eq(plan->nodes[first + h].waits, 3);
+    for (uint32_t o = op_index(plan, "h7.q"); o <= op_index(plan, "h7.v"); o++)
+        ck_assert_uint_eq(plan->op_first[o + 1] - plan->op_first[o], 12);
     check_heads(gpt2_124m, 1, (struct dg_tiling){.workers = 4});
     dg_plan_free(plan);
     dg_graph_free(g);
@@ -472,6 +474,40 @@ START_TEST(row_blocks_run_apart)
 }
 END_TEST
 
+/* lnf of the last `n` rows comes right after those tiles of the last block that write them. */
+static void check_last_rows(const struct dg_model *model, uint32_t n)
+{
+    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){17, n, true});
+    struct dg_plan *plan = outline_plan(g, (struct dg_tiling){.workers = 2, .row_block = 4});
+    struct relation direct = brute_direct(plan);
+    const uint32_t lnf = op_index(plan, "lnf"), last = lnf - 1;
+
+    for (uint32_t b = plan->op_first[lnf]; b < plan->op_first[lnf + 1]; b++) {
+        const uint32_t r0 = plan->tiles[b].out.r0 + 17 - n, r1 = plan->tiles[b].out.r1 + 17 - n;
+
+        for (uint32_t a = 0; a < plan->op_first[lnf]; a++) {
+            const struct dg_box box = plan->tiles[a].out;
+            const bool reads = plan->tiles[a].op == last && box.r0 < r1 && r0 < box.r1;
+
+            if (related(&direct, a, b) != reads)
+                ck_abort_msg("lnf tile %u and tile %u (%s)", b, a, dg_tile_op(plan, a)->name);
+        }
+    }
+    free(direct.bits);
+    dg_plan_free(plan);
+    dg_graph_free(g);
+}
+
+START_TEST(lnf_waits_for_the_last_rows)
+{
+    struct dg_model *model = outline(sizes[3]);
+
+    for (uint32_t n = 1; n <= 17; n++)
+        check_last_rows(model, n);
+    dg_model_free(model);
+}
+END_TEST
+
 /* ---- the real sizes ---- */
 
 /* check: 0 where the proof would take too long. */
@@ -514,6 +550,7 @@ int main(void)
                                   attention_waits_for_its_head,
                                   heads_of_124m_are_apart,
                                   row_blocks_run_apart,
+                                  lnf_waits_for_the_last_rows,
                                   gpt2_124m_is_planned,
                                   NULL};
 

@@ -670,7 +670,7 @@ END_TEST
 
 START_TEST(place_outside_the_arena)
 {
-    const char *const text = "plan: tensor sum lies outside the arena";
+    const char *const text = "plan: tensor sum is misaligned or outside the arena";
     struct subject s;
     uint64_t *sum;
 
@@ -684,8 +684,6 @@ START_TEST(place_outside_the_arena)
     refuse_copy(&s, text);
     s.p.arena_bytes -= 1;
     refuse_copy(&s, text);
-    s.p.arena_bytes = 6 * 16 * 4 - 1; /* less than one tensor */
-    refuse_copy(&s, "lies outside the arena");
     *offset_of(&s.p, "sum") = UINT64_MAX / 64 * 64;
     refuse_copy(&s, text);
     for (uint64_t shift = 1; shift < 64; shift += shift) {
@@ -696,6 +694,22 @@ START_TEST(place_outside_the_arena)
     *offset_of(&s.p, "sum") -= 64;
     accept(&s.p);
     free_subject(&s);
+}
+END_TEST
+
+START_TEST(arena_smaller_than_a_tensor)
+{
+    struct toy_graph t;
+    struct dg_plan *plan;
+
+    toy_new(&t);
+    toy_step(&t, "a", NULL, 4, 16, (struct dg_cut){4, 16}, OWN_ROWS, OWN_COLS);
+    plan = toy_plan(&t, 1);
+    plan->arena_bytes -= 4;
+    refuse(plan, "plan: tensor a is misaligned or outside the arena");
+    plan->arena_bytes = 0;
+    refuse(plan, "plan: tensor a is misaligned or outside the arena");
+    toy_free(&t, plan);
 }
 END_TEST
 
@@ -859,12 +873,16 @@ START_TEST(ends_of_strips)
 
     toy_new(&s.t);
     a = toy_step(&s.t, "a", NULL, STRIP, 1, row, OWN_ROWS, OWN_COLS);
-    toy_step(&s.t, "b", a, STRIP, 1, row, OWN_ROWS, OWN_COLS);
+    a = toy_step(&s.t, "b", a, STRIP, 1, row, OWN_ROWS, OWN_COLS);
+    toy_step(&s.t, "c", a, STRIP, 1, row, OWN_ROWS, OWN_COLS);
     s.good = toy_plan(&s.t, 1);
     s.p = copy_plan(s.good);
+    spread(&s);
     accept(&s.p);
     refuse_long(&s, 0, STRIP, "tiles 0 (a) and 4096 (b rows 0:1 ");
     refuse_long(&s, STRIP - 1, 2 * STRIP - 1, "tiles 4095 (a) and 8191 (b rows 4095:4096 ");
+    refuse_long(&s, STRIP, 2 * STRIP, "tiles 4096 (b) and 8192 (c rows 0:1 ");
+    refuse_long(&s, 2 * STRIP - 1, 3 * STRIP - 1, "tiles 8191 (b) and 12287 (c rows 4095:4096 ");
     free_subject(&s);
 }
 END_TEST
@@ -892,6 +910,7 @@ int main(void)
                                   every_edge_of_a_toy_plan,
                                   every_edge_of_a_gpt2_plan,
                                   place_outside_the_arena,
+                                  arena_smaller_than_a_tensor,
                                   two_that_live_at_once,
                                   tile_that_writes_over_its_input,
                                   every_place_of_every_tensor,

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+static struct cli_engine *opened; /* to be closed on the way out, however that is taken */
+
 void cli_die(enum dg_status status, const char *format, ...)
 {
     char text[512];
@@ -21,6 +23,8 @@ void cli_die(enum dg_status status, const char *format, ...)
     dg_one_line(text);
     fflush(stdout); /* what was already made is not lost */
     fprintf(stderr, "dagpt: %s\n", text);
+    if (opened)
+        cli_engine_close(opened);
     exit((int)status);
 }
 
@@ -321,6 +325,7 @@ void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t 
     struct dg_error err;
 
     *e = (struct cli_engine){0};
+    opened = e;
     cli_model_check(dg_model_peek(path, &e->sizes, &err), &err);
     check_request(&e->sizes, ids, n, total);
     cli_check(dg_team_new(&e->team, (unsigned)cli_model.workers, (unsigned)cli_model.cpus, &err),
@@ -332,6 +337,7 @@ void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t 
 
 void cli_engine_close(struct cli_engine *e)
 {
+    opened = NULL;
     dg_session_free(e->session);
     dg_model_free(e->model);
     dg_team_free(e->team);

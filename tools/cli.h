@@ -36,7 +36,7 @@ struct cli_command {
  * returns n. "-5" is an operand. Leaves with 0 after --help, and with 2 on a wrong option. */
 int cli_parse(const struct cli_command *command, int argc, char **argv);
 
-/* Prints "dagpt: " and the text, and exits. */
+/* Prints "dagpt: " and the text, closes the engine if one is open, and exits. */
 __attribute__((noreturn, format(printf, 2, 3))) void cli_die(enum dg_status status,
                                                              const char *format, ...);
 

@@ -152,8 +152,8 @@ int cmd_info(int argc, char **argv)
     f.plans[0] = plan_facts(m, 1, f.awake);
     f.plans[1] = plan_facts(m, (uint32_t)rows, f.awake);
     (json ? print_json : print_text)(&f);
-    cli_flush();
     dg_model_free(m);
     dg_checkpoint_close(&c);
+    cli_flush();
     return 0;
 }

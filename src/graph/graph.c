@@ -135,7 +135,7 @@ static enum dg_status check_tensor(const struct dg_tensor *t, struct dg_error *e
     if (t->role == DG_CACHE && t->rows > t->positions)
         return dg_fail(err, DG_ERR_USAGE, "tensor %s: %u rows, room for %u", t->name, t->rows,
                        t->positions);
-    if (dg_tensor_elements(t) > SIZE_MAX / 8)
+    if (t->rows > INT32_MAX || t->cols > INT32_MAX || dg_tensor_elements(t) > SIZE_MAX / 8)
         return dg_fail(err, DG_ERR_RESOURCE, "tensor %s: %u x %u cannot be addressed", t->name,
                        t->rows, t->cols);
     return DG_OK;

@@ -116,22 +116,20 @@ static void order_op(const struct dg_plan *plan, struct order *o, uint32_t x)
     }
 }
 
-/* Is everyone who touches t in alone(x)? A tensor that nobody reads is a result, and stays. */
+/* Is everyone who touches t in alone(x)? Never so for a result: an op whose output nobody reads
+ * comes before no other. */
 static bool dead_before(const struct dg_graph *g, const struct dg_tensor *t,
                         const uint64_t *alone_x)
 {
-    bool read = false;
-
     for (uint32_t i = 0; i < g->n_ops; i++) {
         bool touches = g->ops[i].out == t;
 
         for (unsigned k = 0; k < g->ops[i].n_in; k++)
-            if (g->ops[i].in[k] == t)
-                touches = read = true;
+            touches |= g->ops[i].in[k] == t;
         if (touches && !has(alone_x, i))
             return false;
     }
-    return read;
+    return true;
 }
 
 /* A place in the arena and the last tensor that lies there. */

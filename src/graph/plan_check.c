@@ -90,7 +90,7 @@ static enum dg_status check_edges(const struct dg_plan *plan, uint32_t *in_degre
 
 /* With upward edges and matching counts every tile is reached: follow edges back from it and a tile
  * that waits for nothing is met. A join could still have none before it, and a tile could lead
- * nowhere. */
+ * nowhere. `end` cannot lead on: the last tile leads to it, and nothing is above that. */
 static enum dg_status check_reach(const struct dg_plan *plan, struct dg_error *err)
 {
     for (uint32_t n = 0; n < plan->n_nodes; n++) {
@@ -99,8 +99,6 @@ static enum dg_status check_reach(const struct dg_plan *plan, struct dg_error *e
         if (n != dg_plan_end(plan) && plan->nodes[n].n_next == 0)
             return dg_fail(err, DG_ERR_USAGE, "plan: node %u does not lead to the end", n);
     }
-    if (plan->nodes[dg_plan_end(plan)].n_next != 0)
-        return dg_fail(err, DG_ERR_USAGE, "plan: the end leads on");
     return DG_OK;
 }
 
@@ -113,7 +111,8 @@ static enum dg_status check_places(const struct dg_plan *plan, struct dg_error *
         if (t->role == DG_ACTIVATION && dg_graph_writer(plan->graph, t) &&
             (bytes > plan->arena_bytes || plan->offset[i] > plan->arena_bytes - bytes ||
              plan->offset[i] % 64 != 0))
-            return dg_fail(err, DG_ERR_USAGE, "plan: tensor %s lies outside the arena", t->name);
+            return dg_fail(err, DG_ERR_USAGE, "plan: tensor %s is misaligned or outside the arena",
+                           t->name);
     }
     return DG_OK;
 }

@@ -21,7 +21,7 @@
 
 struct dg_plan_proof {
     uint64_t tiles, joins, edges;
-    uint64_t pairs; /* pairs of tiles that touch the same bytes, one writing: all found ordered */
+    uint64_t pairs; /* pairs of touches of the same bytes, one of them writing: all found ordered */
 };
 
 /* DG_OK and *proof, or DG_ERR_USAGE and the counterexample as text. */

@@ -1,9 +1,9 @@
 /* The life of a helper (workers 1 ... awake - 1): wait at its bell; do the job; say that it has
  * left; wait again. Workers from `awake` on wait at their bells until the team is freed.
  *
- * Waking a sleeper takes two steps, because most of the time there is none: the count `sleepers` says
- * whether to look at all, the flag `asleep` which worker. A worker that dozes raises the count, then
- * its flag, then looks again; a waker reads the count, then takes the flags down. So
+ * Waking a sleeper takes two steps, because most of the time there is none: the count `sleepers`
+ * says whether to look at all, the flag `asleep` which worker. A worker that dozes raises the
+ * count, then its flag, then looks again; a waker reads the count, then takes the flags down. So
  *
  *     sleepers >= number of flags that are up
  *
@@ -12,8 +12,9 @@
  * waker's, and what the waker made before is visible to the second look. If the worker is first at
  * both, the waker sees a count above 0 and finds the flag up.
  *
- * (Flag before count would be wrong: a waker on behalf of another thing could take down the flag and
- * the count of a sleeper that it does not belong to, and leave that one asleep with a count of 0.) */
+ * (Flag before count would be wrong: a waker on behalf of another thing could take down the flag
+ * and the count of a sleeper that it does not belong to, and leave that one asleep with a count of
+ * 0.) */
 #include "team.h"
 
 #include <fenv.h>
