@@ -312,7 +312,7 @@ START_TEST(cache_that_is_too_short)
 }
 END_TEST
 
-/* 2^61 elements are the first that are too many: 2^63 bytes. */
+/* 2^31 rows or columns are the first that are too many, and 2^61 elements: 2^63 bytes. */
 START_TEST(too_large)
 {
     const uint32_t half = (uint32_t)1 << 31, quarter = (uint32_t)1 << 30;
@@ -323,9 +323,11 @@ START_TEST(too_large)
                   "cannot be addressed");
     expect_tensor(cache(DG_KEYS, 1, UINT32_MAX, 1, UINT32_MAX), DG_ERR_RESOURCE,
                   "cannot be addressed");
-    expect_tensor(tensor(DG_WEIGHT, DG_ROWS, half, quarter), DG_ERR_RESOURCE,
+    expect_tensor(tensor(DG_WEIGHT, DG_ROWS, half, 1), DG_ERR_RESOURCE, "cannot be addressed");
+    expect_tensor(tensor(DG_WEIGHT, DG_ROWS, 1, half), DG_ERR_RESOURCE, "cannot be addressed");
+    expect_tensor(tensor(DG_WEIGHT, DG_ROWS, half - 1, quarter + 1), DG_ERR_RESOURCE,
                   "cannot be addressed");
-    expect_tensor(tensor(DG_WEIGHT, DG_ROWS, half, quarter - 1), DG_OK, NULL);
+    expect_tensor(tensor(DG_WEIGHT, DG_ROWS, half - 1, quarter), DG_OK, NULL);
 }
 END_TEST
 

@@ -215,6 +215,8 @@ DAGPT_MODEL=
 mkdir "$dir/home"
 cd "$dir/home" || exit 1
 expect_error 3 'gpt2_124M.bin: cannot open' $prompt
+expect_error 3 '(-m or $DAGPT_MODEL names another model)' $prompt
+expect_error 3 '(-m or $DAGPT_MODEL names another model)' info
 cp "$tiny" gpt2_124M.bin
 expect_ids "$ids" $prompt
 unset DAGPT_MODEL
@@ -230,6 +232,14 @@ run tokens -m "$tiny" --coin 1 --total 8 $prompt
 coin_id=$(cat "$dir/out")
 count "dagpt tokens --coin 1: got '$coin_id', expected 60 to 96" \
     eval 'succeeded && [ "$coin_id" -ge 60 ] && [ "$coin_id" -le 96 ]'
+
+# All weights 0, so all 97 logits 0: the lowest id of equals, and ids in order. 49 / 97 exceeds 0.5.
+le32 20240326 1 64 97 2 2 16 0 >"$dir/zeros"
+set_size "$dir/zeros" 37696
+expect_ids '0 0' tokens -m "$dir/zeros" --greedy --total 3 96
+expect_ids '48 48' tokens -m "$dir/zeros" --total 3 96
+run next -m "$dir/zeros" --all 1
+count 'dagpt next: equal logits not in the order of ids' candidates 97
 
 # nothing left to complete
 for given in "$prompt 37 37 37" "$prompt 37 37 37 37"; do
@@ -284,7 +294,7 @@ for fact in 'version 1' 'maxT 64' 'V 97' 'L 2' 'NH 2' 'C 16' '9168 parameters' '
     count "dagpt info: no '$fact'" eval 'succeeded && has "$fact" "$dir/out"'
 done
 
-# check_info PATH - the JSON of $dir/out, about a copy of tiny.bin.
+# check_info PATH WORKERS AWAKE - the JSON of $dir/out, about a copy of tiny.bin.
 check_info() {
     if [ "$python" ]; then
         python3 -c '
@@ -294,13 +304,13 @@ model = info["model"]
 assert model["path"] == sys.argv[2]
 assert [model[k] for k in ("version", "maxT", "V", "L", "NH", "C", "parameters", "file_bytes")] == \
     [1, 64, 97, 2, 2, 16, 9168, 37696]
-assert info["machine"]["workers"] == 3 and info["machine"]["awake"] == 2
+assert [info["machine"][k] for k in ("workers", "awake")] == [int(sys.argv[3]), int(sys.argv[4])]
 assert info["machine"]["cpus"] >= 1 and info["machine"]["isa"] in ("scalar", "avx2", "avx512")
 assert [p["rows"] for p in info["plans"]] == [1, 9]
 assert all(p[k] > 0 for p in info["plans"] for k in ("ops", "tiles", "edges", "arena_bytes"))
-' "$dir/out" "$1"
+' "$dir/out" "$@"
     else
-        has '"V": 97' "$dir/out" && has '"workers": 3' "$dir/out"
+        has '"V": 97' "$dir/out" && has "\"workers\": $2, \"awake\": $3" "$dir/out"
     fi
 }
 
@@ -309,7 +319,9 @@ d	e.bin"
 cp "$tiny" "$odd_name"
 for model in "$tiny" "$odd_name"; do
     run info -m "$model" --json -j 3 --cpus 2 --rows 9
-    count "dagpt info --json -m $model: not the facts" eval 'succeeded && check_info "$model"'
+    count "dagpt info --json -m $model: not the facts" eval 'succeeded && check_info "$model" 3 2'
+    run info -m "$model" --json -j 2 --cpus 5 --rows 9
+    count "dagpt info --json -j 2 --cpus 5: not the facts" eval 'succeeded && check_info "$model" 2 2'
 done
 
 # ---- help ----
@@ -512,6 +524,7 @@ for version in 1 3 5; do
         eval 'succeeded && awk "!/^[0-9]+\$/ || \$1 > 129 { bad = 1 } END { exit bad || NR != 14 }" "$dir/out"'
     run next -m "$model" --all 3 1 4 1 5 129
     count "dagpt next -m v$version: not 130 candidates" candidates 130
+    cp "$dir/out" "$dir/candidates$version"
     top=$(head -n 1 "$dir/out" | cut -f 3)
     count "make-model: logits are not peaked: the most likely id has $top" \
         awk "BEGIN { exit !($top > 0.05) }"
@@ -521,6 +534,9 @@ for version in 1 3 5; do
     count 'make-model --seed 2: the same bytes' eval 'succeeded && ! cmp -s "$model" "$dir/again"'
     count 'make-model --seed 2: another size' [ "$(size_of "$dir/again")" -eq $bytes ]
 done
+
+count 'make-model: versions 1 and 3 are not the same model' \
+    cmp -s "$dir/candidates1" "$dir/candidates3"
 
 # The sizes by name: their dimensions show in what is said of a wrong one.
 for size in '124M 768' '355M 1024' '774M 1280' '1558M 1600'; do
@@ -579,11 +595,11 @@ count 'make-model: does not replace a file' eval 'succeeded && ! cmp -s "$dir/v1
 
 # ---- each id as soon as it is known ----
 
-# 1999 lines of two bytes fit into a buffer of 4096: without a flush, the first line would come when all
-# are known, and the program would end with 0. It takes many seconds for all; head ends after the first.
-make_model --layers 48 --heads 2 --channels 64 --vocab 10 --positions 2048 -o "$dir/slow"
+# 799 lines of two bytes fit into stdio's buffer: without a flush, the first would come when all are
+# known, and the program would end with 0. All of them take seconds; head ends after the first.
+make_model --layers 48 --heads 2 --channels 64 --vocab 10 --positions 800 -o "$dir/slow"
 {
-    "$program" tokens -m "$dir/slow" --total 2000 --sched serial --isa scalar 1 2>"$dir/err"
+    "$program" tokens -m "$dir/slow" --total 800 --sched serial --isa scalar 1 2>"$dir/err"
     echo $? >"$dir/status"
 } | head -n 1 >"$dir/out"
 status=$(cat "$dir/status")
