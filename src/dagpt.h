@@ -33,7 +33,7 @@ enum dg_status {
 
 struct dg_error {
     enum dg_status status;
-    char text[400]; /* one line, without a final newline */
+    char text[1024]; /* one line, without a final newline */
 };
 
 /* Instruction sets, weakest first. */

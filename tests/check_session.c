@@ -157,7 +157,7 @@ START_TEST(chunks)
     struct oracle o;
 
     open_oracle(&o);
-    for (uint32_t chunk = 1; chunk <= MAX_T + 1; chunk++) {
+    for (uint32_t chunk = 1; chunk <= MAX_T + 1; chunk += sanitized() ? 4 : 1) {
         const struct dg_session_options opt = {.isa = dg_isa_best(), .chunk = chunk};
         struct dg_session *s = new_session(o.model, o.team, &opt);
 
@@ -358,7 +358,7 @@ START_TEST(as_many_positions_as_there_are)
     check_refused(s, more, 3, "got 3 ids after 38, expected 1 to 2");
     check_logits(s, &o, MAX_T - 2);
     eval(s, o.ids + MAX_T - 2, 2);
-    check_refused(s, more, 1, "got 1 ids after 40");
+    check_refused(s, more, 1, "positions: all 40 of the model are used");
     check_logits(s, &o, MAX_T);
     dg_session_rewind(s, MAX_T - 1);
     eval(s, o.ids + MAX_T - 1, 1);
@@ -454,7 +454,7 @@ START_TEST(tiles)
     struct oracle o;
 
     open_oracle(&o);
-    for (size_t r = 0; r < 6; r++) {
+    for (size_t r = 0; r < 6; r += sanitized() ? 2 : 1) {
         for (size_t c = 0; c < 6; c++) {
             const struct dg_session_options opt = {.isa = dg_isa_best(),
                                                    .row_block = rows[r],

@@ -248,6 +248,10 @@ for given in "$prompt 37 37 37" "$prompt 37 37 37 37"; do
         eval '[ "$status" -eq 0 ] && [ ! -s "$dir/out" ]'
 done
 expect_ids 40 tokens -m "$tiny" --total 3 56 33 # one is left
+# Nothing to complete is no excuse for ids or a model that are none.
+expect_error 4 'token id 3: got 97, expected 0 to 96' tokens -m "$tiny" --total 3 56 33 97
+expect_error 4 'expected at most maxT = 64' tokens -m "$tiny" --total 65 $(seq 0 64)
+expect_error 3 'cannot open' tokens -m "$dir/none" --total 2 56 33
 run tokens -m "$tiny" --greedy --total 64 24 94 91 6 18 19
 count "dagpt tokens --total 64: not 58 ids, as many as maxT allows" \
     eval 'succeeded && [ "$(wc -l <"$dir/out")" -eq 58 ]'

@@ -14,7 +14,7 @@ static struct cli_engine *opened; /* to be closed on the way out, however that i
 
 void cli_die(enum dg_status status, const char *format, ...)
 {
-    char text[512];
+    char text[1200];
     va_list args;
 
     va_start(args, format);
@@ -291,10 +291,18 @@ int32_t *cli_ids(char **operands, int n)
     return ids;
 }
 
-/* Before any work: do the ids and the positions exist? The session checks again, but only once the
- * model is loaded. */
-static void check_request(const struct dg_sizes *z, const int32_t *ids, size_t n, size_t total)
+void cli_model_check(enum dg_status status, const struct dg_error *err)
 {
+    if (status != DG_OK && !model_is_named())
+        cli_die(status, "%s (-m or $DAGPT_MODEL names another model)", err->text);
+    cli_check(status, err);
+}
+
+void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_sizes *z)
+{
+    struct dg_error err;
+
+    cli_model_check(dg_model_peek(cli_model_path(), z, &err), &err);
     for (size_t i = 0; i < n; i++)
         if ((uint32_t)ids[i] >= z->vocab)
             cli_die(DG_ERR_TOKEN, "token id %zu: got %" PRId32 ", expected 0 to %" PRIu32, i + 1,
@@ -302,13 +310,6 @@ static void check_request(const struct dg_sizes *z, const int32_t *ids, size_t n
     if (total > z->positions)
         cli_die(DG_ERR_TOKEN, "%s: %zu ids in all: expected at most maxT = %" PRIu32,
                 cli_model_path(), total, z->positions);
-}
-
-void cli_model_check(enum dg_status status, const struct dg_error *err)
-{
-    if (status != DG_OK && !model_is_named())
-        cli_die(status, "%s (-m or $DAGPT_MODEL names another model)", err->text);
-    cli_check(status, err);
 }
 
 void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t total)
@@ -326,8 +327,7 @@ void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t 
 
     *e = (struct cli_engine){0};
     opened = e;
-    cli_model_check(dg_model_peek(path, &e->sizes, &err), &err);
-    check_request(&e->sizes, ids, n, total);
+    cli_request_check(ids, n, total, &e->sizes);
     cli_check(dg_team_new(&e->team, (unsigned)cli_model.workers, (unsigned)cli_model.cpus, &err),
               &err);
     cli_check(dg_model_open(&e->model, path, e->team, &err), &err);

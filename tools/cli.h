@@ -81,8 +81,11 @@ struct cli_engine {
     double load_seconds;
 };
 
-/* Checks the n ids, and that `total` positions are there, then loads the model. Leaves on errors.
- */
+/* Before any work, from the model's header: are the n ids in the vocabulary, and are there `total`
+ * positions? Leaves with 3 or 4 when not; *sizes are the model's. */
+void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_sizes *sizes);
+
+/* cli_request_check, then loads the model. Leaves on errors. */
 void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t total);
 void cli_engine_close(struct cli_engine *e);
 

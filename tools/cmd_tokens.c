@@ -94,6 +94,7 @@ int cmd_tokens(int argc, char **argv)
         cli_die(DG_ERR_USAGE, "no token ids; 'dagpt tokens --help' tells more");
     ids = cli_ids(argv + 1, n);
     if ((uint64_t)n >= total) {
+        cli_request_check(ids, (size_t)n, (size_t)n, &e.sizes);
         fprintf(stderr, "dagpt: %d ids given, --total is %d: nothing to complete\n", n, (int)total);
         free(ids);
         return 0;

@@ -36,7 +36,7 @@ static const char usage[] =
 
 __attribute__((noreturn, format(printf, 2, 3))) static void die(int code, const char *format, ...)
 {
-    char text[512];
+    char text[1200];
     va_list args;
 
     va_start(args, format);

@@ -168,6 +168,9 @@ static enum dg_status check_ids(const struct dg_session *s, const int32_t *ids, 
 {
     const struct dg_sizes *z = &s->model->header.sizes;
 
+    if (n > 0 && s->position == z->positions)
+        return dg_fail(err, DG_ERR_TOKEN, "positions: all %" PRIu32 " of the model are used",
+                       z->positions);
     if (n < 1 || n > z->positions - s->position)
         return dg_fail(
             err, DG_ERR_TOKEN,
