@@ -8,6 +8,7 @@
  * Counters here are relaxed, and values, scratch and plans are plain: the scheduler alone orders
  * them, so that ThreadSanitizer sees whether it does. A lost tile or wake is a hang, and a hang is
  * found by Check's timeout. */
+#include "stalls.h"
 #include "support.h"
 #include "../src/base/arena.h"
 #include "../src/base/checked.h"
@@ -607,10 +608,11 @@ END_TEST
 /* Layers of as many tiles as workers, one tile between, and each tile of a layer waits inside for
  * all others: a worker that sleeps on while its tile lies in a queue is a hang. The single tiles
  * are slow in some steps, so that the others have parked when it pushes the layer. */
-static void meet_on_team(unsigned i, unsigned steps)
+static void meet_on_team(unsigned i, unsigned steps, bool stalled)
 {
     struct dg_team *team = new_team(i);
     const unsigned n = dg_team_awake(team);
+    struct stalls stalls;
     struct dg_run *run;
     struct world w;
 
@@ -625,10 +627,14 @@ static void meet_on_team(unsigned i, unsigned steps)
     make_plan(&w, teams[i].workers);
     run = new_run(&w, team);
     w.meet = n;
+    if (stalled)
+        stalls_begin(&stalls);
     for (unsigned k = 0; k < steps; k++) {
         w.slow = k % 2;
         ck_assert_int_eq(step(&w, run, k % 3 ? DG_SCHED_DATAFLOW : DG_SCHED_BARRIER), 0);
     }
+    if (stalled)
+        stalls_end(&stalls);
     dg_run_free(run);
     dg_team_free(team);
     close_world(&w);
@@ -637,7 +643,34 @@ static void meet_on_team(unsigned i, unsigned steps)
 START_TEST(parking)
 {
     for (unsigned i = 0; i < N_TEAMS; i++)
-        meet_on_team(i, (sanitized() ? 300 : 1200) / teams[i].workers);
+        meet_on_team(i, (sanitized() ? 300 : 1200) / teams[i].workers, false);
+}
+END_TEST
+
+/* The same, and graphs of all kinds, with workers that stop at any instruction for a while. */
+START_TEST(stalled)
+{
+    const unsigned graphs = sanitized() ? 14 : 70;
+
+    for (unsigned i = 1; i < N_TEAMS; i++)
+        meet_on_team(i, (sanitized() ? 100 : 400) / teams[i].workers, true);
+    for (unsigned i = 0; i < graphs; i++) {
+        struct dg_team *team = new_team(i % N_TEAMS);
+        struct stalls stalls;
+        struct dg_run *run;
+        struct world w;
+
+        open_random(&w, 1000 + i);
+        make_plan(&w, teams[i % N_TEAMS].workers);
+        run = new_run(&w, team);
+        stalls_begin(&stalls);
+        for (unsigned k = 0; k < 10; k++)
+            ck_assert_int_eq(step(&w, run, (enum dg_sched)(k % 2)), 0);
+        stalls_end(&stalls);
+        dg_run_free(run);
+        dg_team_free(team);
+        close_world(&w);
+    }
 }
 END_TEST
 
@@ -742,9 +775,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {diamond,       chain,        side_by_side, fan,        layers,
-                                  random_graphs, barrier,      parking,      slow_tiles, many_steps,
-                                  two_runs,      failing_tile, NULL};
+    const TTest *const tests[] = {diamond,       chain,    side_by_side, fan,     layers,
+                                  random_graphs, barrier,  parking,      stalled, slow_tiles,
+                                  many_steps,    two_runs, failing_tile, NULL};
 
     return run_suite("sched", tests);
 }

@@ -7,8 +7,8 @@
  *
  * That is decided between ops, once for all rows, from the boxes that their tiles read. For an op X
  *
- *     jointly(X) = ops Y such that every tile of Y with row r comes before some tile of X with row
- * r alone(X)   = ops Y such that every tile of Y with row r comes before every tile of X with row r
+ *     jointly(X) = ops Y: every tile of Y with row r comes before some tile of X with row r
+ *     alone(X)   = ops Y: every tile of Y with row r comes before every tile of X with row r
  *
  * and for an input of X that P writes, where each tile of X reads at least its own rows of it:
  *
