@@ -106,13 +106,13 @@ END_TEST
 START_TEST(fail_truncates)
 {
     const size_t room = sizeof((struct dg_error *)0)->text;
-    char text[1001] = {0};
+    char text[4001] = {0};
     struct {
         struct dg_error err;
         unsigned char after[16];
     } e;
 
-    memset(text, 'x', 1000);
+    memset(text, 'x', 4000);
     for (size_t n = room - 3; n < room + 3; n++) {
         memset(&e, 0x5a, sizeof e);
         dg_fail(&e.err, DG_ERR_IO, "%.*s", (int)n, text);
