@@ -41,7 +41,8 @@ static inline void dg_queue_push(struct dg_queue *q, uint32_t tile)
     dg_store_release(&q->slots[dg_add_relaxed(&q->tail, 1)], tile + 1);
 }
 
-/* The oldest tile, or DG_NO_TILE when there is none, or when the oldest is still being pushed. */
+/* The oldest tile, or DG_NO_TILE when there is none, or when the oldest is still being pushed: tiles
+ * behind it wait a moment longer, but its pusher wakes a worker once it is there. */
 static inline uint32_t dg_queue_pop(struct dg_queue *q)
 {
     uint32_t head = dg_load_relaxed(&q->head);

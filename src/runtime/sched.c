@@ -61,8 +61,8 @@ struct dg_run {
     struct op_run *ops;      /* [n_ops] */
 
     /* 1: `end` has been reached. Order: release by who reaches it, acquire by the others, so that
-     * no tile is still running when they leave. Partner: each other. If weakened: the caller reads
-     * output that is not there. Test: tests/check_sched.c "diamond". */
+     * who leaves sees every tile done. Partner: each other. If weakened: nothing breaks today, since
+     * the team's `left` bell orders the same for the caller. */
     _Alignas(DG_CACHE_LINE) struct dg_atomic over;
 };
 

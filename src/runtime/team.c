@@ -28,7 +28,7 @@ struct worker {
     /* 1: this worker dozes or sleeps; who changes it to 0 must ring the bell (another) or not sleep
      * (the worker itself).
      * Order: acq_rel read-modify-writes alone. Partner: each other, in doze, rise and wake; see the
-     * top of the file. If weakened: a lost wake. Test: tests/check_team.c "one_wake_for_one". */
+     * top of the file. If weakened: a lost wake. Test: tests/check_team.c "no_lost_wake_stalled". */
     struct dg_atomic asleep;
     struct dg_thread thread;
     struct dg_team *team;
