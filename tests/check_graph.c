@@ -88,15 +88,6 @@ START_TEST(boxes_meet_where_an_element_is_in_both)
 }
 END_TEST
 
-START_TEST(roles_have_names)
-{
-    ck_assert_str_eq(dg_role_name(DG_INPUT), "input");
-    ck_assert_str_eq(dg_role_name(DG_WEIGHT), "weight");
-    ck_assert_str_eq(dg_role_name(DG_CACHE), "cache");
-    ck_assert_str_eq(dg_role_name(DG_ACTIVATION), "activation");
-}
-END_TEST
-
 /* ---- building and rewriting ---- */
 
 /* a -> b -> c, and d from b and c; `spare` belongs to nobody. */
@@ -530,7 +521,6 @@ int main(void)
                                   panels_are_whole,
                                   cache_has_room_for_all_positions,
                                   boxes_meet_where_an_element_is_in_both,
-                                  roles_have_names,
                                   pointers_stay_while_a_graph_grows,
                                   writer_and_readers,
                                   remove_moves_later_ops_up,

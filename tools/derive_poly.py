@@ -247,6 +247,8 @@ HEAD = """\
  *   tanh  1.068 ulp, all x */
 #ifndef DG_OPS_POLY_H
 #define DG_OPS_POLY_H
+
+/* clang-format off */
 """
 
 TAIL = """

@@ -114,8 +114,7 @@ static void to_bf16(float *buf, size_t n)
 }
 
 struct output {
-    const char *path;
-    char *temporary;
+    char *temporary; /* the path that is written to */
     int fd;
 };
 
@@ -176,7 +175,7 @@ static void put_section(struct output *o, const struct dg_checkpoint_header *h, 
 static void write_model(const char *path, const struct dg_checkpoint_header *h, uint64_t seed)
 {
     float *buf = malloc(BUFFER_ELEMENTS * sizeof *buf);
-    struct output o = {.path = path, .temporary = malloc(strlen(path) + sizeof ".part")};
+    struct output o = {.temporary = malloc(strlen(path) + sizeof ".part")};
 
     if (!buf || !o.temporary)
         die(DG_ERR_RESOURCE, "out of memory");

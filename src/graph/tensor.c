@@ -1,12 +1,5 @@
 #include "tensor.h"
 
-const char *dg_role_name(enum dg_role role)
-{
-    static const char *const names[] = {"input", "weight", "cache", "activation"};
-
-    return names[role];
-}
-
 uint64_t dg_tensor_elements(const struct dg_tensor *t)
 {
     uint64_t rows = t->role == DG_CACHE ? t->positions : t->rows;

@@ -57,8 +57,6 @@ static inline uint64_t dg_box_area(struct dg_box b)
     return (uint64_t)(b.r1 - b.r0) * (b.c1 - b.c0);
 }
 
-const char *dg_role_name(enum dg_role role);
-
 /* Elements that `data` must have room for, padding of panels and key blocks included. */
 uint64_t dg_tensor_elements(const struct dg_tensor *t);
 
