@@ -50,7 +50,7 @@ static struct plan_facts plan_facts(const struct dg_model *m, uint32_t T, unsign
     f.edges = p->n_edges;
     f.arena_bytes = p->arena_bytes;
     for (uint32_t t = 0; t < p->n_tiles; t++)
-        f.flops += dg_tile_op(p, t)->type->flops(dg_tile_op(p, t), p->tiles[t].out, 0);
+        f.flops += dg_tile_cost(p, t, 0).flops;
     dg_plan_free(p);
     dg_graph_free(g);
     return f;

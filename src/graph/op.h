@@ -33,6 +33,11 @@ struct dg_cut {
     uint32_t rows, cols; /* >= 1 */
 };
 
+struct dg_cost {
+    uint64_t flops; /* floating-point operations; a fused multiply-add is two */
+    uint64_t bytes; /* read and written, each element once */
+};
+
 struct dg_op_type {
     const char *name;
 
@@ -46,9 +51,8 @@ struct dg_op_type {
      * graph writes. */
     struct dg_box (*reads)(const struct dg_op *op, unsigned i, struct dg_box out);
 
-    /* Floating-point operations of the tile that writes `out`, a fused multiply-add being two,
-     * with `past` positions in the cache before the step. */
-    uint64_t (*flops)(const struct dg_op *op, struct dg_box out, uint32_t past);
+    /* What the tile that writes `out` takes, with `past` positions in the cache before the step. */
+    struct dg_cost (*cost)(const struct dg_op *op, struct dg_box out, uint32_t past);
 
     /* Bytes that run() wants at `scratch`, the same for every tile. NULL: none. */
     uint64_t (*scratch)(const struct dg_op *op, struct dg_cut cut);
