@@ -18,12 +18,14 @@ for suite in "$@"; do
         names="$names $(basename "$suite")"
     fi
 done
-if sh tests/cli.sh; then
-    passed=$((passed + 1))
-else
-    failed=$((failed + 1))
-    names="$names cli.sh"
-fi
+for suite in tests/cli*.sh; do
+    if sh "$suite"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        names="$names $(basename "$suite")"
+    fi
+done
 [ -z "$names" ] || echo "failed:$names"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
