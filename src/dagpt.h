@@ -26,7 +26,7 @@ enum dg_status {
     DG_OK = 0,
     DG_ERR_USAGE = 2,    /* an option or argument that cannot be */
     DG_ERR_MODEL = 3,    /* a model file that is missing, damaged or of another kind */
-    DG_ERR_TOKEN = 4,    /* a token id outside the vocabulary, or too many of them */
+    DG_ERR_TOKEN = 4,    /* a prompt, token id or tokenizer that cannot be used */
     DG_ERR_IO = 5,       /* reading or writing failed */
     DG_ERR_RESOURCE = 6, /* no memory or no threads */
 };
@@ -89,6 +89,29 @@ enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_
                              struct dg_error *err);
 void dg_model_free(struct dg_model *model); /* takes NULL; after its sessions */
 struct dg_sizes dg_model_sizes(const struct dg_model *model);
+
+/* ---- tokenizer ---- */
+
+/* GPT-2's byte-pair encoding. Ids 0 ... 255 are the bytes, 256 + i is what merge i makes, and the
+ * last is <|endoftext|>. Read-only once open: threads may share it. */
+struct dg_tokenizer;
+
+/* Reads a merges file (merges.txt, vocab.bpe): "#version: ..." and then a merge a line. The second
+ * reads it from memory; `name` stands for it in errors. DG_ERR_TOKEN. */
+enum dg_status dg_tokenizer_open(struct dg_tokenizer **out, const char *path, struct dg_error *err);
+enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *merges, size_t n,
+                                  const char *name, struct dg_error *err);
+void dg_tokenizer_free(struct dg_tokenizer *t);            /* takes NULL */
+uint32_t dg_tokenizer_vocab(const struct dg_tokenizer *t); /* 256 + merges + 1 */
+int32_t dg_tokenizer_end(const struct dg_tokenizer *t);    /* the id of <|endoftext|> */
+
+/* The ids of text[0 ... n - 1], any bytes: *ids has *n_ids of them and is the caller's to free().
+ * "<|endoftext|>" in a text is text. Time: proportional to n. */
+enum dg_status dg_tokenizer_encode(const struct dg_tokenizer *t, const char *text, size_t n,
+                                   int32_t **ids, size_t *n_ids, struct dg_error *err);
+
+/* The *n bytes that id stands for; NULL when it is not in the vocabulary. */
+const char *dg_tokenizer_bytes(const struct dg_tokenizer *t, int32_t id, size_t *n);
 
 /* ---- session ---- */
 
