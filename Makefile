@@ -32,7 +32,11 @@ SRC := $(filter-out src/ops/kernels_avx%,$(SRC))
 endif
 
 LIB    := $(BUILD)/libdagpt.a
-CLI    := tools/dagpt.c tools/cli.c $(wildcard tools/cmd_*.c)
+# Line editing for `dagpt complete -i`: libedit, where it is installed; EDIT=0 builds without it.
+EDIT   := $(shell echo '\#include <histedit.h>' | $(CC) -E - >/dev/null 2>&1 && echo 1)
+LINES  := tools/lines_$(if $(filter 1,$(EDIT)),editline,plain).c
+CLI    := tools/dagpt.c tools/cli.c tools/text.c tools/stream.c tools/demo.c $(LINES) \
+          $(wildcard tools/cmd_*.c)
 SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
 .PHONY: all run install test test-bits test-all check-rooms check-format format pictures poly ulp \
@@ -54,7 +58,9 @@ $(LIB): $(SRC:%.c=$(BUILD)/%.o)
 LINK = @echo "LINK $@"; $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(1) $(LDLIBS)
 
 $(BUILD)/dagpt: $(CLI:%.c=$(BUILD)/%.o) $(LIB)
-	$(call LINK)
+	$(call LINK,$(if $(filter 1,$(EDIT)),-ledit))
+
+$(BUILD)/tools/demo.o: models/demo/demo.bin models/demo/merges.txt
 
 $(BUILD)/make-model: $(BUILD)/tools/make_model.o $(LIB)
 	$(call LINK)

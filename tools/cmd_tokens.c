@@ -86,10 +86,12 @@ static void complete(const struct cli_engine *e, const int32_t *ids, size_t n, s
 int cmd_tokens(int argc, char **argv)
 {
     struct times t = {.start = cli_seconds()};
-    const int n = cli_parse(&command, argc, argv);
     int32_t *ids;
+    int n;
     struct cli_engine e;
 
+    cli_model.fallback = "gpt2_124M.bin";
+    n = cli_parse(&command, argc, argv);
     if (n == 0)
         cli_die(DG_ERR_USAGE, "no token ids; 'dagpt tokens --help' tells more");
     ids = cli_ids(argv + 1, n);
