@@ -22,17 +22,22 @@ CFLAGS  += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=$(SAN)
 endif
 
-# An instruction set's flags go to its own kernel file alone.
-SRC := $(wildcard src/*/*.c)
+# An instruction set's flags go to its own files alone: its kernels, and the loops that find its limits.
+SRC    := $(wildcard src/*/*.c)
+LIMITS := $(wildcard tools/limits*.c)
+$(BUILD)/tools/limits_scalar.o: CFLAGS += -O3
 ifeq ($(firstword $(subst -, ,$(shell $(CC) -dumpmachine))),x86_64)
 $(BUILD)/src/ops/kernels_avx2.o:   CFLAGS += -O3 -mavx2 -mfma
 $(BUILD)/src/ops/kernels_avx512.o: CFLAGS += -O3 -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
+$(BUILD)/tools/limits_avx2.o:      CFLAGS += -O3 -mavx2 -mfma
+$(BUILD)/tools/limits_avx512.o:    CFLAGS += -O3 -mavx512f
 else
-SRC := $(filter-out src/ops/kernels_avx%,$(SRC))
+SRC    := $(filter-out src/ops/kernels_avx%,$(SRC))
+LIMITS := $(filter-out tools/limits_avx%,$(LIMITS))
 endif
 
 LIB    := $(BUILD)/libdagpt.a
-CLI    := tools/dagpt.c tools/cli.c $(wildcard tools/cmd_*.c)
+CLI    := tools/dagpt.c tools/cli.c $(wildcard tools/cmd_*.c) $(LIMITS)
 SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
 .PHONY: all run install test test-bits test-all check-rooms check-format format pictures poly ulp \
