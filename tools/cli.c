@@ -40,6 +40,20 @@ void cli_flush(void)
         cli_die(DG_ERR_IO, "cannot write to standard output: %s", strerror(errno));
 }
 
+void cli_json_string(const char *s)
+{
+    putchar('"');
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            printf("\\%c", *s);
+        else if ((unsigned char)*s < 0x20)
+            printf("\\u%04x", *s);
+        else
+            putchar(*s);
+    }
+    putchar('"');
+}
+
 double cli_seconds(void)
 {
     struct timespec t;

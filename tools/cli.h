@@ -46,6 +46,9 @@ void cli_check(enum dg_status status, const struct dg_error *err);
 /* Leaves with 5 when stdout could not take what was printed. Flushes. */
 void cli_flush(void);
 
+/* Prints a string to stdout in quotes, with the characters escaped that JSON wants escaped. */
+void cli_json_string(const char *s);
+
 /* ---- options that many subcommands have, and what comes of them ---- */
 
 struct cli_model {
