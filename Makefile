@@ -41,7 +41,7 @@ CLI    := tools/dagpt.c tools/cli.c $(wildcard tools/cmd_*.c tools/bench*.c) $(L
 SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
 .PHONY: all run install test test-bits test-all check-rooms check-format format pictures poly ulp \
-        need-check clean help
+        need-check clean help bench-guard bench-guard-update
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/dagpt $(BUILD)/make-model  ## build the command and make-model (the default)
@@ -95,6 +95,15 @@ $(BUILD)/tests/check_%: $(BUILD)/tests/check_%.o $(BUILD)/tests/support.o $(LIB)
 
 $(BUILD)/tests/ulp: $(BUILD)/tests/ulp.o $(LIB)
 	$(call LINK)
+
+$(BUILD)/tests/bench_guard: $(BUILD)/tests/bench_guard.o $(LIB)
+	$(call LINK)
+
+bench-guard: all $(BUILD)/tests/bench_guard  ## instructions of a prompt and a decoded token: as committed? (valgrind)
+	@BUILD=$(BUILD) CC="$(CC)" tests/bench_guard.sh
+
+bench-guard-update: all $(BUILD)/tests/bench_guard # the figures anew, into tests/bench_guard.txt
+	@BUILD=$(BUILD) CC="$(CC)" tests/bench_guard.sh update
 
 ulp: $(BUILD)/tests/ulp  ## error of exp and tanh over every float (some minutes)
 	$<

@@ -123,6 +123,9 @@ run bench --quick -j 1 --json --isa scalar --sched barrier -m "$dir/<&\".bin" sc
 count 'dagpt bench: a path that is no XML' eval 'succeeded && well_formed "$dir/named.svg"'
 count 'dagpt bench --json: no scalar, or no barrier' \
     eval 'has "\"isa\": \"scalar\"" "$dir/out" && has "\"sched_name\": \"barrier\"" "$dir/out"'
+run bench --quick -j 1 -m "$tiny" decode --stats
+count 'dagpt bench --stats: not the time of the section on stderr' \
+    eval '[ "$status" -eq 0 ] && grep -q "^decode  *[0-9.]* s$" "$dir/err"'
 
 # Models with few positions: prompts are as long as they can be.
 make_model --layers 1 --heads 1 --channels 4 --vocab 5 --positions 3 -o "$dir/short"

@@ -311,6 +311,17 @@ static void print(void (*part)(const struct bench_report *r), const struct bench
     cli_flush(); /* each part as soon as it is known */
 }
 
+static void run_section(struct bench *b, int i)
+{
+    const double start = cli_seconds();
+
+    sections[i].measure(b);
+    if (!json)
+        print(sections[i].print, &b->report);
+    if (cli_model.stats)
+        fprintf(stderr, "%-12s %9.3f s\n", sections[i].name, cli_seconds() - start);
+}
+
 /* Opened before minutes of work, not after. */
 static FILE *open_svg(void)
 {
@@ -351,13 +362,9 @@ int cmd_bench(int argc, char **argv)
     open_model(&b);
     if (!json)
         print(bench_print_machine, &b.report);
-    for (int i = 0; i < N_SECTIONS; i++) {
-        if (!wanted(sections[i].name, argv + 1, n))
-            continue;
-        sections[i].measure(&b);
-        if (!json)
-            print(sections[i].print, &b.report);
-    }
+    for (int i = 0; i < N_SECTIONS; i++)
+        if (wanted(sections[i].name, argv + 1, n))
+            run_section(&b, i);
     for (unsigned i = 0; i < b.n_crews; i++)
         b.report.brackets[i] = brackets(&b.crews[i], 0);
     if (b.report.brackets[b.n_crews - 1].workers && !json)
