@@ -1,6 +1,7 @@
 #include "cli.h"
 #include "../src/base/status.h"
 #include "../src/model/checkpoint.h"
+#include "../src/model/split.h"
 #include "demo.h"
 
 #include <errno.h>
@@ -40,6 +41,32 @@ void cli_flush(void)
 {
     if (fflush(stdout) != 0 || ferror(stdout))
         cli_die(DG_ERR_IO, "cannot write to standard output: %s", strerror(errno));
+}
+
+void cli_json_bytes(const char *s, size_t n)
+{
+    for (size_t i = 0, length; i < n; i += length) {
+        length = dg_utf8_length(s + i, n - i);
+        if (length == 0) {
+            fputs("\\ufffd", stdout);
+            length = 1;
+        } else if (length > 1) {
+            fwrite(s + i, 1, length, stdout);
+        } else if (s[i] == '"' || s[i] == '\\') {
+            printf("\\%c", s[i]);
+        } else if ((unsigned char)s[i] < 0x20 || s[i] == 0x7F) {
+            printf("\\u%04x", (unsigned)s[i]);
+        } else {
+            putchar(s[i]);
+        }
+    }
+}
+
+void cli_json_string(const char *s)
+{
+    putchar('"');
+    cli_json_bytes(s, strlen(s));
+    putchar('"');
 }
 
 double cli_seconds(void)
@@ -322,12 +349,12 @@ enum dg_status cli_checkpoint_open(struct dg_checkpoint *c, struct dg_error *err
     return dg_checkpoint_open(c, cli_model_path(), err);
 }
 
-static enum dg_status open_model(struct cli_engine *e, struct dg_error *err)
+enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struct dg_error *err)
 {
     if (cli_model_is_demo())
-        return dg_model_parse(&e->model, demo_model, (size_t)(demo_model_end - demo_model),
-                              DEMO_NAME, e->team, err);
-    return dg_model_open(&e->model, cli_model_path(), e->team, err);
+        return dg_model_parse(out, demo_model, (size_t)(demo_model_end - demo_model), DEMO_NAME,
+                              team, err);
+    return dg_model_open(out, cli_model_path(), team, err);
 }
 
 bool cli_sampling_given(void)
@@ -415,7 +442,7 @@ void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t 
     cli_request_check(ids, n, total, &e->sizes);
     cli_check(dg_team_new(&e->team, (unsigned)cli_model.workers, (unsigned)cli_model.cpus, &err),
               &err);
-    cli_check(open_model(e, &err), &err);
+    cli_check(cli_model_open(&e->model, e->team, &err), &err);
     e->load_seconds = cli_seconds() - start;
     cli_check(dg_session_new(&e->session, e->model, e->team, &opt, &err), &err);
 }

@@ -54,6 +54,11 @@ void cli_check(enum dg_status status, const struct dg_error *err);
 /* Leaves with 5 when stdout could not take what was printed. Flushes. */
 void cli_flush(void);
 
+/* Prints bytes to stdout as the inside of a JSON string, or s as a whole one with its quotes. What
+ * is not UTF-8 becomes U+FFFD. */
+void cli_json_bytes(const char *bytes, size_t n);
+void cli_json_string(const char *s);
+
 /* ---- options that many subcommands have, and what comes of them ---- */
 
 struct cli_model {
@@ -81,6 +86,9 @@ struct dg_checkpoint;
 
 /* dg_checkpoint_open, or dg_checkpoint_open_memory of the demo. */
 enum dg_status cli_checkpoint_open(struct dg_checkpoint *c, struct dg_error *err);
+
+/* dg_model_open, or dg_model_parse of the demo. */
+enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struct dg_error *err);
 
 /* cli_check for what comes of looking at that file: says how to name another if none was named. */
 void cli_model_check(enum dg_status status, const struct dg_error *err);

@@ -86,7 +86,7 @@ static void release_text(void *arg, const char *bytes, size_t n)
 static void release_json(void *arg, const char *bytes, size_t n)
 {
     (void)arg;
-    text_print_json(bytes, n);
+    cli_json_bytes(bytes, n);
 }
 
 static void push(struct completion *c, const char *bytes, size_t n, bool *stopped)

@@ -37,7 +37,7 @@ static void print_token(const struct dg_tokenizer *t, int32_t id, double logprob
 
     printf(json ? "{\"logprob\": %.6f, \"id\": %d, \"text\": \"" : "%.6f\t%d\t\"", logprob,
            (int)id);
-    text_print_json(bytes, n);
+    cli_json_bytes(bytes, n);
     puts(json ? "\"}" : "\"");
 }
 

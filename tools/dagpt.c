@@ -17,6 +17,7 @@ static const struct {
     {"encode", "text to token ids", cmd_encode},
     {"decode", "token ids to text", cmd_decode},
     {"info", "the model, the machine and the plan", cmd_info},
+    {"bench", "speed against this machine's own limits", cmd_bench},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

@@ -1,5 +1,4 @@
 #include "text.h"
-#include "../src/model/split.h"
 #include "demo.h"
 
 #include <errno.h>
@@ -149,25 +148,4 @@ void text_check_vocab(const struct dg_tokenizer *t, const struct dg_sizes *sizes
     if (dg_tokenizer_vocab(t) != sizes->vocab)
         cli_die(DG_ERR_TOKEN, "%s: the tokenizer has %u tokens, expected the model's V = %u",
                 vocab_path ? vocab_path : cli_model_path(), dg_tokenizer_vocab(t), sizes->vocab);
-}
-
-/* ---- JSON ---- */
-
-void text_print_json(const char *s, size_t n)
-{
-    for (size_t i = 0, length; i < n; i += length) {
-        length = dg_utf8_length(s + i, n - i);
-        if (length == 0) {
-            fputs("\\ufffd", stdout);
-            length = 1;
-        } else if (length > 1) {
-            fwrite(s + i, 1, length, stdout);
-        } else if (s[i] == '"' || s[i] == '\\') {
-            printf("\\%c", s[i]);
-        } else if ((unsigned char)s[i] < 0x20 || s[i] == 0x7F) {
-            printf("\\u%04x", (unsigned)s[i]);
-        } else {
-            putchar(s[i]);
-        }
-    }
 }

@@ -26,7 +26,4 @@ struct dg_tokenizer *text_tokenizer(void);
 /* Leaves with 4 when the tokenizer has not as many tokens as the model. */
 void text_check_vocab(const struct dg_tokenizer *t, const struct dg_sizes *sizes);
 
-/* Prints bytes as the inside of a JSON string; what is not UTF-8 becomes U+FFFD. */
-void text_print_json(const char *bytes, size_t n);
-
 #endif
