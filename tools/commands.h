@@ -5,5 +5,6 @@
 int cmd_tokens(int argc, char **argv);
 int cmd_next(int argc, char **argv);
 int cmd_info(int argc, char **argv);
+int cmd_graph(int argc, char **argv);
 
 #endif

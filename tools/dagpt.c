@@ -13,6 +13,7 @@ static const struct {
     {"tokens", "complete token ids: ids in, ids out, one a line", cmd_tokens},
     {"next", "the candidates for the next id, most likely first", cmd_next},
     {"info", "the model, the machine and the plan", cmd_info},
+    {"graph", "the op graph, or the plan, as DOT", cmd_graph},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
