@@ -37,7 +37,7 @@ LIMITS := $(filter-out tools/limits_avx%,$(LIMITS))
 endif
 
 LIB    := $(BUILD)/libdagpt.a
-CLI    := tools/dagpt.c tools/cli.c $(wildcard tools/cmd_*.c tools/bench*.c) $(LIMITS)
+CLI    := tools/dagpt.c $(wildcard tools/cli*.c tools/cmd_*.c tools/trace_*.c tools/bench*.c) $(LIMITS)
 SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
 .PHONY: all run install test test-bits test-all check-rooms check-format format pictures poly ulp \
