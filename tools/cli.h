@@ -121,6 +121,21 @@ void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_siz
 void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t total);
 void cli_engine_close(struct cli_engine *e);
 
-double cli_seconds(void); /* a monotonic clock */
+/* ---- --trace ---- */
+
+/* A subcommand that lists them records: cli_engine_open() begins, cli_engine_close() writes. */
+extern const struct cli_option cli_trace_options[]; /* --trace --trace-tokens --trace-edges
+                                                     * --trace-events */
+void cli_trace_begin(struct cli_engine *e);         /* between making the team and loading */
+
+/* Writes the trace, if there is one. leaving: after an error, which stays the exit code. */
+void cli_trace_end(const struct cli_engine *e, bool leaving);
+
+/* A signal asks to end: true only with --trace, which then writes before the signal is obeyed in
+ * cli_trace_end(). A loop over tokens should leave. */
+bool cli_trace_stopped(void);
+
+const char *cli_command_line(void); /* the subcommand and its arguments, once parsed */
+double cli_seconds(void);           /* a monotonic clock */
 
 #endif
