@@ -29,8 +29,8 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_option *const tables[] = {
-    options,           cli_sampling_options, cli_model_options, text_options,
-    text_file_options, cli_team_options,     cli_run_options,   NULL};
+    options,          cli_sampling_options, cli_model_options, text_options, text_file_options,
+    cli_team_options, cli_run_options,      cli_trace_options, NULL};
 
 static const struct cli_command command = {
     "complete", "[OPTION]... [PROMPT]",
