@@ -7,6 +7,8 @@
 
 #include "../src/dagpt.h"
 
+#include <stdio.h>
+
 enum cli_kind { CLI_FLAG, CLI_NUMBER, CLI_REAL, CLI_TEXT, CLI_TEXTS, CLI_CHOICE, CLI_TILE };
 
 struct cli_option {
@@ -120,6 +122,20 @@ void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_siz
 /* cli_request_check, then loads the model. Leaves on errors. */
 void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t total);
 void cli_engine_close(struct cli_engine *e);
+
+/* ---- files that are written whole or not at all ---- */
+
+/* A new file beside `name`, which takes its place in the end; or what `name` is already, when that
+ * is no file but a pipe or a device. */
+struct cli_output {
+    FILE *to;
+    char *name, *made; /* made: the new file, or NULL */
+};
+
+/* These return false, and errno, when it cannot be written; then there is nothing to drop. */
+bool cli_output_open(struct cli_output *o, const char *path);
+bool cli_output_keep(struct cli_output *o); /* closes; on errors, what was there is still there */
+void cli_output_drop(struct cli_output *o); /* closes, and removes the new file */
 
 /* ---- --trace ---- */
 

@@ -4,13 +4,10 @@
 #include "trace_write.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char *path, *window;
 static uint64_t events = 1 << 18;
@@ -70,81 +67,12 @@ static bool parse_window(const char *text, uint64_t *first, uint64_t *end)
     return *at == '\0' && errno == 0 && *first < *end;
 }
 
-/* ---- the file ---- */
-
-/* Where the trace goes: a new file beside `name`, which takes its place when it is whole; or what
- * `name` is already, when that is no file but a pipe or a device. */
-struct target {
-    char *name, *made; /* made: the new file, or NULL */
-    int fd;
-};
-
-static void close_target(struct target *t)
-{
-    if (t->fd >= 0)
-        close(t->fd);
-    if (t->made)
-        unlink(t->made);
-    free(t->made);
-    free(t->name);
-}
-
-/* False, and errno: it cannot be written. */
-static bool open_target(struct target *t)
-{
-    struct stat st;
-    const bool exists = stat(path, &st) == 0;
-    const mode_t mask = umask(0);
-    int failed;
-
-    umask(mask);
-    *t = (struct target){exists ? realpath(path, NULL) : strdup(path), NULL, -1};
-    if (t->name && exists && !S_ISREG(st.st_mode)) {
-        t->fd = open(t->name, O_WRONLY | O_CLOEXEC);
-    } else if (t->name && (t->made = malloc(strlen(t->name) + sizeof ".XXXXXX"))) {
-        strcat(strcpy(t->made, t->name), ".XXXXXX");
-        t->fd = mkstemp(t->made);
-    }
-    if (t->fd >= 0 && (!t->made || fchmod(t->fd, 0666 & ~mask) == 0))
-        return true;
-    failed = errno;
-    if (t->fd < 0) {
-        free(t->made);
-        t->made = NULL;
-    }
-    close_target(t);
-    errno = failed;
-    return false;
-}
-
-/* False, and errno: it could not be written, and what was there is still there. */
-static bool write_target(struct target *t, struct dg_trace *tr, const struct trace_facts *facts)
-{
-    FILE *to = fdopen(t->fd, "w");
-    bool ok;
-
-    if (!to)
-        return false;
-    t->fd = -1;
-    errno = ENOMEM;
-    ok = trace_write(to, tr, facts);
-    ok = ok && fflush(to) == 0 && (!t->made || fsync(fileno(to)) == 0);
-    ok = fclose(to) == 0 && ok;
-    if (!ok || !t->made)
-        return ok;
-    if (rename(t->made, t->name) != 0)
-        return false;
-    free(t->made);
-    t->made = NULL;
-    return true;
-}
-
 /* ---- begin and end ---- */
 
 void cli_trace_begin(struct cli_engine *e)
 {
     uint64_t first = 0, end = UINT64_MAX;
-    struct target target;
+    struct cli_output output;
     struct dg_error err;
 
     if (window && !parse_window(window, &first, &end))
@@ -152,9 +80,9 @@ void cli_trace_begin(struct cli_engine *e)
                 window);
     if (!path)
         return;
-    if (!open_target(&target)) /* now, not after an hour's work */
+    if (!cli_output_open(&output, path)) /* now, not after an hour's work */
         cli_die(DG_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
-    close_target(&target);
+    cli_output_drop(&output);
     cli_check(dg_trace_new(&trace, e->team, events, &err), &err);
     dg_trace_window(trace, first, end);
     catch_signal(SIGINT);
@@ -188,14 +116,15 @@ static struct trace_facts facts_of(const struct cli_engine *e, bool measure)
 static int write_trace(const struct cli_engine *e, struct dg_trace *tr, bool measure)
 {
     const struct trace_facts facts = facts_of(e, measure);
-    struct target target;
-    int failed;
+    struct cli_output output;
 
-    if (!open_target(&target))
+    if (!cli_output_open(&output, path))
         return errno;
-    failed = write_target(&target, tr, &facts) ? 0 : errno;
-    close_target(&target);
-    return failed;
+    if (!trace_write(output.to, tr, &facts)) {
+        cli_output_drop(&output);
+        return ENOMEM;
+    }
+    return cli_output_keep(&output) ? 0 : errno;
 }
 
 void cli_trace_end(const struct cli_engine *e, bool leaving)

@@ -1,20 +1,24 @@
 /* dagpt trace FILE [FILE]... - what a recorded run did. */
 #include "cli.h"
 #include "commands.h"
+#include "trace_html.h"
 #include "trace_replay.h"
 #include "trace_report.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static bool json;
-static const char *what_if;
+static const char *what_if, *html;
 static double fail_above = -1;
 
 static const struct cli_option options[] = {
     {0, "what-if", CLI_TEXT, "LIST", "predict the time on other numbers of workers, as in 1,2,4",
      &what_if, 0, 0, NULL},
+    {0, "html", CLI_TEXT, "OUT", "write one page that shows the trace, for a browser", &html, 0, 0,
+     NULL},
     {0, "fail-above", CLI_REAL, "PERCENT", "two files: exit 1 when the second is slower by more",
      &fail_above, 0, 1e6, NULL},
     {0, "json", CLI_FLAG, NULL, "one JSON object", &json, 0, 0, NULL},
@@ -140,6 +144,25 @@ static void run_summary(const char *path)
     trace_file_free(t);
 }
 
+static void write_page(const char *path)
+{
+    struct trace_file *t;
+    struct cli_output output;
+    struct dg_error err;
+    char *text;
+    size_t n;
+
+    cli_check(trace_file_text(&text, &n, path, &err), &err);
+    cli_check(trace_file_parse(&t, path, text, n, &err), &err);
+    trace_file_free(t);
+    if (!cli_output_open(&output, html))
+        cli_die(DG_ERR_IO, "%s: cannot write: %s", html, strerror(errno));
+    trace_html(output.to, text, n);
+    free(text);
+    if (!cli_output_keep(&output))
+        cli_die(DG_ERR_IO, "%s: cannot write: %s", html, strerror(errno));
+}
+
 static int run_diff(char **paths)
 {
     struct trace_file *a = read_trace(paths[0]), *b = read_trace(paths[1]);
@@ -178,7 +201,11 @@ int cmd_trace(int argc, char **argv)
                 what_if ? MAX_FILES : 2);
     if (fail_above >= 0 && (what_if || n != 2))
         cli_die(DG_ERR_USAGE, "--fail-above compares two files");
-    if (what_if)
+    if (html && (what_if || json || n != 1))
+        cli_die(DG_ERR_USAGE, "--html takes one file, and neither --what-if nor --json");
+    if (html)
+        write_page(argv[1]);
+    else if (what_if)
         run_what_if(argv + 1, n);
     else if (n == 1)
         run_summary(argv[1]);

@@ -120,7 +120,8 @@ static void print_reason(const struct trace_file *t, const struct trace_gap *g)
         printf("no tile ready anywhere");
         break;
     case TRACE_LATE:
-        printf("a tile was ready: slow to find it or to wake");
+        printf("a tile was ready: %s", g->spinning + g->parked ? "slow to find it or to wake"
+                                                               : "at work on counts, queues");
         break;
     default:
         printf("preempted for %.1f us", us(g->preempted));

@@ -21,7 +21,7 @@
  * plan order.
  *
  * A step that is recorded (trace.h) runs the same functions; one that is not pays a test of
- * lane->trace before and after each tile. */
+ * lane->trace for each tile. */
 #include "sched.h"
 #include "../base/arena.h"
 #include "../base/checked.h"
@@ -136,17 +136,28 @@ void dg_run_free(struct dg_run *run)
 
 /* ---- one tile ---- */
 
-static void run_tile(struct dg_run *run, unsigned worker, uint32_t tile)
+static int compute(const struct dg_run *run, const struct lane *lane, uint32_t tile)
 {
     const struct dg_op *op = dg_tile_op(run->plan, tile);
-    struct lane *lane = &run->lanes[worker];
+
+    return op->type->run(op, run->plan->tiles[tile].out, run->step, lane->scratch);
+}
+
+static int record(const struct dg_run *run, const struct lane *lane, uint32_t tile)
+{
     int failed;
 
-    if (lane->trace)
-        dg_trace_tile(lane->trace, tile);
-    failed = op->type->run(op, run->plan->tiles[tile].out, run->step, lane->scratch);
-    if (lane->trace)
-        dg_trace_done(lane->trace);
+    dg_trace_tile(lane->trace, tile);
+    failed = compute(run, lane, tile);
+    dg_trace_done(lane->trace);
+    return failed;
+}
+
+static void run_tile(struct dg_run *run, unsigned worker, uint32_t tile)
+{
+    struct lane *lane = &run->lanes[worker];
+    const int failed = lane->trace ? record(run, lane, tile) : compute(run, lane, tile);
+
     if (failed && !lane->failed)
         lane->failed = failed;
 }
