@@ -3,7 +3,7 @@
  * A team of threads runs steps, a model holds packed weights, a session is one sequence being
  * generated. The order of use:
  *
- *     dg_team_new -> dg_model_open -> dg_session_new -> { dg_session_eval, dg_sample } ...
+ *     dg_team_new -> dg_model_open -> dg_session_new -> { dg_session_eval, dg_sampler_next } ...
  *
  * and each is freed in the reverse order. The same weights and the same token ids give the same
  * logits, bit for bit, whatever the options below say.
@@ -87,6 +87,10 @@ enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg
  * team. The model keeps no reference to the team or the file. */
 enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_team *team,
                              struct dg_error *err);
+
+/* The same from data[0 ... n - 1], which `name` stands for in errors. */
+enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n, const char *name,
+                              struct dg_team *team, struct dg_error *err);
 void dg_model_free(struct dg_model *model); /* takes NULL; after its sessions */
 struct dg_sizes dg_model_sizes(const struct dg_model *model);
 
@@ -156,5 +160,35 @@ enum dg_status dg_softmax(float *probs, const float *logits, size_t n, int32_t *
 /* The first id whose cumulative probability, summed in float in vocabulary order, exceeds coin;
  * the last id when none does. */
 int32_t dg_pick(const float *probs, size_t n, float coin);
+
+/* log(exp(logits[id]) / sum over all n), natural, in double precision. */
+double dg_log_probability(const float *logits, size_t n, int32_t id);
+
+/* How the next id is drawn, in the order in which it is applied. */
+struct dg_sampling {
+    double repeat_penalty; /* >= 1: an id of the sequence has its logit divided by it if positive,
+                            * else multiplied; 1: none */
+    double temp;           /* > 0: logits are divided by it; 0: the most likely id, the lowest of
+                            * equals, and nothing below applies */
+    uint32_t top_k;        /* only the k most likely ids, of equals the lowest; 0: all */
+    double top_p;          /* of these only the fewest, most likely first, whose probability
+                            * together reaches top_p of theirs, 0 ... 1; 1: all */
+    double min_p;          /* of these only those at least min_p times as likely as the most
+                            * likely one, 0 ... 1; 0: all */
+    uint64_t seed;
+};
+
+struct dg_sampler;
+
+/* A source of ids of a vocabulary of `vocab`: the same sampling, logits and sequence give the same
+ * ids, on any machine. DG_ERR_USAGE when an option is out of its range. */
+enum dg_status dg_sampler_new(struct dg_sampler **out, uint32_t vocab,
+                              const struct dg_sampling *sampling, struct dg_error *err);
+void dg_sampler_free(struct dg_sampler *s); /* takes NULL */
+
+/* Draws the id after ids[0 ... n - 1] from their logits [vocab]. DG_ERR_MODEL when a logit is not
+ * finite. */
+enum dg_status dg_sampler_next(struct dg_sampler *s, const float *logits, const int32_t *ids,
+                               size_t n, int32_t *next, struct dg_error *err);
 
 #endif
