@@ -44,7 +44,7 @@ CLI    := $(filter-out tools/make_model.c tools/limits% tools/lines_%,$(wildcard
 SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
 .PHONY: all run install test test-bits test-all check-rooms check-format format pictures poly ulp \
-        need-check clean help bench-guard bench-guard-update
+        need-check need-pcre2 clean help bench-guard bench-guard-update
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/dagpt $(BUILD)/make-model  ## build the command and make-model (the default)
@@ -89,7 +89,7 @@ install: all  ## install the command and its man page below PREFIX (/usr/local)
 
 # ---- tests: the only part that needs more than gcc and make ----
 
-test: need-check check-rooms all $(SUITES) $(BUILD)/tests/page  ## build and run all tests (SAN=thread|address|undefined too)
+test: need-check need-pcre2 check-rooms all $(SUITES) $(BUILD)/tests/page  ## build and run all tests (SAN=thread|address|undefined too)
 	@BUILD=$(BUILD) SAN=$(SAN) tests/run.sh $(SUITES)
 
 test-bits: need-check $(BUILD)/tests/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
@@ -102,6 +102,11 @@ test-all: test test-bits  ## test, test-bits, and test under each sanitizer
 
 need-check:
 	@CC="$(CC)" tests/need.sh check.h check
+
+need-pcre2:
+	@CC="$(CC) -DPCRE2_CODE_UNIT_WIDTH=8" tests/need.sh pcre2.h libpcre2-dev
+
+$(BUILD)/tests/check_split: LDLIBS += -lpcre2-8
 
 $(BUILD)/tests/check_%: $(BUILD)/tests/check_%.o $(BUILD)/tests/support.o $(LIB)
 	$(call LINK,$(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt))

@@ -524,10 +524,12 @@ static bool find_common(const struct tokens *a, const struct tokens *b, uint32_t
 
 /* A piece longer than a window. Window a lies at `from`; its tokens from `first` on are still to be
  * emitted. The next window begins at a token in a's last quarter. Where the two do not agree, the
- * rest begins again with windows of twice the length. */
+ * piece begins again with windows of twice the length: what follows a may change every token
+ * emitted so far, as exam is ex, am but example is one token. */
 static bool encode_long(struct encoder *e, const char *s, size_t n)
 {
     struct work *w = &e->work;
+    const size_t n_before = e->n_ids;
     size_t from = 0, length = 0; /* of window a; 0: there is none */
     uint32_t first = 0;
 
@@ -562,8 +564,8 @@ static bool encode_long(struct encoder *e, const char *s, size_t n)
                 continue;
             }
         }
-        from += w->a.start[first];
-        length = 0;
+        e->n_ids = n_before;
+        from = length = 0;
         window *= 2;
         if (window > UINT32_MAX / 2)
             return false;
