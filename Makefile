@@ -140,7 +140,8 @@ format:  ## lay the code out by .clang-format
 check-format:  ## is it?
 	clang-format --dry-run --Werror src/*.h src/*/*.[ch] tools/*.[ch] tests/*.[ch]
 
-pictures: docs/overview.svg  ## draw the pictures of the docs again (graphviz)
+pictures: docs/overview.svg all  ## draw the pictures of the docs again (graphviz; node and chromium)
+	BUILD=$(BUILD) tests/viewer/picture.sh docs/viewer.png
 
 docs/%.svg: docs/%.dot
 	dot -Tsvg $< -o $@
