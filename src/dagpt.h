@@ -68,6 +68,11 @@ void dg_team_free(struct dg_team *team); /* takes NULL */
 unsigned dg_team_workers(const struct dg_team *team);
 unsigned dg_team_awake(const struct dg_team *team); /* min(workers, cpus) */
 
+/* From now on the team's worker 0, which is the caller, calls tell(arg, done) after each tile that
+ * it has run: `done`, of 0 to 1, is how far the step has come, about. tell may not use the team.
+ * NULL: no more. */
+void dg_team_progress(struct dg_team *team, void (*tell)(void *arg, double done), void *arg);
+
 /* ---- trace ---- */
 
 struct dg_trace;

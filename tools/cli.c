@@ -453,6 +453,7 @@ void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t 
         .all_logits = cli_model.all_logits,
     };
     const double start = cli_seconds();
+    enum dg_status st;
     struct dg_error err;
 
     *e = (struct cli_engine){0};
@@ -461,9 +462,25 @@ void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t 
     cli_check(dg_team_new(&e->team, (unsigned)cli_model.workers, (unsigned)cli_model.cpus, &err),
               &err);
     cli_trace_begin(e);
-    cli_check(cli_model_open(&e->model, e->team, &err), &err);
+    cli_progress(e->team, "loading");
+    st = cli_model_open(&e->model, e->team, &err);
+    cli_progress(e->team, NULL);
+    cli_check(st, &err);
     e->load_seconds = cli_seconds() - start;
     cli_check(dg_session_new(&e->session, e->model, e->team, &opt, &err), &err);
+}
+
+void cli_eval(const struct cli_engine *e, const int32_t *ids, size_t n)
+{
+    struct dg_error err;
+    enum dg_status st;
+
+    if (n > 1)
+        cli_progress(e->team, "reading the prompt");
+    st = dg_session_eval(e->session, ids, n, &err);
+    if (n > 1)
+        cli_progress(e->team, NULL);
+    cli_check(st, &err);
 }
 
 void cli_engine_close(struct cli_engine *e)

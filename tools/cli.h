@@ -152,6 +152,13 @@ void cli_trace_end(const struct cli_engine *e, bool leaving);
 bool cli_trace_stopped(void);
 
 const char *cli_command_line(void); /* the subcommand and its arguments, once parsed */
-double cli_seconds(void);           /* a monotonic clock */
+/* Evaluates ids, with a progress bar where there are many. Leaves on errors. */
+void cli_eval(const struct cli_engine *e, const int32_t *ids, size_t n);
+
+/* Where stderr is a terminal: from now on, and after a moment, a bar tells how far the team's steps
+ * are with `what`. NULL: no more, and the line is empty again. */
+void cli_progress(struct dg_team *team, const char *what);
+
+double cli_seconds(void); /* a monotonic clock */
 
 #endif
