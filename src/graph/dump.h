@@ -34,7 +34,8 @@ struct dg_measure {
     double ns;           /* sum over its tiles of the time that they ran */
     double share;        /* of the time of all tiles, 0 ... 1 */
     double slack_ns;     /* how much later it could have ended; the least of its tiles */
-    bool critical;       /* one of its tiles is on the critical path */
+    double path_ns;      /* of its time, what is on the critical path */
+    double path_share;   /* of the critical path, 0 ... 1 */
     uint64_t workers[4]; /* bit w: worker w ran one of them (DG_MAX_WORKERS bits) */
 };
 
@@ -59,6 +60,7 @@ struct dg_dump_edge {
     const struct dg_tensor *tensor; /* what is waited for; NULL: the edge leads to `end` */
     struct dg_box box;              /* of the tensor */
     uint32_t times;                 /* edges of the graph or plan that it stands for */
+    bool critical;                  /* measured: the critical path goes along it */
 };
 
 /* A layer, layers drawn once, or (of a plan) an op and its tiles. */
@@ -79,7 +81,8 @@ enum {
     DG_SHOW_WORKER = 8, /* a tile's home; where measured: the workers that ran it */
 };
 
-enum dg_paint { DG_PAINT_TIME, DG_PAINT_SLACK }; /* what the colour means where times are known */
+/* What the colour of a node means where times are known. */
+enum dg_paint { DG_PAINT_TIME, DG_PAINT_SLACK };
 
 struct dg_dump_options {
     const char *model;    /* its name, any bytes, for the title */
@@ -101,7 +104,12 @@ struct dg_dump {
     uint32_t n_nodes, n_edges, n_clusters;
     uint32_t *node_of_op; /* [n_ops] of a graph: the node that stands for the op */
     uint32_t layers;      /* of the graph */
-    bool measured;        /* set by who fills the nodes' `measured` */
+
+    /* Set by who fills `measured` of the nodes and `critical` of the edges. */
+    bool measured;
+    double most_ns; /* the largest time of a node */
+    double span_ns; /* of the critical path: no node has more slack */
+
     struct dg_arena *arena;
     bool out_of_memory; /* for an id, while the dump was made */
 };

@@ -34,6 +34,8 @@ static const char *escape_quoted(char c)
     }
 }
 
+#define PATH "#a01010" /* the critical path */
+
 struct colour {
     const char *kind, *fill, *line;
 };
@@ -71,6 +73,19 @@ static const char *row_colour(const struct dg_dump *d, const struct dg_dump_node
                           : -1;
 
     return block < 0 ? "#777777" : colours[block % 4];
+}
+
+/* From white to red: by time, the more of it there is; by slack, the less. */
+static void heat(const struct dg_dump *d, const struct dg_measure *m, char colour[8])
+{
+    static const int cold[] = {255, 250, 242}, hot[] = {240, 110, 80};
+    double x =
+        d->options.paint == DG_PAINT_TIME ? m->ns / d->most_ns : 1 - m->slack_ns / d->span_ns;
+
+    x = x > 1 ? 1 : x > 0 ? x : 0; /* nothing measured at all: 0 / 0 */
+    snprintf(colour, 8, "#%02x%02x%02x", (unsigned)(cold[0] + x * (hot[0] - cold[0])) & 255,
+             (unsigned)(cold[1] + x * (hot[1] - cold[1])) & 255,
+             (unsigned)(cold[2] + x * (hot[2] - cold[2])) & 255);
 }
 
 static void put_lines(FILE *to, const struct dg_lines *l, const char *between,
@@ -111,8 +126,15 @@ static void put_tooltip(FILE *to, const struct dg_lines *l)
 
 static void put_node(FILE *to, const struct dg_dump *d, const struct dg_dump_node *n)
 {
-    const struct colour c = colour_of(n);
+    const bool critical = n->measured.path_ns > 0;
+    struct colour c = colour_of(n);
+    char hue[8];
     struct dg_lines l;
+
+    if (n->measured.known) {
+        heat(d, &n->measured, hue);
+        c = (struct colour){"", hue, "#8a8a8a"};
+    }
 
     fprintf(to, "\"%s\" [id=\"%s\", ", n->id, n->id);
     put_label(to, d, n);
@@ -126,7 +148,7 @@ static void put_node(FILE *to, const struct dg_dump *d, const struct dg_dump_nod
                 row_colour(d, n));
         break;
     case DG_NODE_TILE:
-        fprintf(to, ", fillcolor=\"%s\", color=\"%s\"", c.fill, row_colour(d, n));
+        fprintf(to, ", fillcolor=\"%s\", color=\"%s\"", c.fill, critical ? PATH : row_colour(d, n));
         break;
     case DG_NODE_CUT:
         fputs(", style=\"rounded,dashed\", color=\"#8a8a8a\", fontcolor=\"#6a6a6a\"", to);
@@ -135,9 +157,9 @@ static void put_node(FILE *to, const struct dg_dump *d, const struct dg_dump_nod
         fputs(", style=\"rounded,filled\", fillcolor=\"#ffffff\", color=\"#8a8a8a\"", to);
         break;
     case DG_NODE_OP:
-        fprintf(to, ", fillcolor=\"%s\", color=\"%s\"", c.fill, c.line);
+        fprintf(to, ", fillcolor=\"%s\", color=\"%s\"", c.fill, critical ? PATH : c.line);
     }
-    fputs("];\n", to);
+    fputs(critical ? ", penwidth=3];\n" : "];\n", to);
 }
 
 static void put_edge(FILE *to, const struct dg_dump *d, const struct dg_dump_edge *e)
@@ -156,12 +178,18 @@ static void put_edge(FILE *to, const struct dg_dump *d, const struct dg_dump_edg
         fputs(" \"", to);
     }
     put_tooltip(to, &l);
-    if (d->plan)
-        fprintf(to, ", color=\"%s\"", row_colour(d, &d->nodes[e->to]));
     if (e->kind == DG_EDGE_AROUND)
-        fputs(", color=\"#5c9e63\", penwidth=1.6, weight=0", to);
+        fputs(", weight=0", to);
+    if (e->kind == DG_EDGE_LOOP)
+        fputs(", fontcolor=\"#8a66b0\", style=dashed, constraint=false", to);
+    if (e->critical)
+        fputs(", color=\"" PATH "\", penwidth=2.5", to);
+    else if (d->plan)
+        fprintf(to, ", color=\"%s\"", row_colour(d, &d->nodes[e->to]));
+    else if (e->kind == DG_EDGE_AROUND)
+        fputs(", color=\"#5c9e63\", penwidth=1.6", to);
     else if (e->kind == DG_EDGE_LOOP)
-        fputs(", color=\"#8a66b0\", fontcolor=\"#8a66b0\", style=dashed, constraint=false", to);
+        fputs(", color=\"#8a66b0\"", to);
     fputs("];\n", to);
 }
 
@@ -201,6 +229,10 @@ void dg_dump_dot(const struct dg_dump *d, FILE *to)
 
     dg_title(d, title, sizeof title);
     fputs("digraph dagpt {\n", to);
+    if (d->plan)
+        fprintf(to,
+                "  // layers %u:%u of %u are drawn; --layers A:B draws others, --all all of them\n",
+                d->options.first, d->options.last, d->layers);
     fputs("  rankdir=TB; bgcolor=\"white\"; newrank=true; charset=\"UTF-8\"; labelloc=t; "
           "labeljust=l;\n",
           to);
@@ -221,6 +253,8 @@ void dg_dump_dot(const struct dg_dump *d, FILE *to)
         fputs("\\l", to);
         dg_put_text(to, d->options.note, escape_quoted);
     }
+    if (d->plan)
+        fputs("\\lcolour of edges and borders: row block", to);
     fputs("\\l\";\n", to);
     put_cluster(to, d, -1, 0);
     for (uint32_t i = 0; i < d->n_edges; i++)

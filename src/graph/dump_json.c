@@ -79,8 +79,8 @@ static void put_measured(FILE *to, const struct dg_measure *m)
     }
     fprintf(to,
             ", \"measured\": {\"ns\": %.0f, \"share\": %.6f, \"slack_ns\": %.0f, "
-            "\"critical\": %s, \"workers\": [",
-            m->ns, m->share, m->slack_ns, boolean(m->critical));
+            "\"path_ns\": %.0f, \"workers\": [",
+            m->ns, m->share, m->slack_ns, m->path_ns);
     for (unsigned w = 0; w < 256; w++) {
         if (m->workers[w / 64] >> w % 64 & 1) {
             fprintf(to, "%s%u", first ? "" : ", ", w);
@@ -131,7 +131,7 @@ static void put_edge(FILE *to, const struct dg_dump *d, const struct dg_dump_edg
     put_member(to, "tensor", e->tensor ? e->tensor->name : NULL);
     if (e->tensor)
         put_box(to, "box", e->box);
-    fprintf(to, ", \"times\": %u}", e->times);
+    fprintf(to, ", \"times\": %u, \"critical\": %s}", e->times, boolean(e->critical));
 }
 
 static void put_cluster(FILE *to, const struct dg_dump *d, const struct dg_dump_cluster *c)
@@ -163,7 +163,12 @@ void dg_dump_json(const struct dg_dump *d, FILE *to)
                 d->plan->arena_bytes);
     else
         fputs("null", to);
-    fprintf(to, ",\n \"measured\": %s,\n \"clusters\": [", boolean(d->measured));
+    fputs(",\n \"measured\": ", to);
+    if (d->measured)
+        fprintf(to, "{\"most_ns\": %.0f, \"span_ns\": %.0f}", d->most_ns, d->span_ns);
+    else
+        fputs("null", to);
+    fputs(",\n \"clusters\": [", to);
     for (uint32_t i = 0; i < d->n_clusters; i++) {
         fputs(i ? ",\n  " : "\n  ", to);
         put_cluster(to, d, &d->clusters[i]);

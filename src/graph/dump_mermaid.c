@@ -112,7 +112,7 @@ void dg_dump_mermaid(const struct dg_dump *d, FILE *to)
     for (uint32_t i = 0; i < d->n_edges; i++)
         put_edge(to, d, &d->edges[i]);
     for (uint32_t i = 0; i < d->n_nodes; i++) {
-        if (d->nodes[i].measured.critical) {
+        if (d->nodes[i].measured.path_ns > 0) {
             fputs("  style ", to);
             put_id(to, 'n', d->nodes[i].id);
             fputs(" stroke-width:3px,stroke:#b03020\n", to);

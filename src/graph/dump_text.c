@@ -107,8 +107,8 @@ void dg_workers_text(const uint64_t workers[4], char *to, size_t size)
         append(to, size, "none");
 }
 
-/* A product of one row is bound by the memory, one of many by arithmetic: say the rate that can be
- * near a limit. A worker's cache line of 64 bytes takes as long as some hundred operations. */
+/* GB/s where there are few operations for each byte, else GFLOP/s. A product of T rows has about
+ * T / 2 for each byte of its weight, so that the turn is at eight rows. */
 static struct text rate(const struct dg_dump_node *n)
 {
     const double flops = (double)n->cost.flops * n->times, bytes = (double)n->cost.bytes * n->times;
@@ -131,7 +131,7 @@ static void add_measured(const struct dg_dump *d, const struct dg_dump_node *n, 
     }
     if (d->options.show & DG_SHOW_WORKER) {
         dg_workers_text(m->workers, workers, sizeof workers);
-        add_line(l, "worker %s", workers);
+        add_line(l, "%s %s", strchr(workers, ' ') ? "workers" : "worker", workers);
     }
 }
 
@@ -186,7 +186,7 @@ static void tile_label(const struct dg_dump *d, const struct dg_dump_node *n, st
         add_line(l, "%s", columns(n->op, t, n->box).s);
     if (all_cols || (!all_rows && d->options.show & DG_SHOW_SHAPE))
         add_line(l, "rows %u:%u", n->box.r0, n->box.r1);
-    if (d->options.show & DG_SHOW_COST) {
+    if (d->options.show & DG_SHOW_COST && !n->measured.known) {
         add_line(l, "%s", amount((double)n->cost.flops, "FLOP").s);
         add_line(l, "%s", amount((double)n->cost.bytes, "B").s);
     }
@@ -274,14 +274,17 @@ void dg_node_facts(const struct dg_dump *d, const struct dg_dump_node *n, struct
     add_line(l, "waits for %u, leads to %u", n->waits, n->next);
     if (!m->known)
         return;
-    add_line(l, "took %s, %.1f %% of all; slack %s%s", duration(m->ns).s, 100 * m->share,
-             duration(m->slack_ns).s, m->critical ? "; on the critical path" : "");
+    add_line(l, "took %s, %.1f %% of all; slack %s", duration(m->ns).s, 100 * m->share,
+             duration(m->slack_ns).s);
+    if (m->path_ns > 0)
+        add_line(l, "%s on the critical path, %.1f %% of it", duration(m->path_ns).s,
+                 100 * m->path_share);
     if (m->ns > 0)
         add_line(l, "%s, %s a worker",
                  amount((double)n->cost.bytes * n->times / m->ns * 1e9, "B/s").s,
                  amount((double)n->cost.flops * n->times / m->ns * 1e9, "FLOP/s").s);
     dg_workers_text(m->workers, workers, sizeof workers);
-    add_line(l, "ran on worker %s", workers);
+    add_line(l, "ran on: %s", workers);
 }
 
 void dg_edge_facts(const struct dg_dump *d, const struct dg_dump_edge *e, struct dg_lines *l)
