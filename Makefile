@@ -22,20 +22,26 @@ CFLAGS  += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=$(SAN)
 endif
 
-# An instruction set's flags go to its own kernel file alone.
-SRC := $(wildcard src/*/*.c)
-ifeq ($(firstword $(subst -, ,$(shell $(CC) -dumpmachine))),x86_64)
+# The kernel files of other architectures stay out. An instruction set's flags go to its own file
+# alone.
+ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+SRC  := $(wildcard src/*/*.c)
+ifeq ($(ARCH),x86_64)
+SRC := $(filter-out src/ops/kernels_neon.c,$(SRC))
 $(BUILD)/src/ops/kernels_avx2.o:   CFLAGS += -O3 -mavx2 -mfma
 $(BUILD)/src/ops/kernels_avx512.o: CFLAGS += -O3 -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
-else
+else ifeq ($(ARCH),aarch64)
 SRC := $(filter-out src/ops/kernels_avx%,$(SRC))
+$(BUILD)/src/ops/kernels_neon.o: CFLAGS += -O3
+else
+SRC := $(filter-out src/ops/kernels_avx% src/ops/kernels_neon.c,$(SRC))
 endif
 
 LIB    := $(BUILD)/libdagpt.a
 CLI    := tools/dagpt.c tools/cli.c $(wildcard tools/cmd_*.c)
 SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
-.PHONY: all run install test test-bits test-all check-rooms check-format format pictures poly ulp \
+.PHONY: all run install test test-bits test-neon test-all check-rooms check-format format pictures poly ulp \
         need-check clean help
 .DELETE_ON_ERROR:
 
@@ -76,6 +82,10 @@ test: need-check check-rooms all $(SUITES)  ## build and run all tests (SAN=thre
 
 test-bits: need-check $(BUILD)/tests/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
 	@DAGPT_BITS=full CK_DEFAULT_TIMEOUT=0 $(BUILD)/tests/check_bits
+
+# Not part of `test`: it needs a cross compiler and an emulator, and takes minutes.
+test-neon:  ## cross-build for AArch64 and test that under qemu-user (Debian; installs what it needs)
+	@+MAKE="$(MAKE)" tests/neon.sh
 
 test-all: test test-bits  ## test, test-bits, and test under each sanitizer
 	@$(MAKE) --no-print-directory test SAN=thread
