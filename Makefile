@@ -22,27 +22,31 @@ CFLAGS  += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=$(SAN)
 endif
 
-# The kernel files of other architectures stay out. An instruction set's flags go to its own file
-# alone.
-ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
-SRC  := $(wildcard src/*/*.c)
-ifeq ($(ARCH),x86_64)
-SRC := $(filter-out src/ops/kernels_neon.c,$(SRC))
+# An instruction set's flags go to its own files alone: its kernels, and the loops that find its limits.
+# The files of other architectures stay out.
+ARCH   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+OTHERS := $(if $(filter x86_64,$(ARCH)),,%_avx2.c %_avx512.c) $(if $(filter aarch64,$(ARCH)),,%_neon.c)
+SRC    := $(filter-out $(OTHERS),$(wildcard src/*/*.c))
+LIMITS := $(filter-out $(OTHERS),$(wildcard tools/limits*.c))
 $(BUILD)/src/ops/kernels_avx2.o:   CFLAGS += -O3 -mavx2 -mfma
 $(BUILD)/src/ops/kernels_avx512.o: CFLAGS += -O3 -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
-else ifeq ($(ARCH),aarch64)
-SRC := $(filter-out src/ops/kernels_avx%,$(SRC))
-$(BUILD)/src/ops/kernels_neon.o: CFLAGS += -O3
-else
-SRC := $(filter-out src/ops/kernels_avx% src/ops/kernels_neon.c,$(SRC))
-endif
+$(BUILD)/src/ops/kernels_neon.o:   CFLAGS += -O3
+$(BUILD)/tools/limits_scalar.o:    CFLAGS += -O3
+$(BUILD)/tools/limits_avx2.o:      CFLAGS += -O3 -mavx2 -mfma
+$(BUILD)/tools/limits_avx512.o:    CFLAGS += -O3 -mavx512f
+$(BUILD)/tools/limits_neon.o:      CFLAGS += -O3
 
 LIB    := $(BUILD)/libdagpt.a
-CLI    := tools/dagpt.c tools/cli.c $(wildcard tools/cmd_*.c)
+# Line editing for `dagpt complete -i`: libedit, where it is installed; EDIT=0 builds without it.
+EDIT   := $(shell echo 'int main(void) { return 0; }' | \
+            $(CC) -include histedit.h -x c - -ledit -o /dev/null 2>/dev/null && echo 1)
+LINES  := tools/lines_$(if $(filter 1,$(EDIT)),editline,plain).c
+CLI    := tools/dagpt.c tools/cli.c tools/text.c tools/stream.c tools/demo.c $(LINES) $(LIMITS) \
+          $(wildcard tools/cmd_*.c tools/bench*.c)
 SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
 .PHONY: all run install test test-bits test-neon test-all check-rooms check-format format pictures poly ulp \
-        need-check clean help
+        need-check clean help bench-guard bench-guard-update
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/dagpt $(BUILD)/make-model  ## build the command and make-model (the default)
@@ -60,7 +64,9 @@ $(LIB): $(SRC:%.c=$(BUILD)/%.o)
 LINK = @echo "LINK $@"; $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(1) $(LDLIBS)
 
 $(BUILD)/dagpt: $(CLI:%.c=$(BUILD)/%.o) $(LIB)
-	$(call LINK)
+	$(call LINK,$(if $(filter 1,$(EDIT)),-ledit))
+
+$(BUILD)/tools/demo.o: models/demo/demo.bin models/demo/merges.txt
 
 $(BUILD)/make-model: $(BUILD)/tools/make_model.o $(LIB)
 	$(call LINK)
@@ -100,6 +106,15 @@ $(BUILD)/tests/check_%: $(BUILD)/tests/check_%.o $(BUILD)/tests/support.o $(LIB)
 
 $(BUILD)/tests/ulp: $(BUILD)/tests/ulp.o $(LIB)
 	$(call LINK)
+
+$(BUILD)/tests/bench_guard: $(BUILD)/tests/bench_guard.o $(LIB)
+	$(call LINK)
+
+bench-guard: all $(BUILD)/tests/bench_guard  ## instructions of a prompt and a decoded token: as committed? (valgrind)
+	@BUILD=$(BUILD) CC="$(CC)" tests/bench_guard.sh
+
+bench-guard-update: all $(BUILD)/tests/bench_guard # the figures anew, into tests/bench_guard.txt
+	@BUILD=$(BUILD) CC="$(CC)" tests/bench_guard.sh update
 
 ulp: $(BUILD)/tests/ulp  ## error of exp and tanh over every float (some minutes)
 	$<

@@ -82,13 +82,12 @@ mkdir "$dir/home"
 cd "$dir/home" || exit 1
 expect_error 3 'gpt2_124M.bin: cannot open' $prompt
 expect_error 3 '(-m or $DAGPT_MODEL names another model)' $prompt
-expect_error 3 '(-m or $DAGPT_MODEL names another model)' info
 cp "$tiny" gpt2_124M.bin
 expect_ids "$ids" $prompt
 unset DAGPT_MODEL
 expect_ids "$ids" tokens $prompt
 run info
-count 'dagpt info: not of gpt2_124M.bin' has 'gpt2_124M.bin' "$dir/out"
+count 'dagpt info: not of the model in the program' has 'model     demo' "$dir/out"
 cd "$OLDPWD" || exit 1
 
 # --coin: 0 is the first id with any probability; 1 is never exceeded by much: a high id

@@ -64,12 +64,14 @@ static void print_candidates(const struct cli_engine *e)
 int cmd_next(int argc, char **argv)
 {
     const double start = cli_seconds();
-    const int n = cli_parse(&command, argc, argv);
     struct dg_error err;
     struct cli_engine e;
     double prompt;
     int32_t *ids;
+    int n;
 
+    cli_model.fallback = "gpt2_124M.bin";
+    n = cli_parse(&command, argc, argv);
     if (n == 0)
         cli_die(DG_ERR_USAGE, "no token ids; 'dagpt next --help' tells more");
     ids = cli_ids(argv + 1, n);
