@@ -36,8 +36,17 @@ struct dg_error {
     char text[1024]; /* one line, without a final newline */
 };
 
-/* Instruction sets, weakest first. */
-enum dg_isa { DG_ISA_SCALAR, DG_ISA_AVX2, DG_ISA_AVX512, DG_N_ISA };
+/* The instruction sets that this processor architecture has kernels for, weakest first. */
+enum dg_isa {
+    DG_ISA_SCALAR,
+#if defined(__x86_64__)
+    DG_ISA_AVX2,
+    DG_ISA_AVX512,
+#elif defined(__aarch64__)
+    DG_ISA_NEON,
+#endif
+    DG_N_ISA
+};
 
 /* Three ways to run the same tiles. */
 enum dg_sched {
@@ -47,7 +56,7 @@ enum dg_sched {
     DG_N_SCHED
 };
 
-const char *dg_isa_name(enum dg_isa isa); /* "scalar", "avx2", "avx512" */
+const char *dg_isa_name(enum dg_isa isa); /* "scalar", "avx2", "avx512", "neon" */
 enum dg_isa dg_isa_best(void);            /* the strongest that this CPU and this build have */
 const char *dg_sched_name(enum dg_sched sched); /* "dataflow", "barrier", "serial" */
 

@@ -16,6 +16,7 @@
 static struct cli_engine *opened; /* to be closed on the way out, however that is taken */
 static bool leaving;              /* that way is an error's */
 static char command_line[1024];
+static const char *isa_choices[DG_N_ISA + 1]; /* their names, from cli_parse() on, and NULL */
 
 void cli_die(enum dg_status status, const char *format, ...)
 {
@@ -270,6 +271,8 @@ int cli_parse(const struct cli_command *command, int argc, char **argv)
 
     keep_command_line(command, argc, argv);
 
+    for (enum dg_isa isa = 0; isa < DG_N_ISA; isa++)
+        isa_choices[isa] = dg_isa_name(isa);
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
 
@@ -286,7 +289,6 @@ int cli_parse(const struct cli_command *command, int argc, char **argv)
 /* ---- shared options ---- */
 
 static const char *const sched_choices[] = {"dataflow", "barrier", "serial", NULL};
-static const char *const isa_choices[] = {"scalar", "avx2", "avx512", NULL};
 
 struct cli_model cli_model = {.fallback = DEMO_NAME, .workers = 4, .isa = DG_N_ISA};
 
@@ -309,8 +311,9 @@ const struct cli_option cli_team_options[] = {
 const struct cli_option cli_run_options[] = {
     {0, "sched", CLI_CHOICE, "NAME", "dataflow (default), barrier or serial", &cli_model.sched, 0,
      0, sched_choices},
-    {0, "isa", CLI_CHOICE, "NAME", "at most scalar, avx2 or avx512 (the best there is)",
-     &cli_model.isa, 0, 0, isa_choices},
+    {0, "isa", CLI_CHOICE, "NAME",
+     "at most scalar, avx2 or avx512; on Arm scalar or neon (the best there is)", &cli_model.isa, 0,
+     0, isa_choices},
     {0, "chunk", CLI_NUMBER, "N", "read the prompt in steps of N tokens (all at once)",
      &cli_model.chunk, 1, 1 << 24, NULL},
     {0, "stats", CLI_FLAG, NULL, "times and rates, on standard error", &cli_model.stats, 0, 0,

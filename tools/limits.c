@@ -39,6 +39,8 @@ static const struct limits_loops *loops_for(enum dg_isa isa)
 #if defined(__x86_64__)
         [DG_ISA_AVX2] = &limits_avx2,
         [DG_ISA_AVX512] = &limits_avx512,
+#elif defined(__aarch64__)
+        [DG_ISA_NEON] = &limits_neon,
 #endif
     };
 
