@@ -119,6 +119,8 @@ $(BUILD)/tests/check_%: $(BUILD)/tests/check_%.o $(BUILD)/tests/support.o $(LIB)
 $(BUILD)/tests/page: $(BUILD)/tests/page.o $(BUILD)/tools/trace_html.o $(LIB)
 	$(call LINK)
 
+$(BUILD)/tests/check_trace: $(patsubst %,$(BUILD)/tools/trace_%.o,write file analysis replay)
+
 $(BUILD)/tests/ulp: $(BUILD)/tests/ulp.o $(LIB)
 	$(call LINK)
 

@@ -27,6 +27,7 @@ const struct cli_option cli_trace_options[] = {
     {0},
 };
 
+/* The machine's limits are measured for so long, and not for a recording that is shorter. */
 #define LIMITS_SECONDS 0.2
 
 static struct dg_trace *trace;
@@ -89,6 +90,15 @@ void cli_trace_begin(struct cli_engine *e)
     catch_signal(SIGTERM);
 }
 
+static double recorded_seconds(const struct dg_trace *tr)
+{
+    uint64_t ns = 0;
+
+    for (size_t i = 0; i < tr->n_steps; i++)
+        ns += tr->steps[i].end - tr->steps[i].start;
+    return 1e-9 * (double)ns;
+}
+
 static struct trace_facts facts_of(const struct cli_engine *e, bool measure)
 {
     const char *slash = strrchr(cli_model_path(), '/');
@@ -137,7 +147,7 @@ void cli_trace_end(const struct cli_engine *e, bool leaving)
         return;
     trace = NULL; /* an error below closes the engine again */
     dropped = tr->dropped;
-    failed = write_trace(e, tr, !leaving && !stopped);
+    failed = write_trace(e, tr, !leaving && !stopped && recorded_seconds(tr) >= LIMITS_SECONDS);
     dg_trace_free(tr);
     if (dropped)
         fprintf(stderr,
