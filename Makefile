@@ -37,7 +37,7 @@ LIMITS := $(filter-out tools/limits_avx%,$(LIMITS))
 endif
 
 LIB    := $(BUILD)/libdagpt.a
-CLI    := tools/dagpt.c tools/cli.c $(wildcard tools/cmd_*.c tools/bench*.c) $(LIMITS)
+CLI    := tools/dagpt.c $(wildcard tools/cli*.c tools/cmd_*.c tools/trace_*.c tools/bench*.c) $(LIMITS)
 SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
 .PHONY: all run install test test-bits test-all check-rooms check-format format pictures poly ulp \
@@ -64,6 +64,14 @@ $(BUILD)/dagpt: $(CLI:%.c=$(BUILD)/%.o) $(LIB)
 $(BUILD)/make-model: $(BUILD)/tools/make_model.o $(LIB)
 	$(call LINK)
 
+# The trace viewer's page is a part of the program.
+$(BUILD)/tools/trace_html.o: $(BUILD)/viewer_page.h
+$(BUILD)/tools/trace_html.o: CPPFLAGS += -I$(BUILD)
+$(BUILD)/viewer_page.h: $(wildcard tools/viewer/*)
+	@mkdir -p $(@D)
+	@echo "PAGE $@"
+	@tools/viewer/embed.sh tools/viewer > $@
+
 run: all  ## complete two ids on a synthetic model of GPT-2's size, made first (0.5 GB)
 	@test -f $(BUILD)/synthetic_124M.bin || $(BUILD)/make-model --size 124M -o $(BUILD)/synthetic_124M.bin
 	$(BUILD)/dagpt tokens -m $(BUILD)/synthetic_124M.bin --stats 31373 612
@@ -76,7 +84,7 @@ install: all  ## install the command and its man page below PREFIX (/usr/local)
 
 # ---- tests: the only part that needs more than gcc and make ----
 
-test: need-check check-rooms all $(SUITES)  ## build and run all tests (SAN=thread|address|undefined too)
+test: need-check check-rooms all $(SUITES) $(BUILD)/tests/page  ## build and run all tests (SAN=thread|address|undefined too)
 	@BUILD=$(BUILD) SAN=$(SAN) tests/run.sh $(SUITES)
 
 test-bits: need-check $(BUILD)/tests/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
@@ -92,6 +100,9 @@ need-check:
 
 $(BUILD)/tests/check_%: $(BUILD)/tests/check_%.o $(BUILD)/tests/support.o $(LIB)
 	$(call LINK,$(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt))
+
+$(BUILD)/tests/page: $(BUILD)/tests/page.o $(BUILD)/tools/trace_html.o $(LIB)
+	$(call LINK)
 
 $(BUILD)/tests/ulp: $(BUILD)/tests/ulp.o $(LIB)
 	$(call LINK)

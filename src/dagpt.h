@@ -68,6 +68,21 @@ void dg_team_free(struct dg_team *team); /* takes NULL */
 unsigned dg_team_workers(const struct dg_team *team);
 unsigned dg_team_awake(const struct dg_team *team); /* min(workers, cpus) */
 
+/* ---- trace ---- */
+
+struct dg_trace;
+
+/* From now on the team's steps are recorded: every tile, and every gap between two of them, with
+ * room for `max_events` of them for each worker that is awake (48 bytes each). A step is recorded
+ * whole or, when it might not fit, not at all. One trace for a team at a time. */
+enum dg_status dg_trace_new(struct dg_trace **out, struct dg_team *team, size_t max_events,
+                            struct dg_error *err);
+void dg_trace_free(struct dg_trace *trace); /* takes NULL; before its team */
+
+/* Only the steps that evaluate positions first ... end - 1 of a sequence, or some of them, are
+ * recorded. Loading a model counts as position 0. */
+void dg_trace_window(struct dg_trace *trace, uint64_t first, uint64_t end);
+
 /* ---- model ---- */
 
 struct dg_sizes {

@@ -11,6 +11,8 @@
 #include <time.h>
 
 static struct cli_engine *opened; /* to be closed on the way out, however that is taken */
+static bool leaving;              /* that way is an error's */
+static char command_line[1024];
 
 void cli_die(enum dg_status status, const char *format, ...)
 {
@@ -23,6 +25,7 @@ void cli_die(enum dg_status status, const char *format, ...)
     dg_one_line(text);
     fflush(stdout); /* what was already made is not lost */
     fprintf(stderr, "dagpt: %s\n", text);
+    leaving = true;
     if (opened)
         cli_engine_close(opened);
     exit((int)status);
@@ -219,10 +222,25 @@ static int parse_option(const struct cli_command *command, int argc, char **argv
     return i;
 }
 
+static void keep_command_line(const struct cli_command *command, int argc, char **argv)
+{
+    size_t n = (size_t)snprintf(command_line, sizeof command_line, "%s", command->name);
+
+    for (int i = 1; i < argc && n < sizeof command_line; i++)
+        n += (size_t)snprintf(command_line + n, sizeof command_line - n, " %s", argv[i]);
+}
+
+const char *cli_command_line(void)
+{
+    return command_line;
+}
+
 int cli_parse(const struct cli_command *command, int argc, char **argv)
 {
     bool options = true;
     int n = 0;
+
+    keep_command_line(command, argc, argv);
 
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
@@ -344,6 +362,7 @@ void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t 
     cli_request_check(ids, n, total, &e->sizes);
     cli_check(dg_team_new(&e->team, (unsigned)cli_model.workers, (unsigned)cli_model.cpus, &err),
               &err);
+    cli_trace_begin(e);
     cli_check(dg_model_open(&e->model, path, e->team, &err), &err);
     e->load_seconds = cli_seconds() - start;
     cli_check(dg_session_new(&e->session, e->model, e->team, &opt, &err), &err);
@@ -351,6 +370,7 @@ void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t 
 
 void cli_engine_close(struct cli_engine *e)
 {
+    cli_trace_end(e, leaving);
     opened = NULL;
     dg_session_free(e->session);
     dg_model_free(e->model);

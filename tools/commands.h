@@ -6,5 +6,6 @@ int cmd_tokens(int argc, char **argv);
 int cmd_next(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 
 #endif

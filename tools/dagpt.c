@@ -14,6 +14,7 @@ static const struct {
     {"next", "the candidates for the next id, most likely first", cmd_next},
     {"info", "the model, the machine and the plan", cmd_info},
     {"bench", "speed against this machine's own limits", cmd_bench},
+    {"trace", "what a recorded run did: workers, ops, critical path, gaps", cmd_trace},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
