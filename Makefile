@@ -41,7 +41,7 @@ CLI    := tools/dagpt.c $(wildcard tools/cli*.c tools/cmd_*.c tools/trace_*.c to
 SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
 .PHONY: all run install test test-bits test-all check-rooms check-format format pictures poly ulp \
-        need-check clean help
+        need-check bench-what-if clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/dagpt $(BUILD)/make-model  ## build the command and make-model (the default)
@@ -111,6 +111,9 @@ $(BUILD)/tests/ulp: $(BUILD)/tests/ulp.o $(LIB)
 
 ulp: $(BUILD)/tests/ulp  ## error of exp and tanh over every float (some minutes)
 	$<
+
+bench-what-if: all  ## is a trace of one worker a prediction for two, within 10 %? (python3, two free CPUs)
+	tests/what_if.py $(BUILD)/dagpt $(BUILD)/make-model
 
 check-rooms:  ## do includes go one way? base <- graph <- ops, runtime <- model <- tools, tests
 	@tests/rooms.sh
