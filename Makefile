@@ -45,7 +45,7 @@ CLI    := $(filter-out tools/make_model.c tools/limits% tools/lines_%,$(wildcard
 SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
 .PHONY: all run install test test-bits test-neon test-all check-rooms check-format format pictures poly ulp \
-        need-check need-pcre2 clean help bench-guard bench-guard-update
+        need-check need-pcre2 clean help bench-guard bench-guard-update bench-what-if
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/dagpt $(BUILD)/make-model  ## build the command and make-model (the default)
@@ -135,6 +135,9 @@ bench-guard-update: all $(BUILD)/tests/bench_guard # the figures anew, into test
 
 ulp: $(BUILD)/tests/ulp  ## error of exp and tanh over every float (some minutes)
 	$<
+
+bench-what-if: all  ## is a trace of one worker a prediction for two, within 10 %? (python3, two free CPUs)
+	tests/what_if.py $(BUILD)/dagpt $(BUILD)/make-model
 
 check-rooms:  ## do includes go one way? base <- graph <- ops, runtime <- model <- tools, tests
 	@tests/rooms.sh

@@ -32,8 +32,8 @@ static void print_usage(FILE *to)
     for (int i = 0; i < N_COMMANDS; i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].about);
     fprintf(to, "\n'dagpt COMMAND --help' tells a command's options.\n\n"
-                "exit codes: 0 done, 2 usage, 3 model file, 4 prompt, tokens or\ntokenizer, 5 "
-                "input/output, 6 resources, 130 and 143 interrupted\n");
+                "exit codes: 0 done, 2 usage, 3 model or trace file, 4 prompt, tokens or\ntokenizer, "
+                "5 input/output, 6 resources, 130 and 143 interrupted\n");
 }
 
 int main(int argc, char **argv)
