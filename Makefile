@@ -23,28 +23,28 @@ LDFLAGS += -fsanitize=$(SAN)
 endif
 
 # An instruction set's flags go to its own files alone: its kernels, and the loops that find its limits.
-SRC    := $(wildcard src/*/*.c)
-LIMITS := $(wildcard tools/limits*.c)
-$(BUILD)/tools/limits_scalar.o: CFLAGS += -O3
-ifeq ($(firstword $(subst -, ,$(shell $(CC) -dumpmachine))),x86_64)
+# The files of other architectures stay out.
+ARCH   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+OTHERS := $(if $(filter x86_64,$(ARCH)),,%_avx2.c %_avx512.c) $(if $(filter aarch64,$(ARCH)),,%_neon.c)
+SRC    := $(filter-out $(OTHERS),$(wildcard src/*/*.c))
+LIMITS := $(filter-out $(OTHERS),$(wildcard tools/limits*.c))
 $(BUILD)/src/ops/kernels_avx2.o:   CFLAGS += -O3 -mavx2 -mfma
 $(BUILD)/src/ops/kernels_avx512.o: CFLAGS += -O3 -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
+$(BUILD)/src/ops/kernels_neon.o:   CFLAGS += -O3
+$(BUILD)/tools/limits_scalar.o:    CFLAGS += -O3
 $(BUILD)/tools/limits_avx2.o:      CFLAGS += -O3 -mavx2 -mfma
 $(BUILD)/tools/limits_avx512.o:    CFLAGS += -O3 -mavx512f
-else
-SRC    := $(filter-out src/ops/kernels_avx%,$(SRC))
-LIMITS := $(filter-out tools/limits_avx%,$(LIMITS))
-endif
+$(BUILD)/tools/limits_neon.o:      CFLAGS += -O3
 
 LIB    := $(BUILD)/libdagpt.a
 # Line editing for `dagpt complete -i`: libedit, where it is installed; EDIT=0 builds without it.
-EDIT   := $(shell echo '\#include <histedit.h>' | $(CC) -E - >/dev/null 2>&1 && echo 1)
+EDIT   := $(shell echo 'int main(void) { return 0; }' | \
+            $(CC) -include histedit.h -x c - -ledit -o /dev/null 2>/dev/null && echo 1)
 LINES  := tools/lines_$(if $(filter 1,$(EDIT)),editline,plain).c
-CLI    := tools/dagpt.c tools/cli.c tools/text.c tools/stream.c tools/demo.c $(LINES) $(LIMITS) \
-          $(wildcard tools/cmd_*.c tools/bench*.c)
+CLI    := $(filter-out tools/make_model.c tools/limits% tools/lines_%,$(wildcard tools/*.c)) $(LIMITS) $(LINES)
 SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
-.PHONY: all run install test test-bits test-all check-rooms check-format format pictures poly ulp \
+.PHONY: all run install test test-bits test-neon test-all check-rooms check-format format pictures poly ulp \
         need-check need-pcre2 clean help bench-guard bench-guard-update
 .DELETE_ON_ERROR:
 
@@ -70,6 +70,14 @@ $(BUILD)/tools/demo.o: models/demo/demo.bin models/demo/merges.txt
 $(BUILD)/make-model: $(BUILD)/tools/make_model.o $(LIB)
 	$(call LINK)
 
+# The trace viewer's page is a part of the program.
+$(BUILD)/tools/trace_html.o: $(BUILD)/viewer_page.h
+$(BUILD)/tools/trace_html.o: CPPFLAGS += -I$(BUILD)
+$(BUILD)/viewer_page.h: $(wildcard tools/viewer/*)
+	@mkdir -p $(@D)
+	@echo "PAGE $@"
+	@tools/viewer/embed.sh tools/viewer > $@
+
 run: all  ## complete two ids on a synthetic model of GPT-2's size, made first (0.5 GB)
 	@test -f $(BUILD)/synthetic_124M.bin || $(BUILD)/make-model --size 124M -o $(BUILD)/synthetic_124M.bin
 	$(BUILD)/dagpt tokens -m $(BUILD)/synthetic_124M.bin --stats 31373 612
@@ -82,11 +90,15 @@ install: all  ## install the command and its man page below PREFIX (/usr/local)
 
 # ---- tests: the only part that needs more than gcc and make ----
 
-test: need-check need-pcre2 check-rooms all $(SUITES)  ## build and run all tests (SAN=thread|address|undefined too)
+test: need-check need-pcre2 check-rooms all $(SUITES) $(BUILD)/tests/page  ## build and run all tests (SAN=thread|address|undefined too)
 	@BUILD=$(BUILD) SAN=$(SAN) tests/run.sh $(SUITES)
 
 test-bits: need-check $(BUILD)/tests/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
 	@DAGPT_BITS=full CK_DEFAULT_TIMEOUT=0 $(BUILD)/tests/check_bits
+
+# Not part of `test`: it needs a cross compiler and an emulator, and takes minutes.
+test-neon:  ## cross-build for AArch64 and test that under qemu-user (Debian; installs what it needs)
+	@+MAKE="$(MAKE)" tests/neon.sh
 
 test-all: test test-bits  ## test, test-bits, and test under each sanitizer
 	@$(MAKE) --no-print-directory test SAN=thread
@@ -103,6 +115,11 @@ $(BUILD)/tests/check_split: LDLIBS += -lpcre2-8
 
 $(BUILD)/tests/check_%: $(BUILD)/tests/check_%.o $(BUILD)/tests/support.o $(LIB)
 	$(call LINK,$(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt))
+
+$(BUILD)/tests/page: $(BUILD)/tests/page.o $(BUILD)/tools/trace_html.o $(LIB)
+	$(call LINK)
+
+$(BUILD)/tests/check_trace: $(patsubst %,$(BUILD)/tools/trace_%.o,write file analysis replay)
 
 $(BUILD)/tests/ulp: $(BUILD)/tests/ulp.o $(LIB)
 	$(call LINK)
@@ -130,7 +147,8 @@ format:  ## lay the code out by .clang-format
 check-format:  ## is it?
 	clang-format --dry-run --Werror src/*.h src/*/*.[ch] tools/*.[ch] tests/*.[ch]
 
-pictures: docs/overview.svg  ## draw the pictures of the docs again (graphviz)
+pictures: docs/overview.svg all  ## draw the pictures of the docs again (graphviz; node and chromium)
+	BUILD=$(BUILD) tests/viewer/picture.sh docs/viewer.png
 
 docs/%.svg: docs/%.dot
 	dot -Tsvg $< -o $@

@@ -36,8 +36,17 @@ struct dg_error {
     char text[1024]; /* one line, without a final newline */
 };
 
-/* Instruction sets, weakest first. */
-enum dg_isa { DG_ISA_SCALAR, DG_ISA_AVX2, DG_ISA_AVX512, DG_N_ISA };
+/* The instruction sets that this processor architecture has kernels for, weakest first. */
+enum dg_isa {
+    DG_ISA_SCALAR,
+#if defined(__x86_64__)
+    DG_ISA_AVX2,
+    DG_ISA_AVX512,
+#elif defined(__aarch64__)
+    DG_ISA_NEON,
+#endif
+    DG_N_ISA
+};
 
 /* Three ways to run the same tiles. */
 enum dg_sched {
@@ -47,7 +56,7 @@ enum dg_sched {
     DG_N_SCHED
 };
 
-const char *dg_isa_name(enum dg_isa isa); /* "scalar", "avx2", "avx512" */
+const char *dg_isa_name(enum dg_isa isa); /* "scalar", "avx2", "avx512", "neon" */
 enum dg_isa dg_isa_best(void);            /* the strongest that this CPU and this build have */
 const char *dg_sched_name(enum dg_sched sched); /* "dataflow", "barrier", "serial" */
 
@@ -67,6 +76,26 @@ enum dg_status dg_team_new(struct dg_team **out, unsigned workers, unsigned cpus
 void dg_team_free(struct dg_team *team); /* takes NULL */
 unsigned dg_team_workers(const struct dg_team *team);
 unsigned dg_team_awake(const struct dg_team *team); /* min(workers, cpus) */
+
+/* From now on the team's worker 0, which is the caller, calls tell(arg, done) after each tile that
+ * it has run: `done`, of 0 to 1, is how far the step has come, about. tell may not use the team.
+ * NULL: no more. */
+void dg_team_progress(struct dg_team *team, void (*tell)(void *arg, double done), void *arg);
+
+/* ---- trace ---- */
+
+struct dg_trace;
+
+/* From now on the team's steps are recorded: every tile, and every gap between two of them, with
+ * room for `max_events` of them for each worker that is awake (48 bytes each). A step is recorded
+ * whole or, when it might not fit, not at all. One trace for a team at a time. */
+enum dg_status dg_trace_new(struct dg_trace **out, struct dg_team *team, size_t max_events,
+                            struct dg_error *err);
+void dg_trace_free(struct dg_trace *trace); /* takes NULL; before its team */
+
+/* Only the steps that evaluate positions first ... end - 1 of a sequence, or some of them, are
+ * recorded. Loading a model counts as position 0. */
+void dg_trace_window(struct dg_trace *trace, uint64_t first, uint64_t end);
 
 /* ---- model ---- */
 

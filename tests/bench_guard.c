@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#if !defined(__x86_64__)
+#error "make bench-guard counts the instructions of the AVX2 kernels: x86-64 only"
+#endif
+
 enum { PROMPT = 32 };
 
 static void must(enum dg_status status, const struct dg_error *err)

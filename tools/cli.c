@@ -14,6 +14,9 @@
 #include <time.h>
 
 static struct cli_engine *opened; /* to be closed on the way out, however that is taken */
+static bool leaving;              /* that way is an error's */
+static char command_line[1024];
+static const char *isa_choices[DG_N_ISA + 1]; /* their names, from cli_parse() on, and NULL */
 
 void cli_die(enum dg_status status, const char *format, ...)
 {
@@ -26,6 +29,7 @@ void cli_die(enum dg_status status, const char *format, ...)
     dg_one_line(text);
     fflush(stdout); /* what was already made is not lost */
     fprintf(stderr, "dagpt: %s\n", text);
+    leaving = true;
     if (opened)
         cli_engine_close(opened);
     exit((int)status);
@@ -247,11 +251,28 @@ static int parse_option(const struct cli_command *command, int argc, char **argv
     return i;
 }
 
+static void keep_command_line(const struct cli_command *command, int argc, char **argv)
+{
+    size_t n = (size_t)snprintf(command_line, sizeof command_line, "%s", command->name);
+
+    for (int i = 1; i < argc && n < sizeof command_line; i++)
+        n += (size_t)snprintf(command_line + n, sizeof command_line - n, " %s", argv[i]);
+}
+
+const char *cli_command_line(void)
+{
+    return command_line;
+}
+
 int cli_parse(const struct cli_command *command, int argc, char **argv)
 {
     bool options = true;
     int n = 0;
 
+    keep_command_line(command, argc, argv);
+
+    for (enum dg_isa isa = 0; isa < DG_N_ISA; isa++)
+        isa_choices[isa] = dg_isa_name(isa);
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
 
@@ -268,7 +289,6 @@ int cli_parse(const struct cli_command *command, int argc, char **argv)
 /* ---- shared options ---- */
 
 static const char *const sched_choices[] = {"dataflow", "barrier", "serial", NULL};
-static const char *const isa_choices[] = {"scalar", "avx2", "avx512", NULL};
 
 struct cli_model cli_model = {.fallback = DEMO_NAME, .workers = 4, .isa = DG_N_ISA};
 
@@ -291,8 +311,9 @@ const struct cli_option cli_team_options[] = {
 const struct cli_option cli_run_options[] = {
     {0, "sched", CLI_CHOICE, "NAME", "dataflow (default), barrier or serial", &cli_model.sched, 0,
      0, sched_choices},
-    {0, "isa", CLI_CHOICE, "NAME", "at most scalar, avx2 or avx512 (the best there is)",
-     &cli_model.isa, 0, 0, isa_choices},
+    {0, "isa", CLI_CHOICE, "NAME",
+     "at most scalar, avx2 or avx512; on Arm scalar or neon (the best there is)", &cli_model.isa, 0,
+     0, isa_choices},
     {0, "chunk", CLI_NUMBER, "N", "read the prompt in steps of N tokens (all at once)",
      &cli_model.chunk, 1, 1 << 24, NULL},
     {0, "stats", CLI_FLAG, NULL, "times and rates, on standard error", &cli_model.stats, 0, 0,
@@ -435,6 +456,7 @@ void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t 
         .all_logits = cli_model.all_logits,
     };
     const double start = cli_seconds();
+    enum dg_status st;
     struct dg_error err;
 
     *e = (struct cli_engine){0};
@@ -442,13 +464,31 @@ void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t 
     cli_request_check(ids, n, total, &e->sizes);
     cli_check(dg_team_new(&e->team, (unsigned)cli_model.workers, (unsigned)cli_model.cpus, &err),
               &err);
-    cli_check(cli_model_open(&e->model, e->team, &err), &err);
+    cli_trace_begin(e);
+    cli_progress(e->team, "loading");
+    st = cli_model_open(&e->model, e->team, &err);
+    cli_progress(e->team, NULL);
+    cli_check(st, &err);
     e->load_seconds = cli_seconds() - start;
     cli_check(dg_session_new(&e->session, e->model, e->team, &opt, &err), &err);
 }
 
+void cli_eval(const struct cli_engine *e, const int32_t *ids, size_t n)
+{
+    struct dg_error err;
+    enum dg_status st;
+
+    if (n > 1)
+        cli_progress(e->team, "reading the prompt");
+    st = dg_session_eval(e->session, ids, n, &err);
+    if (n > 1)
+        cli_progress(e->team, NULL);
+    cli_check(st, &err);
+}
+
 void cli_engine_close(struct cli_engine *e)
 {
+    cli_trace_end(e, leaving);
     opened = NULL;
     dg_session_free(e->session);
     dg_model_free(e->model);

@@ -346,7 +346,6 @@ int cmd_bench(int argc, char **argv)
     static struct bench b; /* zeroed, and too large for a stack */
     struct dg_sizes z;
     FILE *svg = NULL;
-    struct dg_error err;
 
     for (int i = 1; i <= n; i++)
         check_section(argv[i]);

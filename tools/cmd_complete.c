@@ -29,8 +29,8 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_option *const tables[] = {
-    options,           cli_sampling_options, cli_model_options, text_options,
-    text_file_options, cli_team_options,     cli_run_options,   NULL};
+    options,          cli_sampling_options, cli_model_options, text_options, text_file_options,
+    cli_team_options, cli_run_options,      cli_trace_options, NULL};
 
 static const struct cli_command command = {
     "complete", "[OPTION]... [PROMPT]",
@@ -122,7 +122,7 @@ static int32_t next_id(struct completion *c)
     int32_t id;
 
     if (n > 0)
-        cli_check(dg_session_eval(c->e.session, c->ids + seen, n, &err), &err);
+        cli_eval(&c->e, c->ids + seen, n);
     cli_check(dg_sampler_next(c->sampler, dg_session_logits(c->e.session), c->ids, c->n, &id, &err),
               &err);
     if (c->n_new == 0) {

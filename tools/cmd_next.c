@@ -64,7 +64,6 @@ static void print_candidates(const struct cli_engine *e)
 int cmd_next(int argc, char **argv)
 {
     const double start = cli_seconds();
-    struct dg_error err;
     struct cli_engine e;
     double prompt;
     int32_t *ids;
@@ -77,7 +76,7 @@ int cmd_next(int argc, char **argv)
     ids = cli_ids(argv + 1, n);
     cli_engine_open(&e, ids, (size_t)n, (size_t)n);
     prompt = cli_seconds();
-    cli_check(dg_session_eval(e.session, ids, (size_t)n, &err), &err);
+    cli_eval(&e, ids, (size_t)n);
     prompt = cli_seconds() - prompt;
     print_candidates(&e);
     cli_flush();

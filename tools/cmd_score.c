@@ -45,14 +45,13 @@ static void print_token(const struct dg_tokenizer *t, int32_t id, double logprob
 static double score(struct cli_engine *e, const struct dg_tokenizer *t, const int32_t *ids,
                     size_t n)
 {
-    struct dg_error err;
     double sum = 0;
 
     for (size_t i = 0; i + 1 < n; i += ROWS) {
         const size_t rows = n - 1 - i < ROWS ? n - 1 - i : ROWS;
         const float *logits;
 
-        cli_check(dg_session_eval(e->session, ids + i, rows, &err), &err);
+        cli_eval(e, ids + i, rows);
         logits = dg_session_logits(e->session);
         for (size_t r = 0; r < rows; r++) {
             const int32_t id = ids[i + r + 1];

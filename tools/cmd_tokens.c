@@ -20,8 +20,8 @@ static const struct cli_option options[] = {
     {0},
 };
 
-static const struct cli_option *const tables[] = {cli_model_options, options, cli_team_options,
-                                                  cli_run_options, NULL};
+static const struct cli_option *const tables[] = {
+    cli_model_options, options, cli_team_options, cli_run_options, cli_trace_options, NULL};
 
 static const struct cli_command command = {
     "tokens", "[OPTION]... ID...",
@@ -66,17 +66,16 @@ static void complete(const struct cli_engine *e, const int32_t *ids, size_t n, s
 {
     float *probs = malloc(e->sizes.vocab * sizeof *probs);
     int32_t *sequence = malloc(total * sizeof *sequence);
-    struct dg_error err;
 
     if (!probs || !sequence)
         cli_die(DG_ERR_RESOURCE, "out of memory for %u probabilities", e->sizes.vocab);
     memcpy(sequence, ids, n * sizeof *ids);
-    for (size_t have = n; have < total; have++) {
+    for (size_t have = n; have < total && !cli_trace_stopped(); have++) {
         const double start = cli_seconds();
         const size_t from = no_cache ? 0 : dg_session_position(e->session);
 
         dg_session_rewind(e->session, from);
-        cli_check(dg_session_eval(e->session, sequence + from, have - from, &err), &err);
+        cli_eval(e, sequence + from, have - from);
         t->rows += have - from;
         sequence[have] = choose(e, probs);
         printf("%d\n", (int)sequence[have]);

@@ -18,6 +18,7 @@ struct dg_op;
 /* What changes from step to step. Read-only while tiles run. */
 struct dg_step {
     uint32_t past;                    /* positions that the KV cache held before this step */
+    uint32_t rows;                    /* positions that it evaluates; 0: none, it loads a model */
     const struct dg_kernels *kernels; /* used by the ops, opaque to graph and runtime */
 };
 
@@ -51,7 +52,8 @@ struct dg_op_type {
      * graph writes. */
     struct dg_box (*reads)(const struct dg_op *op, unsigned i, struct dg_box out);
 
-    /* What the tile that writes `out` takes, with `past` positions in the cache before the step. */
+    /* What a tile, or the whole op, that writes `out` takes, with `past` positions in the cache
+     * before the step. One more position adds the same at every `past`. */
     struct dg_cost (*cost)(const struct dg_op *op, struct dg_box out, uint32_t past);
 
     /* Bytes that run() wants at `scratch`, the same for every tile. NULL: none. */
