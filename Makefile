@@ -44,7 +44,7 @@ LINES  := tools/lines_$(if $(filter 1,$(EDIT)),editline,plain).c
 CLI    := $(filter-out tools/make_model.c tools/limits% tools/lines_%,$(wildcard tools/*.c)) $(LIMITS) $(LINES)
 SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
-.PHONY: all run install test test-bits test-neon test-all check-rooms check-format format pictures poly ulp \
+.PHONY: all run lab install test test-bits test-neon test-all check-rooms check-format format pictures poly ulp \
         need-check need-pcre2 clean help bench-guard bench-guard-update bench-what-if
 .DELETE_ON_ERROR:
 
@@ -78,8 +78,13 @@ $(BUILD)/viewer_page.h: $(wildcard tools/viewer/*)
 	@echo "PAGE $@"
 	@tools/viewer/embed.sh tools/viewer > $@
 
-run: all  ## complete two ids on a synthetic model of GPT-2's size, made first (0.5 GB)
-	@test -f $(BUILD)/synthetic_124M.bin || $(BUILD)/make-model --size 124M -o $(BUILD)/synthetic_124M.bin
+run: all  ## let the model in the program tell a story
+	$(BUILD)/dagpt complete --seed 1 "Once upon a time"
+
+$(BUILD)/synthetic_124M.bin: | $(BUILD)/make-model
+	$(BUILD)/make-model --size 124M -o $@
+
+lab: all $(BUILD)/synthetic_124M.bin  ## complete two ids with a synthetic model of GPT-2's size, made first (0.5 GB)
 	$(BUILD)/dagpt tokens -m $(BUILD)/synthetic_124M.bin --stats 31373 612
 
 PREFIX := /usr/local
