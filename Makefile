@@ -97,6 +97,7 @@ test-all: test test-bits  ## test, test-bits, and test under each sanitizer
 
 need-check:
 	@CC="$(CC)" tests/need.sh check.h check
+	@tests/need.sh dot graphviz || echo "without it no picture is compared with its graph"
 
 $(BUILD)/tests/check_%: $(BUILD)/tests/check_%.o $(BUILD)/tests/support.o $(LIB)
 	$(call LINK,$(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt))
@@ -121,10 +122,18 @@ format:  ## lay the code out by .clang-format
 check-format:  ## is it?
 	clang-format --dry-run --Werror src/*.h src/*/*.[ch] tools/*.[ch] tests/*.[ch]
 
-pictures: docs/overview.svg  ## draw the pictures of the docs again (graphviz)
+pictures: docs/overview.svg graph-pictures  ## draw the pictures of the docs again (graphviz)
 
 docs/%.svg: docs/%.dot
 	dot -Tsvg $< -o $@
+
+# The graph of a model of GPT-2's size, and a prompt of 16 ids that it ran; drawn only when asked, since times differ.
+.PHONY: graph-pictures
+graph-pictures: all
+	@test -f $(BUILD)/synthetic_124M.bin || $(BUILD)/make-model --size 124M -o $(BUILD)/synthetic_124M.bin
+	cd $(BUILD) && ./dagpt graph -m synthetic_124M.bin --rows 64 | dot -Tsvg -o ../docs/graph_folded.svg
+	cd $(BUILD) && ./dagpt tokens -m synthetic_124M.bin --total 20 --trace trace.json $$(seq 16) >/dev/null
+	cd $(BUILD) && ./dagpt graph --trace trace.json --rows 16 | dot -Tsvg -o ../docs/graph_traced.svg
 
 poly:  ## derive src/ops/poly.h again (python3)
 	python3 tools/derive_poly.py > src/ops/poly.h

@@ -1,9 +1,13 @@
 #!/bin/sh
-# need.sh HEADER PACKAGE - sees to it that $CC finds a header, if need be by installing its Debian package.
-header=$1 package=$2
+# need.sh THING PACKAGE - sees to it that $CC finds a header (NAME.h), or the shell a command, if need be by
+# installing its Debian package.
+thing=$1 package=$2
 
 found() {
-    echo "#include <$header>" | ${CC:-gcc} -E - >/dev/null 2>&1
+    case $thing in
+    *.h) echo "#include <$thing>" | ${CC:-gcc} -E - >/dev/null 2>&1 ;;
+    *) command -v "$thing" >/dev/null ;;
+    esac
 }
 
 found && exit 0
@@ -17,5 +21,5 @@ if command -v apt-get >/dev/null && { [ -z "$sudo" ] || command -v sudo >/dev/nu
         { $sudo apt-get update -qq && $sudo apt-get install -y -qq "$package" >/dev/null; }
     found && exit 0
 fi
-echo "make test needs <$header>: install the package '$package'" >&2
+echo "make test wants $thing: install the package '$package'" >&2
 exit 1
