@@ -112,6 +112,7 @@ test-all: test test-bits  ## test, test-bits, and test under each sanitizer
 
 need-check:
 	@CC="$(CC)" tests/need.sh check.h check
+	@tests/need.sh dot graphviz || echo "without it no picture is compared with its graph"
 
 need-pcre2:
 	@CC="$(CC) -DPCRE2_CODE_UNIT_WIDTH=8" tests/need.sh pcre2.h libpcre2-dev
@@ -155,11 +156,19 @@ format:  ## lay the code out by .clang-format
 check-format:  ## is it?
 	clang-format --dry-run --Werror src/*.h src/*/*.[ch] tools/*.[ch] tests/*.[ch]
 
-pictures: docs/overview.svg all  ## draw the pictures of the docs again (graphviz; node and chromium)
+pictures: docs/overview.svg graph-pictures all  ## draw the pictures of the docs again (graphviz; node and chromium)
 	BUILD=$(BUILD) tests/viewer/picture.sh docs/viewer.png
 
 docs/%.svg: docs/%.dot
 	dot -Tsvg $< -o $@
+
+# The graph of a model of GPT-2's size, and a prompt of 16 ids that it ran; drawn only when asked, since times differ.
+.PHONY: graph-pictures
+graph-pictures: all
+	@test -f $(BUILD)/synthetic_124M.bin || $(BUILD)/make-model --size 124M -o $(BUILD)/synthetic_124M.bin
+	cd $(BUILD) && ./dagpt graph -m synthetic_124M.bin --rows 64 | dot -Tsvg -o ../docs/graph_folded.svg
+	cd $(BUILD) && ./dagpt tokens -m synthetic_124M.bin --total 20 --trace trace.json $$(seq 16) >/dev/null
+	cd $(BUILD) && ./dagpt graph --trace trace.json --rows 16 | dot -Tsvg -o ../docs/graph_traced.svg
 
 poly:  ## derive src/ops/poly.h again (python3)
 	python3 tools/derive_poly.py > src/ops/poly.h
