@@ -127,6 +127,8 @@ $(BUILD)/tests/page: $(BUILD)/tests/page.o $(BUILD)/tools/trace_html.o $(LIB)
 
 $(BUILD)/tests/check_trace: $(patsubst %,$(BUILD)/tools/trace_%.o,write file analysis replay)
 
+$(BUILD)/tests/check_stream: $(BUILD)/tools/stream.o
+
 $(BUILD)/tests/ulp: $(BUILD)/tests/ulp.o $(LIB)
 	$(call LINK)
 

@@ -264,6 +264,14 @@ const char *cli_command_line(void)
     return command_line;
 }
 
+/* Of "-" and a digit only a letter of the command's own: "-5" is an operand. */
+static bool is_option(const struct cli_command *command, const char *arg)
+{
+    const bool digit = arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9';
+
+    return digit ? find_option(command, NULL, 0, arg[1]) != NULL : arg[0] == '-' && arg[1];
+}
+
 int cli_parse(const struct cli_command *command, int argc, char **argv)
 {
     bool options = true;
@@ -278,7 +286,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv)
 
         if (options && strcmp(arg, "--") == 0)
             options = false;
-        else if (options && arg[0] == '-' && arg[1] && !(arg[1] >= '0' && arg[1] <= '9'))
+        else if (options && is_option(command, arg))
             i = parse_option(command, argc, argv, i);
         else
             argv[++n] = argv[i];
@@ -380,7 +388,7 @@ enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struc
 
 bool cli_sampling_given(void)
 {
-    return temp >= 0 || top_p >= 0 || min_p >= 0 || repeat_penalty >= 0 || top_k > 0 ||
+    return greedy || temp >= 0 || top_p >= 0 || min_p >= 0 || repeat_penalty >= 0 || top_k > 0 ||
            seed != UINT64_MAX;
 }
 

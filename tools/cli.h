@@ -43,7 +43,8 @@ struct cli_command {
 };
 
 /* Parses argv[1 ...]. Operands (all else, and what follows "--") are moved to argv[1 ... n];
- * returns n. "-5" is an operand. Leaves with 0 after --help, and with 2 on a wrong option. */
+ * returns n. "-5" is an operand, unless the command has an option of that letter. Leaves with 0
+ * after --help, and with 2 on a wrong option. */
 int cli_parse(const struct cli_command *command, int argc, char **argv);
 
 /* Prints "dagpt: " and the text, closes the engine if one is open, and exits. */
@@ -97,7 +98,7 @@ void cli_model_check(enum dg_status status, const struct dg_error *err);
 
 /* How ids are drawn: the options as they were given, and the defaults of the others. */
 extern const struct cli_option cli_sampling_options[];
-bool cli_sampling_given(void); /* one of them other than --greedy? */
+bool cli_sampling_given(void); /* one of them? */
 struct dg_sampling cli_sampling(void);
 
 /* A decimal number without sign or blanks, all of the text; false otherwise. */

@@ -137,8 +137,8 @@ static int32_t next_id(struct completion *c)
 
 static enum finish generate(struct completion *c)
 {
-    c->n_new = c->n_decoded = 0;
-    c->decode_seconds = 0;
+    c->n_prompt = c->n_new = c->n_decoded = 0;
+    c->prompt_seconds = c->decode_seconds = 0;
     while (c->n_new < most_new) {
         int32_t id;
 

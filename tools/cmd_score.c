@@ -58,6 +58,11 @@ static double score(struct cli_engine *e, const struct dg_tokenizer *t, const in
             const double logprob =
                 dg_log_probability(logits + r * e->sizes.vocab, e->sizes.vocab, id);
 
+            if (!isfinite(logprob))
+                cli_die(DG_ERR_MODEL,
+                        "log-probability of token %zu: got %g, expected a finite number: damaged "
+                        "weights",
+                        i + r + 1, logprob);
             sum += logprob;
             if (per_token)
                 print_token(t, id, logprob);

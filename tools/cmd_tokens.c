@@ -8,26 +8,27 @@
 
 static uint64_t total = 10;
 static double coin = 0.5;
-static bool greedy, no_cache;
+static bool no_cache;
 
 static const struct cli_option options[] = {
     {'n', "total", CLI_NUMBER, "N", "ids given and completed together (10)", &total, 1, 1 << 24,
      NULL},
     {0, "coin", CLI_REAL, "X", "the cumulative probability to exceed (0.5)", &coin, 0, 1, NULL},
-    {0, "greedy", CLI_FLAG, NULL, "take the most likely id instead", &greedy, 0, 0, NULL},
     {0, "no-cache", CLI_FLAG, NULL, "evaluate the whole sequence again for each id", &no_cache, 0,
      0, NULL},
     {0},
 };
 
 static const struct cli_option *const tables[] = {
-    cli_model_options, options, cli_team_options, cli_run_options, cli_trace_options, NULL};
+    cli_model_options, options, cli_sampling_options, cli_team_options, cli_run_options,
+    cli_trace_options, NULL};
 
 static const struct cli_command command = {
     "tokens", "[OPTION]... ID...",
     "Completes a sequence of token ids: prints the new ids, one a line, each as soon as\n"
     "it is known, until given and new ids are N together. The next id is the first, in\n"
-    "vocabulary order, whose cumulative probability exceeds X.",
+    "vocabulary order, whose cumulative probability exceeds X; with --greedy or an option of\n"
+    "sampling it is drawn as dagpt complete draws it, and X counts for nothing.",
     tables};
 
 struct times {
@@ -50,25 +51,60 @@ static void print_stats(const struct cli_engine *e, const struct times *t, size_
     fprintf(stderr, "evaluated    %9zu rows\n", t->rows);
 }
 
-/* The next id, from the logits of the last one. */
-static int32_t choose(const struct cli_engine *e, float *probs)
+/* How the next id is found: by the coin, or drawn. */
+struct chooser {
+    float *probs;               /* [vocab] for the coin */
+    struct dg_sampler *sampler; /* NULL: the coin */
+};
+
+static void open_chooser(struct chooser *c, uint32_t vocab)
 {
     struct dg_error err;
-    int32_t best = 0;
 
-    cli_check(dg_softmax(probs, dg_session_logits(e->session), e->sizes.vocab, &best, &err), &err);
-    return greedy ? best : dg_pick(probs, e->sizes.vocab, (float)coin);
+    *c = (struct chooser){0};
+    if (cli_sampling_given()) {
+        const struct dg_sampling how = cli_sampling();
+
+        cli_check(dg_sampler_new(&c->sampler, vocab, &how, &err), &err);
+        return;
+    }
+    c->probs = malloc(vocab * sizeof *c->probs);
+    if (!c->probs)
+        cli_die(DG_ERR_RESOURCE, "out of memory for %u probabilities", vocab);
+}
+
+static void close_chooser(struct chooser *c)
+{
+    free(c->probs);
+    dg_sampler_free(c->sampler);
+}
+
+/* The id after ids[0 ... n - 1], from the logits of the last one. */
+static int32_t choose(const struct chooser *c, const struct cli_engine *e, const int32_t *ids,
+                      size_t n)
+{
+    const float *logits = dg_session_logits(e->session);
+    struct dg_error err;
+    int32_t id = 0;
+
+    if (c->sampler) {
+        cli_check(dg_sampler_next(c->sampler, logits, ids, n, &id, &err), &err);
+        return id;
+    }
+    cli_check(dg_softmax(c->probs, logits, e->sizes.vocab, &id, &err), &err);
+    return dg_pick(c->probs, e->sizes.vocab, (float)coin);
 }
 
 /* A step appends what the cache does not hold yet: the prompt, then one id at a time; or, without
  * the cache, all of the sequence. */
 static void complete(const struct cli_engine *e, const int32_t *ids, size_t n, struct times *t)
 {
-    float *probs = malloc(e->sizes.vocab * sizeof *probs);
     int32_t *sequence = malloc(total * sizeof *sequence);
+    struct chooser chooser;
 
-    if (!probs || !sequence)
-        cli_die(DG_ERR_RESOURCE, "out of memory for %u probabilities", e->sizes.vocab);
+    if (!sequence)
+        cli_die(DG_ERR_RESOURCE, "out of memory for %zu ids", (size_t)total);
+    open_chooser(&chooser, e->sizes.vocab);
     memcpy(sequence, ids, n * sizeof *ids);
     for (size_t have = n; have < total && !cli_trace_stopped(); have++) {
         const double start = cli_seconds();
@@ -77,7 +113,7 @@ static void complete(const struct cli_engine *e, const int32_t *ids, size_t n, s
         dg_session_rewind(e->session, from);
         cli_eval(e, sequence + from, have - from);
         t->rows += have - from;
-        sequence[have] = choose(e, probs);
+        sequence[have] = choose(&chooser, e, sequence, have);
         printf("%d\n", (int)sequence[have]);
         cli_flush();
         t->last = cli_seconds();
@@ -89,8 +125,8 @@ static void complete(const struct cli_engine *e, const int32_t *ids, size_t n, s
             t->decoded++;
         }
     }
+    close_chooser(&chooser);
     free(sequence);
-    free(probs);
 }
 
 int cmd_tokens(int argc, char **argv)

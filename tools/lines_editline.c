@@ -3,6 +3,8 @@
 #include "lines.h"
 
 #include <histedit.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,9 @@ struct lines *lines_new(const char *prompt)
     l->prompt = prompt;
     if (!isatty(STDIN_FILENO))
         return l;
+    setlocale(LC_CTYPE, ""); /* libedit drops characters that the locale does not have */
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        setlocale(LC_CTYPE, "C.UTF-8");
     l->edit = el_init("dagpt", stdin, stderr, stderr);
     l->history = history_init();
     if (!l->edit || !l->history) {
@@ -43,6 +48,7 @@ struct lines *lines_new(const char *prompt)
     el_set(l->edit, EL_CLIENTDATA, l);
     el_set(l->edit, EL_PROMPT, prompt_of);
     el_set(l->edit, EL_EDITOR, "emacs");
+    el_set(l->edit, EL_SIGNAL, 1); /* Ctrl-C leaves the terminal as it was */
     el_set(l->edit, EL_HIST, history, l->history);
     el_source(l->edit, NULL); /* ~/.editrc, if there is one */
     return l;

@@ -6,27 +6,31 @@
 
 static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
 
-/* Releases held[0 ... n - 1], and moves the rest to the front. */
+/* Releases held[0 ... n - 1], but for a code point that reaches beyond, and moves the rest to the
+ * front. */
 static void release(struct stream *s, size_t n)
 {
-    size_t valid = 0; /* bytes of valid UTF-8 in front of `at`, not yet released */
+    size_t at = 0, valid = 0; /* bytes of valid UTF-8 in front of `at`, not yet released */
 
-    for (size_t at = 0, length; at < n; at += length) {
-        length = dg_utf8_length(s->held + at, n - at);
-        if (length > 0) {
-            valid += length;
+    while (at < n) {
+        const size_t length = dg_utf8_length(s->held + at, s->n_held - at);
+
+        if (at + length > n)
+            break;
+        at += length > 0 ? length : 1;
+        valid += length;
+        if (length > 0)
             continue;
-        }
         if (valid > 0)
-            s->release(s->arg, s->held + at - valid, valid);
+            s->release(s->arg, s->held + at - 1 - valid, valid);
         s->release(s->arg, replacement, sizeof replacement - 1);
         valid = 0;
-        length = 1;
     }
     if (valid > 0)
-        s->release(s->arg, s->held + n - valid, valid);
-    s->n_held -= n;
-    memmove(s->held, s->held + n, s->n_held);
+        s->release(s->arg, s->held + at - valid, valid);
+    s->n_held -= at;
+    if (s->n_held > 0)
+        memmove(s->held, s->held + at, s->n_held);
 }
 
 /* Are s[0 ... n - 1], n = 1 to 3, the start of a longer code point? They are if some bytes behind
@@ -54,18 +58,23 @@ static size_t start_of_code_point(const struct stream *s)
     return n;
 }
 
-/* Where the first stop string in held begins; n_held: there is none. */
+/* Where the stop string begins that is complete first, of several that end there the longest;
+ * n_held: there is none. */
 static size_t find_stop(const struct stream *s)
 {
-    size_t first = s->n_held;
+    size_t begin = s->n_held, end = s->n_held + 1;
 
     for (size_t i = 0; i < s->n_stops; i++) {
-        const char *at = memmem(s->held, s->n_held, s->stops[i], strlen(s->stops[i]));
+        const size_t n = strlen(s->stops[i]);
+        const char *found = memmem(s->held, s->n_held, s->stops[i], n);
+        const size_t at = found ? (size_t)(found - s->held) : 0;
 
-        if (at && (size_t)(at - s->held) < first)
-            first = (size_t)(at - s->held);
+        if (found && (at + n < end || (at + n == end && at < begin))) {
+            begin = at;
+            end = at + n;
+        }
     }
-    return first;
+    return begin;
 }
 
 /* Bytes at the end of held that are the start of a stop string; the longest of them. */
@@ -101,6 +110,8 @@ bool stream_push(struct stream *s, const char *bytes, size_t n)
 {
     size_t stop, back, point;
 
+    if (n == 0)
+        return false;
     if (!make_room(s, n)) {
         s->failed = true;
         return false;
@@ -109,8 +120,8 @@ bool stream_push(struct stream *s, const char *bytes, size_t n)
     s->n_held += n;
     stop = find_stop(s);
     if (stop < s->n_held) {
+        s->n_held = stop;
         release(s, stop);
-        s->n_held = 0;
         return true;
     }
     back = start_of_stop(s);

@@ -20,7 +20,8 @@ struct stream {
 };
 
 /* Takes bytes. True: a stop string is complete; the stream is then empty, and what came before the
- * stop string has been released. Of several that end at once, the one that begins first counts. */
+ * stop string has been released. Of several, the one that is complete first counts; of those that end
+ * at the same byte, the longest. So nothing depends on how a text is cut into pushes. */
 bool stream_push(struct stream *s, const char *bytes, size_t n);
 
 /* Releases what is held back: there will be no more. */

@@ -5,19 +5,26 @@
 #include "../ops/kernels.h"
 
 #include <fenv.h>
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
-static enum dg_status softmax(float *probs, const float *logits, size_t n, int32_t *best,
-                              struct dg_error *err)
+static enum dg_status check_finite(const float *logits, size_t n, struct dg_error *err)
 {
-    float max = -INFINITY, sum = 0.0f;
-
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         if (!isfinite(logits[i]))
             return dg_fail(err, DG_ERR_MODEL,
                            "logit of id %zu: got %g, expected a finite number: damaged weights", i,
                            (double)logits[i]);
+    return DG_OK;
+}
+
+/* logits: at least one is above -INFINITY, and none is INFINITY or NaN. May be probs. */
+static void softmax(float *probs, const float *logits, size_t n, int32_t *best)
+{
+    float max = -INFINITY, sum = 0.0f;
+
+    for (size_t i = 0; i < n; i++) {
         if (logits[i] > max) {
             max = logits[i];
             *best = (int32_t)i;
@@ -30,20 +37,21 @@ static enum dg_status softmax(float *probs, const float *logits, size_t n, int32
         sum += probs[i];
     for (size_t i = 0; i < n; i++)
         probs[i] /= sum;
-    return DG_OK;
 }
 
 enum dg_status dg_softmax(float *probs, const float *logits, size_t n, int32_t *best,
                           struct dg_error *err)
 {
-    enum dg_status st;
+    const enum dg_status st = check_finite(logits, n, err);
     fenv_t callers;
 
+    if (st != DG_OK)
+        return st;
     fegetenv(&callers);
     fesetenv(FE_DFL_ENV);
-    st = softmax(probs, logits, n, best, err);
+    softmax(probs, logits, n, best);
     fesetenv(&callers);
-    return st;
+    return DG_OK;
 }
 
 static int32_t pick(const float *probs, size_t n, float coin)
@@ -245,35 +253,42 @@ static int32_t draw(struct dg_sampler *s)
     return id;
 }
 
-/* The logits as they are drawn from, to s->probs. */
+/* The logits as they are drawn from, to s->probs, with temp > 0 less the highest: a quotient that
+ * leaves the range of a float is then -INFINITY, never INFINITY. */
 static void adjust(struct dg_sampler *s, const float *logits, const int32_t *ids, size_t n)
 {
-    const float penalty = (float)s->how.repeat_penalty, temp = (float)s->how.temp;
+    const float penalty = (float)s->how.repeat_penalty;
+    float max = -INFINITY;
 
     memcpy(s->probs, logits, s->vocab * sizeof *s->probs);
     if (penalty > 1)
         for (size_t i = 0; i < n; i++) { /* from `logits`, so that an id is penalised once */
             const float l = logits[ids[i]];
 
-            s->probs[ids[i]] = l > 0 ? l / penalty : l * penalty;
+            s->probs[ids[i]] = l > 0 ? l / penalty : fmaxf(l * penalty, -FLT_MAX);
         }
-    if (temp > 0)
-        for (uint32_t i = 0; i < s->vocab; i++)
-            s->probs[i] /= temp;
+    if (s->how.temp <= 0)
+        return;
+    for (uint32_t i = 0; i < s->vocab; i++)
+        max = fmaxf(max, s->probs[i]);
+    for (uint32_t i = 0; i < s->vocab; i++)
+        s->probs[i] = (float)(((double)s->probs[i] - (double)max) / s->how.temp);
 }
 
 enum dg_status dg_sampler_next(struct dg_sampler *s, const float *logits, const int32_t *ids,
                                size_t n, int32_t *next, struct dg_error *err)
 {
-    enum dg_status st;
+    const enum dg_status st = check_finite(logits, s->vocab, err);
     fenv_t callers;
 
+    if (st != DG_OK)
+        return st;
     fegetenv(&callers);
     fesetenv(FE_DFL_ENV);
     adjust(s, logits, ids, n);
-    st = softmax(s->probs, s->probs, s->vocab, next, err);
-    if (st == DG_OK && s->how.temp > 0)
+    softmax(s->probs, s->probs, s->vocab, next);
+    if (s->how.temp > 0)
         *next = draw(s);
     fesetenv(&callers);
-    return st;
+    return DG_OK;
 }
