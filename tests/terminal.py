@@ -1,0 +1,139 @@
+"""terminal.py - `dagpt complete -i` as a user at a terminal has it: terminal.py PROGRAM EDIT MODEL MERGES. EDIT is 1 when
+the program was built with libedit; MODEL has many positions. A line for each failure; exit status 1 when there is
+one."""
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+
+program, edit, model, merges = sys.argv[1], sys.argv[2] == "1", sys.argv[3], sys.argv[4]
+prompt = b"dagpt> "
+patience = 120  # seconds that a step may take on a busy machine
+signal.alarm(900)  # all of it
+failed = False
+
+
+def check(label, ok, *more):
+    global failed
+    if not ok:
+        failed = True
+        print("cli_lines:", label, *more)
+
+
+def expected(text, *options):
+    """What `complete` prints of this prompt when nobody types."""
+    return subprocess.run([program, "complete", *options, text], check=True, capture_output=True).stdout
+
+
+class Terminal:
+    def __init__(self, *options, locale="C"):
+        self.master, slave = pty.openpty()
+        self.slave = slave  # stays open, so that its settings can be looked at
+        self.before = termios.tcgetattr(slave)
+
+        def own_terminal():
+            os.setsid()
+            os.close(os.open(os.ttyname(slave), os.O_RDWR))  # becomes the controlling one
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+        environment = dict(os.environ, TERM="dumb", LC_ALL=locale, HOME="/nonexistent")
+        self.child = subprocess.Popen([program, "complete", "-i", *options], stdin=slave, stdout=subprocess.PIPE,
+                                      stderr=slave, preexec_fn=own_terminal, env=environment)
+        self.wait_for_prompt()
+
+    def wait_for_prompt(self):
+        """Reads the terminal until the prompt has come once more, and keys go to the editor."""
+        end = time.monotonic() + patience
+        seen = b""
+        while prompt not in seen:
+            if not select.select([self.master], [], [], max(0, end - time.monotonic()))[0]:
+                raise SystemExit(f"cli_lines: no prompt; the terminal got {seen!r}")
+            seen += os.read(self.master, 65536)
+        while edit and termios.tcgetattr(self.slave)[3] & termios.ICANON:
+            if time.monotonic() > end:
+                raise SystemExit("cli_lines: the editor does not take over the terminal")
+            time.sleep(0.01)
+
+    def type(self, keys):
+        os.write(self.master, keys)
+
+    def leave(self, keys=b"\x04"):
+        """Ends the program; returns what it printed, and its status."""
+        if keys:
+            self.type(keys)
+        out, _ = self.child.communicate(timeout=patience)
+        after = termios.tcgetattr(self.slave)
+        check(f"the terminal is left as it was, after {keys!r}", after == self.before)
+        return out, self.child.returncode
+
+
+greedy = ["--greedy", "-n", "4"]
+
+# Lines; Ctrl-D at an empty one is the end.
+t = Terminal(*greedy)
+t.type(b"One day,\n")
+t.wait_for_prompt()
+t.type(b"Once\n")
+t.wait_for_prompt()
+out, status = t.leave()
+check("two lines", out == expected("One day,", *greedy) + expected("Once", *greedy), out)
+check("Ctrl-D: status", status == 0, status)
+
+# Editing; the terminal itself can rub out, too.
+t = Terminal(*greedy)
+t.type(b"One dax\x7fy,\n")
+t.wait_for_prompt()
+out, status = t.leave()
+check("a character rubbed out", out == expected("One day,", *greedy), out)
+
+if edit:
+    t = Terminal(*greedy)
+    t.type(b"One day,\n")
+    t.wait_for_prompt()
+    t.type(b"ce\x01On\x05 upon\n")  # to the start of the line, and to its end
+    t.wait_for_prompt()
+    t.type(b"\x10\x10\n")  # Ctrl-P, as the arrow up: the line before the last
+    t.wait_for_prompt()
+    t.type(b"\x1b[A\n")
+    t.wait_for_prompt()
+    out, status = t.leave()
+    one, once = expected("One day,", *greedy), expected("Once upon", *greedy)
+    check("editing and history", out == one + once + one + one, out)
+
+    # Characters of several bytes, in a locale that does not have them as well.
+    for locale in "C", "C.UTF-8":
+        t = Terminal(*greedy, locale=locale)
+        t.type("Gr\u00fc\u00dfe \U0001F642x\x7f\n".encode())
+        t.wait_for_prompt()
+        out, status = t.leave()
+        check(f"UTF-8 in locale {locale}", out == expected("Gr\u00fc\u00dfe \U0001F642", *greedy), out)
+
+# Ctrl-C at the prompt ends the program.
+t = Terminal(*greedy)
+t.type(b"Onc")
+time.sleep(0.3)
+out, status = t.leave(b"\x03")
+check("Ctrl-C at the prompt", status == -signal.SIGINT and out == b"", status, out)
+
+# Ctrl-C in a text ends the text; the next prompt is taken.
+t = Terminal("-m", model, "--vocab", merges, "--ignore-eos", "-n", "200000", "--json", "--greedy")
+t.type(b"x\n")
+first = t.child.stdout.readline()
+t.type(b"\x03")
+lines = [first]
+while b'"finish"' not in lines[-1]:
+    lines.append(t.child.stdout.readline())
+t.wait_for_prompt()
+check("Ctrl-C in a text", b'"finish": "interrupted"' in lines[-1], lines[-1])
+t.type(b"y\n")
+line = t.child.stdout.readline()
+check("a text after Ctrl-C", line.startswith(b'{"token": 1,'), line)
+os.kill(t.child.pid, signal.SIGTERM)
+out, status = t.leave(b"")
+check("SIGTERM in a text", status == 143 and b'"finish": "interrupted"' in out.splitlines()[-1], status)
+
+sys.exit(failed)
