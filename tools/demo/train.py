@@ -144,6 +144,7 @@ def main():
     ap.add_argument("merges")
     ap.add_argument("out")
     ap.add_argument("--steps", type=int, default=5000)
+    ap.add_argument("--stop", type=int, help="stop after this step; the rate is still that of --steps")
     ap.add_argument("--rows", type=int, default=32)
     ap.add_argument("--lr", type=float, default=2e-3)
     ap.add_argument("--warmup", type=int, default=200)
@@ -191,7 +192,7 @@ def train(args, end, model, data, rank, shared, barrier):
     log = open(args.out + ".log", "a" if step else "w") if rank == 0 else None
     began, running, epoch, packed, first = time.time() - seconds, None, 0, None, 0
     share = args.rows // args.processes
-    while step < args.steps:
+    while step < (args.stop or args.steps):
         if packed is None or (step - first + 1) * args.rows > len(packed):
             packed = rows(stories, end, 256, np.random.default_rng([args.seed, epoch, step]))
             epoch, first = epoch + 1, step
