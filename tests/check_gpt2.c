@@ -537,6 +537,50 @@ START_TEST(gpt2_124m_is_planned)
 }
 END_TEST
 
+/* Sums over the tiles of op `name`, by the plan. */
+static struct dg_cost cost_of(const struct dg_plan *plan, const char *name, uint32_t past)
+{
+    struct dg_cost sum = {0, 0};
+
+    for (uint32_t t = 0; t < plan->n_tiles; t++) {
+        if (strcmp(dg_tile_op(plan, t)->name, name) == 0) {
+            sum.flops += dg_tile_cost(plan, t, past).flops;
+            sum.bytes += dg_tile_cost(plan, t, past).bytes;
+        }
+    }
+    return sum;
+}
+
+static void expect_cost(const struct dg_plan *plan, const char *name, uint64_t flops,
+                        uint64_t bytes)
+{
+    const struct dg_cost c = cost_of(plan, name, 100);
+
+    ck_assert_msg(c.flops == flops && c.bytes == bytes, "%s: %lu flops, %lu bytes", name,
+                  (unsigned long)c.flops, (unsigned long)c.bytes);
+}
+
+/* One token after 100 of 124M, each op cut into one column of tiles: worked out by hand. */
+START_TEST(costs_of_a_token)
+{
+    const struct dg_sizes z = gpt2_124m;
+    struct dg_model *model = outline(z);
+    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){1, 1, true});
+    struct dg_plan *plan = outline_plan(g, (struct dg_tiling){1, 1, 1 << 20});
+
+    expect_cost(plan, "embed", 768, 4 * (1 + 3 * 768));
+    expect_cost(plan, "h3.ln1", 8 * 768, 4 * 4 * 768);
+    expect_cost(plan, "h3.q", 2 * 768 * 768, 4 * (768 + 768 * 768 + 768 + 768));
+    expect_cost(plan, "h3.attention", 12 * 101 * (4 * 64 + 10), 4 * 2 * (101 * 768 + 768));
+    expect_cost(plan, "h3.proj", (2 * 768 + 1) * 768, 4 * (768 + 768 * 768 + 768 + 2 * 768));
+    expect_cost(plan, "h3.fc", (2 * 768 + 10) * 3072, 4 * (768 + 768 * 3072 + 3072 + 3072));
+    expect_cost(plan, "logits", 2u * 768 * 50257, 4u * (768 + 768 * 50257 + 50257));
+    dg_plan_free(plan);
+    dg_graph_free(g);
+    dg_model_free(model);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {ops_and_ends,
@@ -552,6 +596,7 @@ int main(void)
                                   row_blocks_run_apart,
                                   lnf_waits_for_the_last_rows,
                                   gpt2_124m_is_planned,
+                                  costs_of_a_token,
                                   NULL};
 
     return run_suite("gpt2", tests);

@@ -134,11 +134,11 @@ static struct dg_box toy_reads(const struct dg_op *op, unsigned i, struct dg_box
     return out;
 }
 
-static uint64_t toy_flops(const struct dg_op *op, struct dg_box out, uint32_t past)
+static struct dg_cost toy_cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
     (void)op;
     (void)past;
-    return dg_box_area(out);
+    return (struct dg_cost){dg_box_area(out), 4 * dg_box_area(out)};
 }
 
 static uint64_t toy_scratch(const struct dg_op *op, struct dg_cut cut)
@@ -250,7 +250,7 @@ static const struct dg_op_type toy_type = {
     .check = toy_check,
     .split = toy_split,
     .reads = toy_reads,
-    .flops = toy_flops,
+    .cost = toy_cost,
     .scratch = toy_scratch,
     .run = toy_run,
 };

@@ -1,144 +1,6 @@
 #!/bin/sh
 # cli.sh - the command as a user runs it: ids, candidates, options, errors, exit codes, and make-model.
-# $BUILD: the build folder; $SAN: the sanitizer, if any. A line for each failure; the count at the end.
-LC_ALL=C
-export LC_ALL
-unset DAGPT_MODEL
-
-build=$(cd "${BUILD:-build}" && pwd) || exit 1
-golden=$(cd tests/golden && pwd) || exit 1
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 1' HUP INT TERM
-program=$build/dagpt
-maker=$build/make-model
-tiny=$golden/tiny.bin
-passed=0
-failed=0
-
-# ---- helpers ----
-
-# count LABEL COMMAND... - passes when the command succeeds.
-count() {
-    label=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'cli: %s\n' "$(printf '%s' "$label" | tr '[:cntrl:]' '?')"
-        [ ! -s "$dir/err" ] || sed 's/^/cli:   stderr: /;3q' "$dir/err"
-    fi
-}
-
-# run ARGUMENT... - runs the program; leaves $dir/out, $dir/err and $status.
-run() {
-    "$program" "$@" >"$dir/out" 2>"$dir/err" </dev/null
-    status=$?
-}
-
-make_model() {
-    "$maker" "$@" >"$dir/out" 2>"$dir/err" </dev/null
-    status=$?
-}
-
-# succeeded - status 0 and nothing on stderr.
-succeeded() {
-    [ "$status" -eq 0 ] && [ ! -s "$dir/err" ]
-}
-
-# prints_ids IDS - the last run printed these ids, one a line, and nothing else.
-prints_ids() {
-    succeeded && printf '%s\n' $1 | cmp -s - "$dir/out"
-}
-
-# ids_or_diff IDS - the same, and says what it got instead.
-ids_or_diff() {
-    prints_ids "$1" || {
-        echo "cli: got '$(paste -s -d ' ' "$dir/out")', status $status"
-        false
-    }
-}
-
-# has TEXT FILE
-has() {
-    grep -qF -e "$1" "$2"
-}
-
-lacks() {
-    ! has "$@"
-}
-
-# failed_with CODE PROGRAM TEXT - one printable line on stderr that starts with the program's name and
-# has the text in it; nothing on stdout.
-failed_with() {
-    [ "$status" -eq "$1" ] && [ ! -s "$dir/out" ] || return 1
-    more=
-    { IFS= read -r line && ! IFS= read -r more && [ -z "$more" ]; } <"$dir/err" || return 1
-    case $line in
-    *[[:cntrl:]]*) return 1 ;;
-    "$2: "*"$3"*) return 0 ;;
-    esac
-    return 1
-}
-
-# expect_ids IDS ARGUMENT...
-expect_ids() {
-    expected=$1
-    shift
-    run "$@"
-    count "dagpt $*: expected '$expected'" ids_or_diff "$expected"
-}
-
-# expect_error CODE TEXT ARGUMENT...
-expect_error() {
-    code=$1 text=$2
-    shift 2
-    run "$@"
-    count "dagpt $*: got status $status, expected $code and one line with '$text'" \
-        failed_with "$code" dagpt "$text"
-}
-
-# expect_no_model CODE TEXT OPTION... - make-model fails like that.
-expect_no_model() {
-    code=$1 text=$2
-    shift 2
-    make_model "$@"
-    count "make-model $*: got status $status, expected $code and one line with '$text'" \
-        failed_with "$code" make-model "$text"
-}
-
-# candidates V [LOGITS] - $dir/out has all V ids, each once, most likely first (the lower id of equals),
-# with logits within 2e-4 of those given, and probabilities that are theirs and add up to 1.
-candidates() {
-    succeeded && printf '%s\n' "$2" | awk -F '\t' -v vocab="$1" '
-        FNR == NR { n = split($0, logits, " "); next }
-        NF != 3 || $1 !~ /^[0-9]+$/ || $1 + 0 >= vocab || seen[$1]++ { exit bad = 1 }
-        n && ($2 - logits[$1 + 1] > 2e-4 || logits[$1 + 1] - $2 > 2e-4) { exit bad = 1 }
-        FNR > 1 && ($2 + 0 > last || ($2 + 0 == last && $1 + 0 < last_id)) { exit bad = 1 }
-        FNR == 1 { top = $2; top_p = $3 }
-        { p = top_p * exp($2 - top); if ($3 - p > 1e-5 || p - $3 > 1e-5) exit bad = 1 }
-        { last = $2 + 0; last_id = $1 + 0; sum += $3; lines++ }
-        END { exit bad || lines != vocab || (n && n != vocab) || sum < 0.9999 || sum > 1.0001 }
-        ' - "$dir/out"
-}
-
-# le32 NUMBER... - little-endian int32s.
-le32() {
-    for number in "$@"; do
-        printf "$(printf '\\%03o\\%03o\\%03o\\%03o' $((number & 255)) $((number >> 8 & 255)) \
-            $((number >> 16 & 255)) $((number >> 24 & 255)))"
-    done
-}
-
-# set_size FILE BYTES - cuts the file short, or makes it longer with a hole.
-set_size() {
-    dd if=/dev/null of="$1" bs=1 seek="$2" 2>/dev/null
-}
-
-size_of() {
-    wc -c <"$1" | tr -d ' '
-}
+. tests/command.sh
 
 # ---- golden files ----
 
@@ -177,11 +39,15 @@ done
 prompt='90 53 115 67 111 15 119 106' # of odd.txt
 run next -m "$golden/odd.bin" --all $prompt
 cp "$dir/out" "$dir/candidates"
+case $("$program" info -m "$tiny") in
+*neon*) isas='scalar neon' simd=neon foreign=avx2 ;;
+*) isas='scalar avx2 avx512' simd=avx2 foreign=neon ;;
+esac
 [ -z "$SAN" ] && threads='-j1 -j2 -j3 -j7 -j16 -j256 --workers=4' || threads='-j1 -j3'
 for option in $threads --cpus=1 --cpus=3 --sched=serial --sched=barrier --sched=dataflow \
-    --isa=scalar --isa=avx2 --isa=avx512 --chunk=1 --chunk=3 --chunk=7 --chunk=8 --chunk=1000 \
+    $(printf ' --isa=%s' $isas) --chunk=1 --chunk=3 --chunk=7 --chunk=8 --chunk=1000 \
     --tile=1x16 --tile=3x7 --tile=48x64 --tile=999999x999999 \
-    '-j 4 --cpus 4' '-j 4 --cpus 4 --sched barrier --chunk 5 --tile 2x32 --isa avx2'; do
+    '-j 4 --cpus 4' '-j 4 --cpus 4 --sched barrier --chunk 5 --tile 2x32 --isa '$simd; do
     run next -m "$golden/odd.bin" --all $option $prompt
     count "dagpt next $option: other candidates" cmp -s "$dir/out" "$dir/candidates"
     expect_ids '18 78' tokens -m "$golden/odd.bin" $option $prompt
@@ -216,13 +82,12 @@ mkdir "$dir/home"
 cd "$dir/home" || exit 1
 expect_error 3 'gpt2_124M.bin: cannot open' $prompt
 expect_error 3 '(-m or $DAGPT_MODEL names another model)' $prompt
-expect_error 3 '(-m or $DAGPT_MODEL names another model)' info
 cp "$tiny" gpt2_124M.bin
 expect_ids "$ids" $prompt
 unset DAGPT_MODEL
 expect_ids "$ids" tokens $prompt
 run info
-count 'dagpt info: not of gpt2_124M.bin' has 'gpt2_124M.bin' "$dir/out"
+count 'dagpt info: not of the model in the program' has 'model     demo' "$dir/out"
 cd "$OLDPWD" || exit 1
 
 # --coin: 0 is the first id with any probability; 1 is never exceeded by much: a high id
@@ -309,7 +174,7 @@ assert model["path"] == sys.argv[2]
 assert [model[k] for k in ("version", "maxT", "V", "L", "NH", "C", "parameters", "file_bytes")] == \
     [1, 64, 97, 2, 2, 16, 9168, 37696]
 assert [info["machine"][k] for k in ("workers", "awake")] == [int(sys.argv[3]), int(sys.argv[4])]
-assert info["machine"]["cpus"] >= 1 and info["machine"]["isa"] in ("scalar", "avx2", "avx512")
+assert info["machine"]["cpus"] >= 1 and info["machine"]["isa"] in ("scalar", "avx2", "avx512", "neon")
 assert [p["rows"] for p in info["plans"]] == [1, 9]
 assert all(p[k] > 0 for p in info["plans"] for k in ("ops", "tiles", "edges", "arena_bytes"))
 ' "$dir/out" "$@"
@@ -393,7 +258,7 @@ done
 expect_error 2 "--top: got '0'" next -m "$tiny" --top 0 1
 expect_error 2 "--rows: got 'x'" info -m "$tiny" --rows x
 expect_error 2 "--sched: got 'foo', expected dataflow or barrier or serial" --sched foo 1
-expect_error 2 "--isa: got 'sse', expected scalar or avx2 or avx512" --isa sse 1
+expect_error 2 "--isa: got '$foreign', expected $(echo $isas | sed 's/ / or /g')" --isa $foreign 1
 for value in -0.1 1.1 nan x '' 0.5x; do
     expect_error 2 "--coin: got '$value', expected a number from 0 to 1" tokens --coin "$value" 1
 done
@@ -614,5 +479,4 @@ case $status in
 esac
 count "dagpt tokens | head -n 1: ended with $status, expected SIGPIPE (141)" [ "$ended" = early ]
 
-echo "cli: $passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

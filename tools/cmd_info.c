@@ -50,7 +50,7 @@ static struct plan_facts plan_facts(const struct dg_model *m, uint32_t T, unsign
     f.edges = p->n_edges;
     f.arena_bytes = p->arena_bytes;
     for (uint32_t t = 0; t < p->n_tiles; t++)
-        f.flops += dg_tile_op(p, t)->type->flops(dg_tile_op(p, t), p->tiles[t].out, 0);
+        f.flops += dg_tile_cost(p, t, 0).flops;
     dg_plan_free(p);
     dg_graph_free(g);
     return f;
@@ -87,27 +87,12 @@ static void print_text(const struct facts *f)
     }
 }
 
-/* A string with the characters escaped that JSON wants escaped. */
-static void print_json_string(const char *s)
-{
-    putchar('"');
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            printf("\\%c", *s);
-        else if ((unsigned char)*s < 0x20)
-            printf("\\u%04x", *s);
-        else
-            putchar(*s);
-    }
-    putchar('"');
-}
-
 static void print_json(const struct facts *f)
 {
     const struct dg_checkpoint_header *h = &f->model->header;
 
     printf("{\"model\": {\"path\": ");
-    print_json_string(cli_model_path());
+    cli_json_string(cli_model_path());
     printf(", \"version\": %u, \"maxT\": %u, \"V\": %u, \"L\": %u, \"NH\": %u, \"C\": %u, "
            "\"parameters\": %" PRIu64 ", \"file_bytes\": %" PRIu64 ", \"packed_bytes\": %" PRIu64
            ", \"cache_bytes\": %" PRIu64 "},\n",
@@ -138,7 +123,7 @@ int cmd_info(int argc, char **argv)
 
     if (n > 0)
         cli_die(DG_ERR_USAGE, "info takes no argument: got '%s'", argv[1]);
-    cli_model_check(dg_checkpoint_open(&c, cli_model_path(), &err), &err);
+    cli_model_check(cli_checkpoint_open(&c, &err), &err);
     cli_check(dg_model_outline(&m, &c.header, &err), &err);
     f.model = m;
     f.file_bytes = c.file.bytes;

@@ -4,21 +4,24 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static uint64_t total = 10;
 static double coin = 0.5;
-static bool greedy;
+static bool greedy, no_cache;
 
 static const struct cli_option options[] = {
     {'n', "total", CLI_NUMBER, "N", "ids given and completed together (10)", &total, 1, 1 << 24,
      NULL},
     {0, "coin", CLI_REAL, "X", "the cumulative probability to exceed (0.5)", &coin, 0, 1, NULL},
     {0, "greedy", CLI_FLAG, NULL, "take the most likely id instead", &greedy, 0, 0, NULL},
+    {0, "no-cache", CLI_FLAG, NULL, "evaluate the whole sequence again for each id", &no_cache, 0,
+     0, NULL},
     {0},
 };
 
-static const struct cli_option *const tables[] = {cli_model_options, options, cli_team_options,
-                                                  cli_run_options, NULL};
+static const struct cli_option *const tables[] = {
+    cli_model_options, options, cli_team_options, cli_run_options, cli_trace_options, NULL};
 
 static const struct cli_command command = {
     "tokens", "[OPTION]... ID...",
@@ -30,7 +33,8 @@ static const struct cli_command command = {
 struct times {
     double start, first, last; /* of the command; of the first and the last id printed */
     double prompt, decode;     /* seconds in each */
-    size_t decoded;            /* steps of one token */
+    size_t decoded;            /* ids after the first */
+    size_t rows;               /* that went through the network */
 };
 
 static void print_stats(const struct cli_engine *e, const struct times *t, size_t n)
@@ -43,6 +47,7 @@ static void print_stats(const struct cli_engine *e, const struct times *t, size_
     if (t->decoded > 0)
         fprintf(stderr, "decode       %9.3f ms a token   %zu tokens, %.1f tokens/s\n",
                 1e3 * t->decode / (double)t->decoded, t->decoded, (double)t->decoded / t->decode);
+    fprintf(stderr, "evaluated    %9zu rows\n", t->rows);
 }
 
 /* The next id, from the logits of the last one. */
@@ -55,24 +60,28 @@ static int32_t choose(const struct cli_engine *e, float *probs)
     return greedy ? best : dg_pick(probs, e->sizes.vocab, (float)coin);
 }
 
+/* A step appends what the cache does not hold yet: the prompt, then one id at a time; or, without
+ * the cache, all of the sequence. */
 static void complete(const struct cli_engine *e, const int32_t *ids, size_t n, struct times *t)
 {
     float *probs = malloc(e->sizes.vocab * sizeof *probs);
-    struct dg_error err;
-    int32_t id = 0;
+    int32_t *sequence = malloc(total * sizeof *sequence);
 
-    if (!probs)
+    if (!probs || !sequence)
         cli_die(DG_ERR_RESOURCE, "out of memory for %u probabilities", e->sizes.vocab);
-    for (size_t have = n; have < total; have++) {
-        const bool prompt = have == n;
+    memcpy(sequence, ids, n * sizeof *ids);
+    for (size_t have = n; have < total && !cli_trace_stopped(); have++) {
         const double start = cli_seconds();
+        const size_t from = no_cache ? 0 : dg_session_position(e->session);
 
-        cli_check(dg_session_eval(e->session, prompt ? ids : &id, prompt ? n : 1, &err), &err);
-        id = choose(e, probs);
-        printf("%d\n", (int)id);
+        dg_session_rewind(e->session, from);
+        cli_eval(e, sequence + from, have - from);
+        t->rows += have - from;
+        sequence[have] = choose(e, probs);
+        printf("%d\n", (int)sequence[have]);
         cli_flush();
         t->last = cli_seconds();
-        if (prompt) {
+        if (have == n) {
             t->first = t->last;
             t->prompt = t->last - start;
         } else {
@@ -80,16 +89,19 @@ static void complete(const struct cli_engine *e, const int32_t *ids, size_t n, s
             t->decoded++;
         }
     }
+    free(sequence);
     free(probs);
 }
 
 int cmd_tokens(int argc, char **argv)
 {
     struct times t = {.start = cli_seconds()};
-    const int n = cli_parse(&command, argc, argv);
     int32_t *ids;
+    int n;
     struct cli_engine e;
 
+    cli_model.fallback = "gpt2_124M.bin";
+    n = cli_parse(&command, argc, argv);
     if (n == 0)
         cli_die(DG_ERR_USAGE, "no token ids; 'dagpt tokens --help' tells more");
     ids = cli_ids(argv + 1, n);

@@ -18,6 +18,7 @@ struct dg_op;
 /* What changes from step to step. Read-only while tiles run. */
 struct dg_step {
     uint32_t past;                    /* positions that the KV cache held before this step */
+    uint32_t rows;                    /* positions that it evaluates; 0: none, it loads a model */
     const struct dg_kernels *kernels; /* used by the ops, opaque to graph and runtime */
 };
 
@@ -33,6 +34,11 @@ struct dg_cut {
     uint32_t rows, cols; /* >= 1 */
 };
 
+struct dg_cost {
+    uint64_t flops; /* floating-point operations; a fused multiply-add is two */
+    uint64_t bytes; /* read and written, each element once */
+};
+
 struct dg_op_type {
     const char *name;
 
@@ -46,9 +52,9 @@ struct dg_op_type {
      * graph writes. */
     struct dg_box (*reads)(const struct dg_op *op, unsigned i, struct dg_box out);
 
-    /* Floating-point operations of the tile that writes `out`, a fused multiply-add being two,
-     * with `past` positions in the cache before the step. */
-    uint64_t (*flops)(const struct dg_op *op, struct dg_box out, uint32_t past);
+    /* What a tile, or the whole op, that writes `out` takes, with `past` positions in the cache
+     * before the step. One more position adds the same at every `past`. */
+    struct dg_cost (*cost)(const struct dg_op *op, struct dg_box out, uint32_t past);
 
     /* Bytes that run() wants at `scratch`, the same for every tile. NULL: none. */
     uint64_t (*scratch)(const struct dg_op *op, struct dg_cut cut);

@@ -69,6 +69,13 @@ static inline const struct dg_op *dg_tile_op(const struct dg_plan *plan, uint32_
     return &plan->graph->ops[plan->tiles[tile].op];
 }
 
+static inline struct dg_cost dg_tile_cost(const struct dg_plan *plan, uint32_t tile, uint32_t past)
+{
+    const struct dg_op *op = dg_tile_op(plan, tile);
+
+    return op->type->cost(op, plan->tiles[tile].out, past);
+}
+
 /* Places every activation: fills offset[], in bytes, and *arena_bytes. False: out of memory. */
 bool dg_plan_place(struct dg_plan *plan);
 

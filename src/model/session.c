@@ -188,7 +188,8 @@ static enum dg_status check_ids(const struct dg_session *s, const int32_t *ids, 
 static enum dg_status eval_step(struct dg_session *s, const int32_t *ids, uint32_t rows,
                                 uint32_t logits_rows, float *all, struct dg_error *err)
 {
-    const struct dg_step step = {.past = (uint32_t)s->position, .kernels = s->kernels};
+    const struct dg_step step = {
+        .past = (uint32_t)s->position, .rows = rows, .kernels = s->kernels};
     struct prepared *p;
     enum dg_status st = find_plan(&p, s, rows, logits_rows, err);
     int failed;

@@ -13,11 +13,11 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
     return st;
 }
 
-static uint64_t flops(const struct dg_op *op, struct dg_box out, uint32_t past)
+static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
     (void)op;
     (void)past;
-    return dg_box_area(out);
+    return (struct dg_cost){dg_box_area(out), 4 * 3 * dg_box_area(out)};
 }
 
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
@@ -34,6 +34,6 @@ const struct dg_op_type dg_op_add = {
     .check = check,
     .split = dg_cut_rows,
     .reads = dg_reads_same,
-    .flops = flops,
+    .cost = cost,
     .run = run,
 };

@@ -54,6 +54,13 @@ struct dg_cut dg_cut_product(const struct dg_op *op, const struct dg_tiling *til
     return (struct dg_cut){tiling->row_block, (uint32_t)dg_round_up(width, DG_LANES)};
 }
 
+uint64_t dg_product_bytes(const struct dg_op *op, struct dg_box out, unsigned more)
+{
+    const uint64_t depth = op->in[1]->cols, rows = out.r1 - out.r0, cols = out.c1 - out.c0;
+
+    return 4 * (rows * depth + cols * depth + more * cols + rows * cols);
+}
+
 struct dg_box dg_reads_same(const struct dg_op *op, unsigned i, struct dg_box out)
 {
     (void)op;

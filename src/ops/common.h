@@ -34,6 +34,10 @@ enum dg_status dg_expect_shape(const struct dg_op *op, const char *what, const s
 /* DG_ERR_USAGE unless the op has that many inputs. */
 enum dg_status dg_expect_inputs(const struct dg_op *op, unsigned n, struct dg_error *err);
 
+/* Bytes of a tile of a product of x [rows][depth] with a weight [out->cols][depth]: x, w, y, and
+ * `more` values per column. */
+uint64_t dg_product_bytes(const struct dg_op *op, struct dg_box out, unsigned more);
+
 /* Rows of a block, all columns. */
 struct dg_cut dg_cut_rows(const struct dg_op *op, const struct dg_tiling *tiling);
 

@@ -20,11 +20,11 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
     return st;
 }
 
-static uint64_t flops(const struct dg_op *op, struct dg_box out, uint32_t past)
+static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
     (void)op;
     (void)past;
-    return dg_box_area(out);
+    return (struct dg_cost){dg_box_area(out), 4 * (3 * dg_box_area(out) + out.r1 - out.r0)};
 }
 
 /* The session has checked that every id has a row in wte and every position one in wpe. */
@@ -50,6 +50,6 @@ const struct dg_op_type dg_op_embed = {
     .check = check,
     .split = dg_cut_rows,
     .reads = dg_reads_rows,
-    .flops = flops,
+    .cost = cost,
     .run = run,
 };

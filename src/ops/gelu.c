@@ -12,11 +12,11 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
     return st;
 }
 
-static uint64_t flops(const struct dg_op *op, struct dg_box out, uint32_t past)
+static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
     (void)op;
     (void)past;
-    return 10 * dg_box_area(out);
+    return (struct dg_cost){10 * dg_box_area(out), 4 * 2 * dg_box_area(out)};
 }
 
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
@@ -33,6 +33,6 @@ const struct dg_op_type dg_op_gelu = {
     .check = check,
     .split = dg_cut_rows,
     .reads = dg_reads_same,
-    .flops = flops,
+    .cost = cost,
     .run = run,
 };

@@ -26,11 +26,12 @@ static struct dg_box reads(const struct dg_op *op, unsigned i, struct dg_box out
     return out;
 }
 
-static uint64_t flops(const struct dg_op *op, struct dg_box out, uint32_t past)
+static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
-    (void)op;
+    const uint64_t gain_and_bias = 2 * (uint64_t)op->out->cols;
+
     (void)past;
-    return 8 * dg_box_area(out);
+    return (struct dg_cost){8 * dg_box_area(out), 4 * (2 * dg_box_area(out) + gain_and_bias)};
 }
 
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
@@ -47,6 +48,6 @@ const struct dg_op_type dg_op_layernorm = {
     .check = check,
     .split = dg_cut_rows,
     .reads = reads,
-    .flops = flops,
+    .cost = cost,
     .run = run,
 };

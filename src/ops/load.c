@@ -28,12 +28,12 @@ static struct dg_cut split(const struct dg_op *op, const struct dg_tiling *tilin
     return (struct dg_cut){(uint32_t)dg_round_up(dg_div_up(TILE_ELEMENTS, cols), DG_LANES), cols};
 }
 
-static uint64_t flops(const struct dg_op *op, struct dg_box out, uint32_t past)
+static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
-    (void)op;
-    (void)out;
+    const uint64_t read = ((const struct dg_source *)op->source)->bf16 ? 2 : 4;
+
     (void)past;
-    return 0;
+    return (struct dg_cost){0, (read + 4) * dg_box_area(out)};
 }
 
 static uint64_t scratch(const struct dg_op *op, struct dg_cut cut)
@@ -92,7 +92,7 @@ const struct dg_op_type dg_op_load = {
     .name = "load",
     .check = check,
     .split = split,
-    .flops = flops,
+    .cost = cost,
     .scratch = scratch,
     .run = run,
 };

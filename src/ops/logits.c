@@ -16,10 +16,11 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
     return st;
 }
 
-static uint64_t flops(const struct dg_op *op, struct dg_box out, uint32_t past)
+static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
     (void)past;
-    return 2 * (uint64_t)op->in[1]->cols * dg_box_area(out);
+    return (struct dg_cost){2 * (uint64_t)op->in[1]->cols * dg_box_area(out),
+                            dg_product_bytes(op, out, 0)};
 }
 
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
@@ -38,6 +39,6 @@ const struct dg_op_type dg_op_logits = {
     .check = check,
     .split = dg_cut_product,
     .reads = dg_reads_rows,
-    .flops = flops,
+    .cost = cost,
     .run = run,
 };

@@ -36,12 +36,15 @@ static struct dg_box reads(const struct dg_op *op, unsigned i, struct dg_box out
     return i == 3 ? out : dg_reads_rows(op, i, out);
 }
 
-static uint64_t flops(const struct dg_op *op, struct dg_box out, uint32_t past)
+static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
     const uint64_t each = 2 * (uint64_t)op->in[1]->cols + (op->gelu ? 10 : 0) + op->residual;
 
     (void)past;
-    return each * dg_box_area(out);
+    return (struct dg_cost){
+        .flops = each * dg_box_area(out),
+        .bytes = dg_product_bytes(op, out, 1) + (op->residual ? 4 * dg_box_area(out) : 0),
+    };
 }
 
 static uint64_t scratch(const struct dg_op *op, struct dg_cut cut)
@@ -97,7 +100,7 @@ const struct dg_op_type dg_op_matmul = {
     .check = check,
     .split = dg_cut_product,
     .reads = reads,
-    .flops = flops,
+    .cost = cost,
     .scratch = scratch,
     .run = run,
 };

@@ -18,17 +18,24 @@
  *
  * The barrier schedule runs the same tiles op by op: workers draw tiles of one op from a counter,
  * and wait for the last of them before they go on. The serial one runs them on the caller, in
- * plan order. */
+ * plan order.
+ *
+ * A step that is recorded (trace.h), or whose progress is told, runs the same functions; one that is
+ * not pays a test of lane->watched for each tile. */
 #include "sched.h"
 #include "../base/arena.h"
 #include "../base/checked.h"
 #include "queue.h"
 #include "team.h"
+#include "trace.h"
 
 /* What one worker alone touches. */
 struct lane {
     _Alignas(DG_CACHE_LINE) void *scratch;
-    int failed; /* errno value of the first of its tiles that failed, or 0 */
+    bool watched;                /* recorded or told, this step */
+    bool tells;                  /* its progress is told */
+    struct dg_trace_lane *trace; /* where this step is recorded, or NULL */
+    int failed;                  /* errno value of the first of its tiles that failed, or 0 */
 };
 
 /* Counters of one op in a barrier step. */
@@ -44,7 +51,9 @@ struct op_run {
 struct dg_run {
     const struct dg_plan *plan;
     struct dg_team *team;
-    const struct dg_step *step; /* set by worker 0 before the job, as `sched` is */
+    const struct dg_step *step;              /* set by worker 0 before the job, as `sched` is */
+    void (*job)(void *arg, unsigned worker); /* the schedule of a step that is recorded */
+    struct dg_traced traced;
     struct dg_arena *arena;
     unsigned workers; /* that are awake */
 
@@ -129,11 +138,31 @@ void dg_run_free(struct dg_run *run)
 
 /* ---- one tile ---- */
 
-static void run_tile(struct dg_run *run, unsigned worker, uint32_t tile)
+static int compute(const struct dg_run *run, const struct lane *lane, uint32_t tile)
 {
     const struct dg_op *op = dg_tile_op(run->plan, tile);
+
+    return op->type->run(op, run->plan->tiles[tile].out, run->step, lane->scratch);
+}
+
+static int watch(const struct dg_run *run, const struct lane *lane, uint32_t tile)
+{
+    int failed;
+
+    if (lane->trace)
+        dg_trace_tile(lane->trace, tile);
+    failed = compute(run, lane, tile);
+    if (lane->trace)
+        dg_trace_done(lane->trace);
+    if (lane->tells) /* tiles are run in about the order in which they stand in the plan */
+        dg_team_tell(run->team, (tile + 1.0) / run->plan->n_tiles);
+    return failed;
+}
+
+static void run_tile(struct dg_run *run, unsigned worker, uint32_t tile)
+{
     struct lane *lane = &run->lanes[worker];
-    const int failed = op->type->run(op, run->plan->tiles[tile].out, run->step, lane->scratch);
+    const int failed = lane->watched ? watch(run, lane, tile) : compute(run, lane, tile);
 
     if (failed && !lane->failed)
         lane->failed = failed;
@@ -197,6 +226,7 @@ enum { DONE = UINT32_MAX - 1 };
 
 static uint32_t wait_for(struct dg_run *run, unsigned worker, look_function *look, uint32_t op)
 {
+    struct dg_trace_lane *trace = run->lanes[worker].trace;
     const uint64_t spin_ns = dg_team_spin_ns(run->team);
     uint64_t start = 0;
     uint32_t found;
@@ -208,13 +238,18 @@ static uint32_t wait_for(struct dg_run *run, unsigned worker, look_function *loo
         if (turn % 16 == 0) {
             const uint64_t now = spin_ns ? dg_now_ns() : 0;
 
-            if (start == 0)
+            if (start == 0) {
                 start = now;
+                if (trace && spin_ns)
+                    dg_trace_spin(trace, now);
+            }
             if (now - start >= spin_ns)
                 break;
         }
         dg_pause();
     }
+    if (trace)
+        dg_trace_park(trace);
     for (;;) {
         dg_team_doze(run->team, worker);
         found = look(run, worker, op);
@@ -282,6 +317,8 @@ static void barrier(void *arg, unsigned worker)
         if (done > 0 && dg_sub_acq_rel(&run->ops[op].left, done) == 0)
             dg_team_wake(run->team, run->workers);
         wait_for(run, worker, look_for_end_of_op, op);
+        if (run->lanes[worker].trace)
+            dg_trace_nothing(run->lanes[worker].trace);
     }
 }
 
@@ -292,6 +329,17 @@ static void serial(void *arg, unsigned worker)
     if (worker == 0)
         for (uint32_t t = 0; t < run->plan->n_tiles; t++)
             run_tile(run, worker, t);
+}
+
+static void recorded(void *arg, unsigned worker)
+{
+    struct dg_run *run = arg;
+    struct dg_trace_lane *trace = run->lanes[worker].trace;
+
+    dg_trace_enter(trace);
+    run->job(run, worker);
+    dg_trace_nothing(trace);
+    dg_trace_leave(trace);
 }
 
 /* Before a step, while the helpers wait at their bells. Relaxed stores: the bells publish them. */
@@ -320,16 +368,26 @@ static void reset_barrier(struct dg_run *run)
 int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sched)
 {
     static void (*const jobs[DG_N_SCHED])(void *, unsigned) = {dataflow, barrier, serial};
+    struct dg_trace *trace = dg_team_trace(run->team);
     int failed = 0;
 
     run->step = step;
-    for (unsigned w = 0; w < run->workers; w++)
-        run->lanes[w].failed = 0;
     if (sched == DG_SCHED_DATAFLOW)
         reset_dataflow(run);
     else if (sched == DG_SCHED_BARRIER)
         reset_barrier(run);
-    dg_team_run(run->team, jobs[sched], run);
+    if (trace && !dg_trace_begin(trace, run->plan, &run->traced, step))
+        trace = NULL;
+    for (unsigned w = 0; w < run->workers; w++) {
+        run->lanes[w].failed = 0;
+        run->lanes[w].trace = trace ? &trace->lanes[w] : NULL;
+        run->lanes[w].tells = w == 0 && dg_team_tells(run->team);
+        run->lanes[w].watched = run->lanes[w].trace || run->lanes[w].tells;
+    }
+    run->job = jobs[sched];
+    dg_team_run(run->team, trace ? recorded : run->job, run);
+    if (trace)
+        dg_trace_finish(trace);
     for (unsigned w = 0; w < run->workers && !failed; w++)
         failed = run->lanes[w].failed;
     return failed;

@@ -1,0 +1,57 @@
+/* json.h - reads JSON text strictly (RFC 8259), value by value, without building a tree.
+ *
+ *     dg_json_open(&j, text, n);
+ *     if (dg_json_object(&j))
+ *         while (dg_json_key(&j, key, sizeof key))
+ *             if (!strcmp(key, "steps") && dg_json_array(&j))
+ *                 while (dg_json_item(&j))
+ *                     dg_json_number(&j, &x);
+ *             else
+ *                 dg_json_skip(&j);
+ *     dg_json_end(&j);
+ *
+ * Every value must be read or skipped. The first error sticks: each call after it returns false, so
+ * that a reader may look at j.error once, at its end.
+ * Memory:  borrows the text. Threads: none. */
+#ifndef DG_BASE_JSON_H
+#define DG_BASE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { DG_JSON_DEPTH = 64 }; /* objects and arrays inside each other */
+
+struct dg_json {
+    const char *text, *at, *end;
+    const char *error; /* what was expected at `at`, or NULL */
+    unsigned depth;
+    bool first; /* no member or item of the innermost one was read yet */
+};
+
+void dg_json_open(struct dg_json *j, const char *text, size_t n);
+
+/* Enters an object or array; false: the next value is none. */
+bool dg_json_object(struct dg_json *j);
+bool dg_json_array(struct dg_json *j);
+
+/* The next member's name, or the next item; false at the end, which is then left, or on error. A
+ * name that does not fit is cut short. */
+bool dg_json_key(struct dg_json *j, char *name, size_t size);
+bool dg_json_item(struct dg_json *j);
+
+bool dg_json_number(struct dg_json *j, double *out);
+
+/* The text of a string, in UTF-8; cut short where it does not fit. */
+bool dg_json_string(struct dg_json *j, char *out, size_t size);
+
+bool dg_json_null(struct dg_json *j); /* true, and read, if the next value is null; else no error */
+bool dg_json_skip(struct dg_json *j); /* any value */
+bool dg_json_end(struct dg_json *j);  /* nothing but blanks follows */
+
+/* Makes an error of the reader's own, at the value that was read last. Returns false. */
+bool dg_json_fail(struct dg_json *j, const char *expected);
+
+size_t dg_json_line(const struct dg_json *j); /* of the error; from 1 */
+
+#endif

@@ -1,0 +1,352 @@
+/* What recording costs decides how it is done. A monotonic clock is some 25 ns; it is read twice for
+ * each tile, and the end of one is the start of the gap before the next. The clock of a thread's
+ * CPU time is a system call, 1 µs and more, longer than some tiles. It is only read after a tile or
+ * a gap that took longer than LONG_NS: a thread that lost its CPU lost it for longer than that, as
+ * a rule, and what it lost since the last look happened in the part that took so long. */
+#include "trace.h"
+#include "../base/arena.h"
+#include "../base/checked.h"
+#include "team.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LONG_NS = 100 * 1000, LEAST_OFF_NS = 10 * 1000 };
+
+/* ---- making one ---- */
+
+static bool make_lanes(struct dg_trace *t)
+{
+    t->lanes = dg_arena_array(t->arena, t->workers, sizeof *t->lanes);
+    if (!t->lanes)
+        return false;
+    for (unsigned w = 0; w < t->workers; w++) {
+        size_t n, bytes;
+
+        if (!dg_add(t->max_events, 1, &n) || !dg_mul(n, sizeof *t->lanes->events, &bytes))
+            return false;
+        t->lanes[w].events = dg_arena_alloc(t->arena, bytes);
+        if (!t->lanes[w].events)
+            return false;
+        memset(t->lanes[w].events, 1, bytes); /* no page faults later */
+    }
+    return true;
+}
+
+enum dg_status dg_trace_new(struct dg_trace **out, struct dg_team *team, size_t max_events,
+                            struct dg_error *err)
+{
+    struct dg_trace *t;
+
+    if (dg_team_trace(team))
+        return dg_fail(err, DG_ERR_USAGE, "trace: the team has one already");
+    t = calloc(1, sizeof *t);
+    if (!t)
+        return dg_fail_memory(err, "a trace", sizeof *t);
+    t->workers = dg_team_awake(team);
+    t->max_events = max_events;
+    t->end = UINT64_MAX;
+    t->arena = dg_arena_new();
+    if (!t->arena || !make_lanes(t)) {
+        dg_trace_free(t);
+        return dg_fail_memory(err, "a trace's events", max_events);
+    }
+    t->team = team;
+    t->number = dg_team_set_trace(team, t);
+    t->start = dg_now_ns();
+    *out = t;
+    return DG_OK;
+}
+
+void dg_trace_free(struct dg_trace *t)
+{
+    if (!t)
+        return;
+    if (t->team)
+        dg_team_set_trace(t->team, NULL);
+    dg_arena_free(t->arena);
+    free(t->plans);
+    free(t->steps);
+    free(t->visits);
+    free(t);
+}
+
+void dg_trace_window(struct dg_trace *t, uint64_t first, uint64_t end)
+{
+    t->first = first;
+    t->end = end;
+}
+
+/* ---- between steps ---- */
+
+static void copy_op(struct dg_trace_op *to, const struct dg_op *op)
+{
+    memcpy(to->name, op->name, sizeof to->name);
+    memcpy(to->out, op->out->name, sizeof to->out);
+    to->type = op->type->name;
+    to->layer = op->layer;
+    to->rows = op->out->rows;
+    to->cols = op->out->cols;
+}
+
+static void *copy(struct dg_arena *arena, const void *from, size_t n, size_t size)
+{
+    void *to = dg_arena_array(arena, n, size);
+
+    return to ? memcpy(to, from, n * size) : NULL;
+}
+
+static struct dg_trace_plan *copy_plan(struct dg_arena *arena, const struct dg_plan *plan,
+                                       uint32_t rows)
+{
+    struct dg_trace_plan *p = dg_arena_alloc(arena, sizeof *p);
+
+    if (!p)
+        return NULL;
+    *p = (struct dg_trace_plan){.rows = rows,
+                                .n_ops = plan->graph->n_ops,
+                                .n_tiles = plan->n_tiles,
+                                .n_joins = plan->n_joins,
+                                .n_nodes = plan->n_nodes};
+    p->ops = dg_arena_array(arena, p->n_ops, sizeof *p->ops);
+    p->tiles = copy(arena, plan->tiles, p->n_tiles, sizeof *p->tiles);
+    p->nodes = copy(arena, plan->nodes, p->n_nodes, sizeof *p->nodes);
+    p->next = copy(arena, plan->next, plan->n_edges, sizeof *p->next);
+    p->cost = dg_arena_array(arena, p->n_tiles, sizeof *p->cost);
+    p->more = dg_arena_array(arena, p->n_tiles, sizeof *p->more);
+    if (!p->ops || !p->tiles || !p->nodes || !p->next || !p->cost || !p->more)
+        return NULL;
+    for (uint32_t i = 0; i < p->n_ops; i++)
+        copy_op(&p->ops[i], &plan->graph->ops[i]);
+    for (uint32_t t = 0; t < p->n_tiles; t++) {
+        const struct dg_cost one = dg_tile_cost(plan, t, 1);
+
+        p->cost[t] = dg_tile_cost(plan, t, 0);
+        p->more[t].flops = one.flops - p->cost[t].flops;
+        p->more[t].bytes = one.bytes - p->cost[t].bytes;
+    }
+    return p;
+}
+
+/* The trace has a copy of the plan, whose place is then in *traced. */
+static bool have_plan(struct dg_trace *t, const struct dg_plan *plan, struct dg_traced *traced,
+                      uint32_t rows)
+{
+    struct dg_trace_plan **plans;
+
+    if (traced->trace == t->number)
+        return true;
+    plans = realloc(t->plans, (t->n_plans + (size_t)1) * sizeof(struct dg_trace_plan *));
+    if (!plans)
+        return false;
+    t->plans = plans;
+    plans[t->n_plans] = copy_plan(t->arena, plan, rows);
+    if (!plans[t->n_plans])
+        return false;
+    *traced = (struct dg_traced){t->number, t->n_plans++};
+    return true;
+}
+
+static bool have_room(struct dg_trace *t, const struct dg_plan *plan)
+{
+    const size_t need = (size_t)plan->n_tiles + plan->graph->n_ops + 1; /* the most a worker does */
+
+    for (unsigned w = 0; w < t->workers; w++)
+        if (t->max_events < need || t->lanes[w].n > t->max_events - need)
+            return false;
+    if (t->n_steps == t->max_steps) {
+        const size_t max = t->max_steps ? 2 * t->max_steps : 64;
+        struct dg_trace_step *steps = realloc(t->steps, max * sizeof *steps);
+        struct dg_trace_visit *visits = realloc(t->visits, max * t->workers * sizeof *visits);
+
+        t->steps = steps ? steps : t->steps;
+        t->visits = visits ? visits : t->visits;
+        if (!steps || !visits)
+            return false;
+        t->max_steps = max;
+    }
+    return true;
+}
+
+bool dg_trace_begin(struct dg_trace *t, const struct dg_plan *plan, struct dg_traced *traced,
+                    const struct dg_step *step)
+{
+    const uint64_t first = step->past, end = first + (step->rows ? step->rows : 1);
+
+    if (end <= t->first || first >= t->end)
+        return false;
+    if (!have_room(t, plan) || !have_plan(t, plan, traced, step->rows)) {
+        t->dropped += plan->n_tiles;
+        return false;
+    }
+    t->steps[t->n_steps] = (struct dg_trace_step){.plan = traced->plan, .past = step->past};
+    t->steps[t->n_steps].start = dg_now_ns();
+    return true;
+}
+
+void dg_trace_finish(struct dg_trace *t)
+{
+    t->steps[t->n_steps].end = dg_now_ns();
+    for (unsigned w = 0; w < t->workers; w++)
+        t->visits[t->n_steps * t->workers + w] = t->lanes[w].visit;
+    t->n_steps++;
+}
+
+/* ---- inside a step ---- */
+
+/* How much of the last `most` ns, which end now, the thread was not on a CPU. */
+static uint32_t off_cpu(struct dg_trace_lane *lane, uint64_t now, uint64_t most)
+{
+    const uint64_t cpu = dg_thread_cpu_ns();
+    const uint64_t on = cpu - lane->seen_cpu + lane->asleep, wall = now - lane->seen;
+    uint64_t off = wall > on ? wall - on : 0;
+
+    lane->seen = now;
+    lane->seen_cpu = cpu;
+    lane->asleep = 0;
+    if (off > most)
+        off = most;
+    if (off < LEAST_OFF_NS)
+        return 0;
+    return off < UINT32_MAX ? (uint32_t)off : UINT32_MAX;
+}
+
+/* An event without a wait; its room was made sure of before the step. */
+static void next_event(struct dg_trace_lane *lane, uint64_t now)
+{
+    lane->last = now;
+    lane->events[lane->n].spin = lane->events[lane->n].park = 0;
+}
+
+void dg_trace_enter(struct dg_trace_lane *lane)
+{
+    lane->visit = (struct dg_trace_visit){.first = lane->n};
+    lane->visit.preemptions = dg_thread_preemptions();
+    lane->visit.cpu_ns = lane->seen_cpu = dg_thread_cpu_ns();
+    lane->visit.enter = lane->seen = dg_now_ns();
+    lane->asleep = 0;
+    next_event(lane, lane->visit.enter);
+}
+
+void dg_trace_spin(struct dg_trace_lane *lane, uint64_t now)
+{
+    lane->events[lane->n].spin = now;
+}
+
+void dg_trace_park(struct dg_trace_lane *lane)
+{
+    lane->events[lane->n].park = dg_now_ns();
+}
+
+/* The gap ends: returns when. */
+static uint64_t end_gap(struct dg_trace_lane *lane, struct dg_trace_event *e)
+{
+    const uint64_t now = dg_now_ns(), asleep = e->park ? now - e->park : 0,
+                   gap = now - lane->last - asleep;
+
+    lane->asleep += asleep;
+    e->gap_off = 0;
+    if (gap <= LONG_NS)
+        return now;
+    e->gap_off = off_cpu(lane, now, gap);
+    return dg_now_ns();
+}
+
+void dg_trace_tile(struct dg_trace_lane *lane, uint32_t tile)
+{
+    struct dg_trace_event *e = &lane->events[lane->n];
+
+    e->tile = tile;
+    e->start = end_gap(lane, e);
+}
+
+void dg_trace_done(struct dg_trace_lane *lane)
+{
+    struct dg_trace_event *e = &lane->events[lane->n++];
+    const uint64_t took = (e->end = dg_now_ns()) - e->start;
+
+    e->tile_off = took > LONG_NS ? off_cpu(lane, e->end, took) : 0;
+    next_event(lane, e->end);
+}
+
+void dg_trace_nothing(struct dg_trace_lane *lane)
+{
+    struct dg_trace_event *e = &lane->events[lane->n];
+
+    if (!e->spin && !e->park)
+        return;
+    e->tile = DG_TRACE_NO_TILE;
+    e->tile_off = 0;
+    e->start = e->end = end_gap(lane, e);
+    lane->n++;
+    next_event(lane, e->end);
+}
+
+void dg_trace_leave(struct dg_trace_lane *lane)
+{
+    struct dg_trace_visit *v = &lane->visit;
+
+    v->leave = dg_now_ns();
+    v->cpu_ns = dg_thread_cpu_ns() - v->cpu_ns;
+    v->preemptions = dg_thread_preemptions() - v->preemptions;
+    v->n = lane->n - v->first;
+}
+
+/* ---- afterwards ---- */
+
+static int compare(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+uint64_t dg_trace_overhead(struct dg_trace *t)
+{
+    enum { TURNS = 31, TILES = 200 };
+    struct dg_trace_lane lane = t->lanes[0]; /* writes the event after the last, again and again */
+    uint64_t took[TURNS];
+
+    for (int i = 0; i < TURNS; i++) {
+        const uint64_t start = dg_now_ns();
+
+        lane.last = start;
+        for (int k = 0; k < TILES; k++) {
+            dg_trace_tile(&lane, 0);
+            dg_trace_done(&lane);
+            lane.n--;
+        }
+        took[i] = (dg_now_ns() - start) / TILES;
+    }
+    qsort(took, TURNS, sizeof *took, compare);
+    return took[TURNS / 2];
+}
+
+/* A node gets an input, written by `tile` at `end`. */
+static void arrive(uint64_t end, uint32_t tile, uint64_t *ready, uint32_t *last)
+{
+    if (*last == DG_TRACE_NO_TILE || end > *ready || (end == *ready && tile > *last)) {
+        *ready = end;
+        *last = tile;
+    }
+}
+
+void dg_trace_arrivals(const struct dg_trace_plan *plan, uint64_t start, const uint64_t *end,
+                       uint64_t *ready, uint32_t *last)
+{
+    for (uint32_t n = 0; n < plan->n_nodes; n++) {
+        ready[n] = start;
+        last[n] = DG_TRACE_NO_TILE;
+    }
+    /* Tiles first: after them the joins, whose inputs are tiles alone, have their last. */
+    for (uint32_t n = 0; n < plan->n_nodes; n++) {
+        const struct dg_node *node = &plan->nodes[n];
+        const bool tile = n < plan->n_tiles;
+
+        for (uint32_t i = 0; i < node->n_next; i++) {
+            const uint32_t to = plan->next[node->first + i];
+
+            arrive(tile ? end[n] : ready[n], tile ? n : last[n], &ready[to], &last[to]);
+        }
+    }
+}

@@ -1,0 +1,348 @@
+/* An event is a worker that ends its tile or looks for one; the earliest is next, the lower worker
+ * of equals. A worker that found nothing polls for `spin`, and then has no event until it is woken.
+ * As in the scheduler, who makes k tiles ready beside the one that it keeps wakes up to k. */
+#include "trace_replay.h"
+#include "trace_analysis.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SPIN_NS = 50 * 1000 }; /* of src/runtime/team.c */
+
+/* ---- costs ---- */
+
+struct samples {
+    uint64_t *list;
+    size_t n;
+};
+
+static int compare(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static uint64_t median(struct samples *s)
+{
+    if (s->n == 0)
+        return 0;
+    qsort(s->list, s->n, sizeof *s->list, compare);
+    return s->list[s->n / 2];
+}
+
+/* handoff: slices that are tiles, one right after the other; find, wake: tiles after a wait for
+ * something that was not there when it began. */
+static void sample_visit(const struct trace_file *t, const struct trace_step *step,
+                         const struct trace_visit *v, struct samples s[3])
+{
+    const struct trace_slice *gap = NULL; /* where the wait before the tile at hand began */
+    bool parked = false, spun = false;
+
+    for (size_t i = v->first; i < v->first + v->n; i++) {
+        const struct trace_slice *slice = &t->slices[i];
+        uint64_t ready;
+
+        if (slice->kind != TRACE_TILE) {
+            gap = gap ? gap : slice;
+            parked = parked || slice->kind == TRACE_PARKED;
+            spun = spun || slice->kind == TRACE_SPINNING;
+            continue;
+        }
+        ready = step->runs[slice->tile].ready;
+        if (!parked && !spun && i > v->first)
+            s[0].list[s[0].n++] = gap ? slice->start - gap->start : 0;
+        else if ((parked || spun) && gap && ready > gap->start)
+            s[1 + parked].list[s[1 + parked].n++] = slice->start - ready;
+        gap = NULL;
+        parked = spun = false;
+    }
+}
+
+static uint64_t last_end(const struct trace_plan *p, const struct trace_run *runs)
+{
+    uint64_t end = 0;
+
+    for (uint32_t k = 0; k < p->n_tiles; k++)
+        if (runs[k].end > end)
+            end = runs[k].end;
+    return end;
+}
+
+bool replay_costs(struct replay_costs *out, const struct trace_file *t)
+{
+    const size_t visits = t->n_steps * t->awake + 1;
+    struct samples s[5] = {{0}};
+    bool ok = true;
+
+    *out = (struct replay_costs){.spin = SPIN_NS};
+    for (int i = 0; i < 5; i++) {
+        s[i].list = malloc((i < 3 ? t->n_slices + 1 : visits) * sizeof *s[i].list);
+        ok = ok && s[i].list;
+    }
+    for (size_t i = 0; i < t->n_steps && ok; i++) {
+        const struct trace_step *step = &t->steps[i];
+
+        if (!trace_counts(t, step))
+            continue;
+        for (unsigned w = 0; w < t->awake; w++) {
+            const struct trace_visit *v = &step->visits[w];
+
+            sample_visit(t, step, v, s);
+            if (w > 0 && v->enter > step->start)
+                s[3].list[s[3].n++] = v->enter - step->start;
+        }
+        s[4].list[s[4].n++] = step->end - last_end(trace_plan_of(t, step), step->runs);
+    }
+    if (ok) {
+        out->handoff = median(&s[0]);
+        out->find = median(&s[1]);
+        out->wake = median(&s[2]);
+        out->enter = median(&s[3]);
+        out->leave = median(&s[4]);
+    }
+    for (int i = 0; i < 5; i++)
+        free(s[i].list);
+    return ok;
+}
+
+/* ---- a simulated team ---- */
+
+#define NEVER UINT64_MAX
+
+struct lane {
+    uint64_t at;                /* its next event: the end of `tile`, or a look */
+    uint64_t since;             /* without a tile: since when */
+    uint32_t tile;              /* that it runs, or TRACE_NO_TILE */
+    uint32_t head, tail, first; /* its queue: team.slots[first + head ... first + tail - 1] */
+};
+
+struct team {
+    const struct trace_plan *p;
+    const struct trace_run *runs;
+    const struct replay_costs *costs;
+    unsigned workers;
+    struct lane *lanes;
+    uint32_t *waits, *homes, *slots;
+    uint32_t done;
+    uint64_t end; /* of the last tile */
+};
+
+/* The homes that the planner would deal out for so many workers (src/graph/plan.c). */
+static void deal_homes(struct team *m)
+{
+    const struct trace_plan *p = m->p;
+
+    for (uint32_t a = 0, b; a < p->n_tiles; a = b) {
+        const struct dg_box first = p->tiles[a].box;
+        bool blocks = false;
+
+        for (b = a; b < p->n_tiles && p->tiles[b].op == p->tiles[a].op; b++)
+            blocks = blocks || p->tiles[b].box.r0 != first.r0;
+        for (uint32_t t = a; t < b; t++)
+            m->homes[t] = blocks ? p->tiles[t].box.r0 / (first.r1 - first.r0) % m->workers
+                                 : (uint32_t)((uint64_t)(t - a) * m->workers / (b - a));
+    }
+}
+
+static void push(struct team *m, uint32_t tile)
+{
+    struct lane *home = &m->lanes[m->homes[tile]];
+
+    m->slots[home->first + home->tail++] = tile;
+}
+
+static uint32_t look(struct team *m, unsigned worker)
+{
+    for (unsigned i = 0; i < m->workers; i++) {
+        struct lane *l = &m->lanes[(worker + i) % m->workers];
+
+        if (l->head < l->tail)
+            return m->slots[l->first + l->head++];
+    }
+    return TRACE_NO_TILE;
+}
+
+static void start(struct team *m, unsigned worker, uint32_t tile, uint64_t now)
+{
+    m->lanes[worker].tile = tile;
+    m->lanes[worker].at = now + trace_time_of(&m->runs[tile]);
+}
+
+/* take_ready() and release() of src/runtime/sched.c. */
+static void take_ready(struct team *m, unsigned worker, uint32_t tile, uint32_t *kept,
+                       unsigned *pushed)
+{
+    if (*kept == TRACE_NO_TILE) {
+        *kept = tile;
+        return;
+    }
+    if (m->homes[*kept] != worker && m->homes[tile] == worker) {
+        const uint32_t other = *kept;
+
+        *kept = tile;
+        tile = other;
+    }
+    push(m, tile);
+    ++*pushed;
+}
+
+static void release(struct team *m, unsigned worker, uint32_t node, uint32_t *kept,
+                    unsigned *pushed)
+{
+    const struct trace_plan *p = m->p;
+
+    for (uint32_t i = p->first[node]; i < p->first[node + 1]; i++) {
+        const uint32_t to = p->next[i];
+
+        if (--m->waits[to] > 0)
+            continue;
+        if (to < p->n_tiles)
+            take_ready(m, worker, to, kept, pushed);
+        else
+            release(m, worker, to, kept, pushed);
+    }
+}
+
+/* Those who poll see what was pushed; up to n that sleep are woken. */
+static void tell(struct team *m, unsigned n, uint64_t now)
+{
+    for (unsigned i = 0; i < m->workers; i++) {
+        struct lane *l = &m->lanes[i];
+
+        if (l->tile != TRACE_NO_TILE || l->at != NEVER)
+            continue;
+        if (now <= l->since + m->costs->spin) {
+            l->at = now + m->costs->find;
+        } else if (n > 0) {
+            l->at = now + m->costs->wake;
+            n--;
+        }
+    }
+}
+
+/* The worker ends a tile, if it has one, and takes the next. */
+static void advance(struct team *m, unsigned worker)
+{
+    struct lane *l = &m->lanes[worker];
+    uint64_t now = l->at;
+    uint32_t next = TRACE_NO_TILE;
+    const bool ran = l->tile != TRACE_NO_TILE;
+
+    if (ran) {
+        unsigned pushed = 0;
+
+        m->done++;
+        m->end = now > m->end ? now : m->end;
+        release(m, worker, l->tile, &next, &pushed);
+        if (pushed > 0)
+            tell(m, pushed, now);
+        l->since = now;
+        now += m->costs->handoff;
+    }
+    if (next == TRACE_NO_TILE)
+        next = look(m, worker);
+    l->tile = TRACE_NO_TILE;
+    l->at = NEVER;
+    if (next != TRACE_NO_TILE)
+        start(m, worker, next, now);
+}
+
+static void run_dataflow(struct team *m)
+{
+    const struct trace_plan *p = m->p;
+    uint32_t at = 0;
+
+    for (unsigned w = 0; w < m->workers; w++)
+        m->lanes[w] = (struct lane){.at = w ? m->costs->enter : 0, .tile = TRACE_NO_TILE};
+    for (uint32_t t = 0; t < p->n_tiles; t++)
+        m->lanes[m->homes[t]].first++; /* for now: how many */
+    for (unsigned w = 0; w < m->workers; w++) {
+        const uint32_t room = m->lanes[w].first;
+
+        m->lanes[w].first = at;
+        at += room;
+    }
+    memcpy(m->waits, p->waits, p->n_nodes * sizeof *m->waits);
+    for (uint32_t t = 0; t < p->n_tiles; t++)
+        if (p->waits[t] == 0)
+            push(m, t);
+    while (m->done < p->n_tiles) {
+        unsigned next = 0;
+
+        for (unsigned w = 1; w < m->workers; w++)
+            if (m->lanes[w].at < m->lanes[next].at)
+                next = w;
+        advance(m, next);
+    }
+}
+
+/* Each op: the workers draw its tiles in order, and go on when the last is done. */
+static void run_barrier(struct team *m)
+{
+    const struct trace_plan *p = m->p;
+
+    for (unsigned w = 0; w < m->workers; w++)
+        m->lanes[w] = (struct lane){.at = w ? m->costs->enter : 0};
+    for (uint32_t t = 0; t < p->n_tiles; t++) {
+        unsigned next = 0;
+
+        for (unsigned w = 1; w < m->workers; w++)
+            if (m->lanes[w].at < m->lanes[next].at)
+                next = w;
+        m->lanes[next].since = m->lanes[next].at + trace_time_of(&m->runs[t]);
+        m->lanes[next].at = m->lanes[next].since + m->costs->handoff;
+        m->end = m->lanes[next].since > m->end ? m->lanes[next].since : m->end;
+        if (t + 1 == p->n_tiles || p->tiles[t + 1].op == p->tiles[t].op)
+            continue;
+        for (unsigned w = 0; w < m->workers; w++) {
+            struct lane *l = &m->lanes[w];
+            const uint64_t idle = m->end - l->since;
+
+            l->at = m->end + (idle == 0               ? m->costs->handoff
+                              : idle > m->costs->spin ? m->costs->wake
+                                                      : m->costs->find);
+        }
+    }
+}
+
+bool replay_step(uint64_t *ns, const struct trace_plan *p, const struct trace_run *runs,
+                 unsigned workers, bool barrier, const struct replay_costs *costs)
+{
+    struct team m = {.p = p, .runs = runs, .costs = costs, .workers = workers};
+
+    bool ok = false;
+
+    m.lanes = calloc(workers, sizeof *m.lanes);
+    m.waits = malloc(p->n_nodes * sizeof *m.waits);
+    m.homes = malloc(p->n_tiles * sizeof *m.homes);
+    m.slots = malloc(p->n_tiles * sizeof *m.slots);
+    if (m.lanes && m.waits && m.homes && m.slots) {
+        deal_homes(&m);
+        (barrier ? run_barrier : run_dataflow)(&m);
+        *ns = m.end + costs->leave;
+        ok = true;
+    }
+    free(m.lanes);
+    free(m.waits);
+    free(m.homes);
+    free(m.slots);
+    return ok;
+}
+
+bool replay(uint64_t *ns, const struct trace_file *t, unsigned workers, bool barrier,
+            const struct replay_costs *costs)
+{
+    *ns = 0;
+    for (size_t i = 0; i < t->n_steps; i++) {
+        const struct trace_step *s = &t->steps[i];
+        uint64_t one;
+
+        if (!trace_counts(t, s))
+            continue;
+        if (!replay_step(&one, trace_plan_of(t, s), s->runs, workers, barrier, costs))
+            return false;
+        *ns += one;
+    }
+    return true;
+}

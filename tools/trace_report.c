@@ -1,0 +1,454 @@
+#include "trace_report.h"
+#include "trace_write.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double ms(uint64_t ns)
+{
+    return 1e-6 * (double)ns;
+}
+
+static double us(uint64_t ns)
+{
+    return 1e-3 * (double)ns;
+}
+
+static double ratio(double a, double b)
+{
+    return b > 0 ? a / b : 0;
+}
+
+static double percent(uint64_t part, uint64_t all)
+{
+    return 100 * ratio((double)part, (double)all);
+}
+
+/* ---- one run ---- */
+
+static void print_head(const char *name, const struct trace_file *t, const struct trace_summary *s)
+{
+    printf("trace     %s: %s\n", name, t->command);
+    printf("run       %s, %s; %u workers, %u awake, %s, %s\n", t->program, t->model, t->workers,
+           t->awake, t->sched, t->isa);
+    printf("steps     %zu steps of %" PRIu64 " tokens: %.3f ms wall", s->steps, s->rows,
+           ms(s->wall));
+    printf(" (%.3f from first to last", ms(s->elapsed));
+    if (s->load_steps)
+        printf(", %.3f loading", ms(s->load));
+    printf(")\nwork      %.3f ms in %zu tiles; span %.3f ms, %" PRIu64
+           " tiles on the critical path; parallelism %.2f\n",
+           ms(s->work), s->tiles, ms(s->span), s->path_tiles,
+           ratio((double)s->work, (double)s->span));
+    printf("overhead  %.0f ns a tile on counts and queues, %" PRIu64 " of them for recording",
+           ratio((double)s->scheduler, (double)s->tiles), t->overhead_ns);
+    if (t->dropped)
+        printf("; %" PRIu64 " tiles dropped", t->dropped);
+    printf("\nmachine   ");
+    if (t->read_gbps > 0)
+        printf("reads %.1f GB/s, ", t->read_gbps);
+    else
+        printf("reading not measured, ");
+    if (t->fma_gflops > 0)
+        printf("computes %.1f GFLOP/s\n", t->fma_gflops);
+    else
+        printf("computing not measured\n");
+}
+
+static void print_workers(const struct trace_file *t, const struct trace_summary *s)
+{
+    printf("\n%-8s %8s %7s %7s %9s %7s %10s %8s %9s\n", "worker", "tiles", "busy", "queue",
+           "spinning", "parked", "preempted", "outside", "switches");
+    for (unsigned w = 0; w < t->awake; w++) {
+        const struct trace_worker *k = &s->workers[w];
+
+        printf("%-8u %8" PRIu64 " %6.1f%% %6.1f%% %8.1f%% %6.1f%% %9.1f%% %7.1f%% %9" PRIu64 "\n",
+               w, k->tiles, percent(k->busy, s->wall), percent(k->queue, s->wall),
+               percent(k->spinning, s->wall), percent(k->parked, s->wall),
+               percent(k->preempted, s->wall), percent(k->outside, s->wall), k->preemptions);
+    }
+}
+
+/* A rate of one worker, and what it is of one worker's share of the limit. */
+static void print_rate(double rate, double limit, unsigned awake)
+{
+    printf(" %8.2f", rate);
+    if (limit > 0)
+        printf(" %4.0f%%", 100 * rate * awake / limit);
+    else
+        printf("     -");
+}
+
+static void print_groups(const struct trace_file *t, const struct trace_summary *s)
+{
+    printf("\n%-10s %-10s %7s %10s %6s %8s %8s %8s %14s %14s %8s\n", "op", "kind", "tiles",
+           "total ms", "share", "min us", "mean us", "max us", "GB/s  of lim.", "GFLOP/s of lim.",
+           "on path");
+    for (size_t i = 0; i < s->n_groups; i++) {
+        const struct trace_group *g = &s->groups[i];
+
+        printf("%-10s %-10s %7" PRIu64 " %10.3f %5.1f%% %8.1f %8.1f %8.1f", g->name, g->kind,
+               g->tiles, ms(g->total), percent(g->total, s->work), us(g->least),
+               us(g->total) / (double)g->tiles, us(g->most));
+        print_rate(ratio((double)g->bytes, (double)g->total), t->read_gbps, t->awake);
+        print_rate(ratio((double)g->flops, (double)g->total), t->fma_gflops, t->awake);
+        printf(" %7.1f%%\n", percent(g->path, s->span));
+    }
+}
+
+static const char *tile_name(const struct trace_file *t, const struct trace_gap *g)
+{
+    return trace_op_of(trace_plan_of(t, &t->steps[g->step]), g->tile)->name;
+}
+
+static unsigned tile_worker(const struct trace_file *t, const struct trace_gap *g)
+{
+    return t->steps[g->step].runs[g->tile].worker;
+}
+
+static void print_reason(const struct trace_file *t, const struct trace_gap *g)
+{
+    switch (g->reason) {
+    case TRACE_WAITED:
+        printf("waited for %s tile %u on worker %u", tile_name(t, g), g->tile, tile_worker(t, g));
+        if (5 * g->late > g->end - g->start)
+            printf(", then %.1f us to start", us(g->late));
+        break;
+    case TRACE_NOTHING:
+        printf("no tile ready anywhere");
+        break;
+    case TRACE_LATE:
+        printf("a tile was ready: %s", g->spinning + g->parked ? "slow to find it or to wake"
+                                                               : "at work on counts, queues");
+        break;
+    default:
+        printf("preempted for %.1f us", us(g->preempted));
+    }
+    putchar('\n');
+}
+
+static void print_gaps(const struct trace_file *t, const struct trace_summary *s)
+{
+    if (s->n_gaps > 0)
+        printf("\n%5s %6s %12s %10s %8s %9s %8s  %s\n", "step", "worker", "at us", "gap us",
+               "queue", "spinning", "parked", "why");
+    for (size_t i = 0; i < s->n_gaps; i++) {
+        const struct trace_gap *g = &s->gaps[i];
+
+        printf("%5u %6u %12.1f %10.1f %8.1f %9.1f %8.1f  ", g->step, g->worker, us(g->start),
+               us(g->end - g->start), us(g->queue), us(g->spinning), us(g->parked));
+        print_reason(t, g);
+    }
+}
+
+void report_summary(const char *name, const struct trace_file *t, const struct trace_summary *s)
+{
+    print_head(name, t, s);
+    print_workers(t, s);
+    print_groups(t, s);
+    print_gaps(t, s);
+}
+
+/* ---- one run as JSON ---- */
+
+static void json_string(const char *key, const char *text)
+{
+    printf("%s", key);
+    trace_write_string(stdout, text);
+}
+
+static void json_limit(const char *key, double value)
+{
+    if (value > 0)
+        printf("%s%.1f", key, value);
+    else
+        printf("%snull", key);
+}
+
+static void json_workers(const struct trace_file *t, const struct trace_summary *s)
+{
+    for (unsigned w = 0; w < t->awake; w++) {
+        const struct trace_worker *k = &s->workers[w];
+
+        printf("%s{\"worker\": %u, \"tiles\": %" PRIu64 ", \"busy_us\": %.3f, \"queue_us\": %.3f, "
+               "\"spinning_us\": %.3f, \"parked_us\": %.3f, \"preempted_us\": %.3f, "
+               "\"outside_us\": %.3f, \"cpu_us\": %.3f, \"preemptions\": %" PRIu64 "}",
+               w ? ",\n  " : "", w, k->tiles, us(k->busy), us(k->queue), us(k->spinning),
+               us(k->parked), us(k->preempted), us(k->outside), us(k->cpu), k->preemptions);
+    }
+}
+
+static void json_groups(const struct trace_summary *s)
+{
+    for (size_t i = 0; i < s->n_groups; i++) {
+        const struct trace_group *g = &s->groups[i];
+
+        json_string(i ? ",\n  {\"name\": " : "{\"name\": ", g->name);
+        json_string(", \"op\": ", g->kind);
+        printf(", \"tiles\": %" PRIu64 ", \"total_us\": %.3f, \"min_us\": %.3f, \"mean_us\": %.3f, "
+               "\"max_us\": %.3f, \"share\": %.6f, \"gbps\": %.3f, \"gflops\": %.3f, "
+               "\"path_us\": %.3f, \"path_tiles\": %" PRIu64 "}",
+               g->tiles, us(g->total), us(g->least), us(g->total) / (double)g->tiles, us(g->most),
+               ratio((double)g->total, (double)s->work), ratio((double)g->bytes, (double)g->total),
+               ratio((double)g->flops, (double)g->total), us(g->path), g->path_tiles);
+    }
+}
+
+static void json_gaps(const struct trace_file *t, const struct trace_summary *s)
+{
+    static const char *const reasons[TRACE_N_REASONS] = {"tile", "nothing ready", "late",
+                                                         "preempted"};
+
+    for (size_t i = 0; i < s->n_gaps; i++) {
+        const struct trace_gap *g = &s->gaps[i];
+
+        printf("%s{\"step\": %u, \"worker\": %u, \"start_us\": %.3f, \"us\": %.3f, "
+               "\"queue_us\": %.3f, \"spinning_us\": %.3f, \"parked_us\": %.3f, "
+               "\"preempted_us\": %.3f, \"reason\": \"%s\"",
+               i ? ",\n  " : "", g->step, g->worker, us(g->start), us(g->end - g->start),
+               us(g->queue), us(g->spinning), us(g->parked), us(g->preempted), reasons[g->reason]);
+        if (g->reason == TRACE_WAITED) {
+            json_string(", \"name\": ", tile_name(t, g));
+            printf(", \"tile\": %u, \"on\": %u, \"late_us\": %.3f", g->tile, tile_worker(t, g),
+                   us(g->late));
+        }
+        putchar('}');
+    }
+}
+
+void report_summary_json(const char *name, const struct trace_file *t,
+                         const struct trace_summary *s)
+{
+    json_string("{\"file\": ", name);
+    json_string(", \"command\": ", t->command);
+    json_string(",\n \"program\": ", t->program);
+    json_string(", \"model\": ", t->model);
+    json_string(", \"sched\": ", t->sched);
+    json_string(", \"isa\": ", t->isa);
+    printf(", \"workers\": %u, \"awake\": %u", t->workers, t->awake);
+    json_limit(", \"read_gbps\": ", t->read_gbps);
+    json_limit(", \"fma_gflops\": ", t->fma_gflops);
+    printf(",\n \"steps\": %zu, \"tokens\": %" PRIu64 ", \"tiles\": %zu, \"wall_us\": %.3f, "
+           "\"elapsed_us\": %.3f, \"load_us\": %.3f,\n",
+           s->steps, s->rows, s->tiles, us(s->wall), us(s->elapsed), us(s->load));
+    printf(" \"work_us\": %.3f, \"span_us\": %.3f, \"path_tiles\": %" PRIu64
+           ", \"parallelism\": %.3f, \"scheduler_ns\": %.1f, \"overhead_ns\": %" PRIu64
+           ", \"dropped\": %" PRIu64 ",\n",
+           us(s->work), us(s->span), s->path_tiles, ratio((double)s->work, (double)s->span),
+           ratio((double)s->scheduler, (double)s->tiles), t->overhead_ns, t->dropped);
+    printf(" \"by_worker\": [");
+    json_workers(t, s);
+    printf("],\n \"by_op\": [");
+    json_groups(s);
+    printf("],\n \"gaps\": [");
+    json_gaps(t, s);
+    printf("]}\n");
+}
+
+/* ---- two runs ---- */
+
+/* Where time of all workers together went, in either run. */
+struct part {
+    const char *name;
+    uint64_t a, b;
+};
+
+enum { N_STATES = 5 };
+
+static void sum_states(struct part parts[N_STATES], const struct report_run *a,
+                       const struct report_run *b)
+{
+    static const char *const names[N_STATES] = {"queue", "spinning", "parked", "preempted",
+                                                "outside"};
+
+    for (int i = 0; i < N_STATES; i++)
+        parts[i] = (struct part){names[i], 0, 0};
+    for (int side = 0; side < 2; side++) {
+        const struct report_run *r = side ? b : a;
+
+        for (unsigned w = 0; w < r->t->awake; w++) {
+            const struct trace_worker *k = &r->s.workers[w];
+            const uint64_t of[N_STATES] = {k->queue, k->spinning, k->parked, k->preempted,
+                                           k->outside};
+
+            for (int i = 0; i < N_STATES; i++)
+                *(side ? &parts[i].b : &parts[i].a) += of[i];
+        }
+    }
+}
+
+static const struct trace_group *same_group(const struct trace_summary *s,
+                                            const struct trace_group *g)
+{
+    for (size_t i = 0; i < s->n_groups; i++)
+        if (!strcmp(s->groups[i].name, g->name) && !strcmp(s->groups[i].kind, g->kind))
+            return &s->groups[i];
+    return NULL;
+}
+
+static double change(const struct part *p)
+{
+    return ms(p->b) - ms(p->a);
+}
+
+static int by_change(const void *x, const void *y)
+{
+    const double a = change(x) < 0 ? -change(x) : change(x),
+                 b = change(y) < 0 ? -change(y) : change(y);
+
+    return (a < b) - (a > b);
+}
+
+/* Every part of the workers' time, the largest change first. *n of them; NULL: out of memory. */
+static struct part *list_parts(const struct report_run *a, const struct report_run *b, size_t *n)
+{
+    struct part *list = malloc((a->s.n_groups + b->s.n_groups + N_STATES) * sizeof *list);
+
+    if (!list)
+        return NULL;
+    sum_states(list, a, b);
+    *n = N_STATES;
+    for (size_t i = 0; i < a->s.n_groups; i++) {
+        const struct trace_group *g = &a->s.groups[i], *other = same_group(&b->s, g);
+
+        list[(*n)++] = (struct part){g->name, g->total, other ? other->total : 0};
+    }
+    for (size_t i = 0; i < b->s.n_groups; i++)
+        if (!same_group(&a->s, &b->s.groups[i]))
+            list[(*n)++] = (struct part){b->s.groups[i].name, 0, b->s.groups[i].total};
+    qsort(list, *n, sizeof *list, by_change);
+    return list;
+}
+
+double report_slower(const struct report_run *a, const struct report_run *b)
+{
+    return 100 * (ratio((double)b->s.wall, (double)a->s.wall) - 1);
+}
+
+static void print_part(const struct part *p)
+{
+    printf("%-12s %12.3f %12.3f %+12.3f", p->name, ms(p->a), ms(p->b), change(p));
+    if (p->a > 0)
+        printf(" %+8.1f%%\n", 100 * change(p) / ms(p->a));
+    else
+        printf(" %9s\n", "-");
+}
+
+static void print_worker_diff(const struct report_run *a, const struct report_run *b)
+{
+    const unsigned n = a->t->awake > b->t->awake ? a->t->awake : b->t->awake;
+
+    printf("\n%-8s %21s %21s %21s %21s\n", "worker", "busy ms: A, B", "spinning", "parked",
+           "preempted");
+    for (unsigned w = 0; w < n; w++) {
+        const struct trace_worker none = {0};
+        const struct trace_worker *x = w < a->t->awake ? &a->s.workers[w] : &none,
+                                  *y = w < b->t->awake ? &b->s.workers[w] : &none;
+
+        printf("%-8u %10.3f %10.3f %10.3f %10.3f %10.3f %10.3f %10.3f %10.3f\n", w, ms(x->busy),
+               ms(y->busy), ms(x->spinning), ms(y->spinning), ms(x->parked), ms(y->parked),
+               ms(x->preempted), ms(y->preempted));
+    }
+}
+
+void report_diff(const struct report_run *a, const struct report_run *b)
+{
+    const struct part wall = {"wall", a->s.wall, b->s.wall}, span = {"span", a->s.span, b->s.span};
+    size_t n = 0;
+    struct part *parts = list_parts(a, b, &n);
+
+    printf("A         %s: %s\nB         %s: %s\n", a->name, a->t->command, b->name, b->t->command);
+    printf("steps     A: %zu of %" PRIu64 " tokens, B: %zu of %" PRIu64 "\n", a->s.steps, a->s.rows,
+           b->s.steps, b->s.rows);
+    printf("\n%-12s %12s %12s %12s\n", "ms", "A", "B", "B - A");
+    print_part(&wall);
+    print_part(&span);
+    print_worker_diff(a, b);
+    printf(
+        "\nwhere the time of all workers together went (A: %u, B: %u awake), most changed first\n",
+        a->t->awake, b->t->awake);
+    for (size_t i = 0; parts && i < n; i++)
+        print_part(&parts[i]);
+    free(parts);
+}
+
+void report_diff_json(const struct report_run *a, const struct report_run *b)
+{
+    size_t n = 0;
+    struct part *parts = list_parts(a, b, &n);
+
+    json_string("{\"a\": ", a->name);
+    json_string(", \"b\": ", b->name);
+    printf(", \"wall_us\": [%.3f, %.3f], \"span_us\": [%.3f, %.3f], \"slower_percent\": %.3f,\n"
+           " \"by_worker\": {\"a\": [",
+           us(a->s.wall), us(b->s.wall), us(a->s.span), us(b->s.span), report_slower(a, b));
+    json_workers(a->t, &a->s);
+    printf("],\n \"b\": [");
+    json_workers(b->t, &b->s);
+    printf("]},\n \"parts_us\": [");
+    for (size_t i = 0; parts && i < n; i++) {
+        json_string(i ? ",\n  {\"name\": " : "{\"name\": ", parts[i].name);
+        printf(", \"a\": %.3f, \"b\": %.3f}", us(parts[i].a), us(parts[i].b));
+    }
+    printf("]}\n");
+    free(parts);
+}
+
+/* ---- what if ---- */
+
+void report_what_if(const struct report_guess *list, size_t n, const uint64_t one[2])
+{
+    static const char *const names[2] = {"dataflow", "barrier"};
+
+    printf("\nwhat if   ");
+    for (int p = 0; p < 2; p++)
+        printf("%s%-44s", p ? " | " : "", names[p]);
+    printf("\nworkers   ");
+    for (int p = 0; p < 2; p++)
+        printf("%s%12s %8s %13s %8s", p ? " | " : "", "predicted ms", "speed-up", "measured ms",
+               "error");
+    putchar('\n');
+    for (size_t i = 0; i < n; i++) {
+        const struct report_guess *g = &list[i];
+
+        printf("%-10u", g->workers);
+        for (int p = 0; p < 2; p++) {
+            printf("%s%12.3f %8.2f", p ? " | " : "", ms(g->predicted[p]),
+                   ratio((double)one[p], (double)g->predicted[p]));
+            if (g->measured[p])
+                printf(" %13.3f %+7.1f%%", ms(g->measured[p]),
+                       100 * (ratio((double)g->predicted[p], (double)g->measured[p]) - 1));
+            else
+                printf(" %13s %8s", "-", "-");
+        }
+        putchar('\n');
+    }
+}
+
+static void json_measured(uint64_t ns)
+{
+    if (ns)
+        printf("%.3f}", us(ns));
+    else
+        printf("null}");
+}
+
+void report_what_if_json(const struct report_guess *list, size_t n, const uint64_t one[2])
+{
+    static const char *const names[2] = {"dataflow", "barrier"};
+
+    printf("{\"what_if\": [");
+    for (size_t i = 0; i < n; i++) {
+        printf("%s{\"workers\": %u", i ? ",\n  " : "", list[i].workers);
+        for (int p = 0; p < 2; p++) {
+            printf(
+                ", \"%s\": {\"predicted_us\": %.3f, \"speedup\": %.3f, \"measured_us\": ", names[p],
+                us(list[i].predicted[p]), ratio((double)one[p], (double)list[i].predicted[p]));
+            json_measured(list[i].measured[p]);
+        }
+        putchar('}');
+    }
+    printf("]}\n");
+}

@@ -1,0 +1,435 @@
+#include "trace_write.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { COUNTER_GRAIN_NS = 1000 }; /* a counter is written at most once in that time */
+
+/* One tile of the step at hand. */
+struct ran {
+    unsigned worker;
+    uint32_t off;
+    uint64_t start, end;
+};
+
+/* A change of the counters. */
+struct change {
+    uint64_t at;
+    int ready, busy;
+};
+
+struct writer {
+    FILE *to;
+    const struct dg_trace *trace;
+    bool all_edges, comma;
+    uint64_t arrows; /* written so far: their ids */
+
+    /* Of the step at hand. */
+    const struct dg_trace_step *step;
+    const struct dg_trace_plan *plan;
+    struct ran *ran;        /* [n_tiles] */
+    uint64_t *end, *ready;  /* [n_nodes] */
+    uint32_t *last;         /* [n_nodes] */
+    struct change *changes; /* room for two a tile and four an event */
+    size_t n_changes;
+};
+
+/* ---- pieces of JSON ---- */
+
+/* The bytes of the UTF-8 character at s, or 0 where there is none. */
+static int utf8_bytes(const unsigned char *s)
+{
+    const int n = *s < 0x80 ? 1 : *s >= 0xc2 && *s < 0xe0 ? 2 : *s >= 0xe0 && *s < 0xf0 ? 3 : 4;
+
+    if (n == 4 && (*s < 0xf0 || *s > 0xf4))
+        return 0;
+    for (int i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] >= 0xa0) ||
+        (*s == 0xf0 && s[1] < 0x90) ||
+        (*s == 0xf4 && s[1] >= 0x90)) /* too long a form, a surrogate, above U+10FFFF */
+        return 0;
+    return n;
+}
+
+void trace_write_string(FILE *to, const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+
+    putc('"', to);
+    while (*s) {
+        const int n = utf8_bytes(s);
+
+        if (n == 0)
+            fputs("\\ufffd", to);
+        else if (*s == '"' || *s == '\\')
+            fprintf(to, "\\%c", *s);
+        else if (*s < 0x20)
+            fprintf(to, "\\u%04x", *s);
+        else
+            fwrite(s, 1, (size_t)n, to);
+        s += n ? n : 1;
+    }
+    putc('"', to);
+}
+
+/* `key` and a length of time, or a moment, in microseconds. */
+static void put_ns(FILE *to, const char *key, uint64_t ns)
+{
+    fprintf(to, "%s%" PRIu64 ".%03u", key, ns / 1000, (unsigned)(ns % 1000));
+}
+
+static void put_time(const struct writer *w, const char *key, uint64_t at)
+{
+    put_ns(w->to, key, at - w->trace->start);
+}
+
+/* Begins an event; the caller adds args and the closing brace. */
+static void open_event(struct writer *w, char phase, unsigned worker)
+{
+    fprintf(w->to, "%s\n{\"ph\": \"%c\", \"pid\": 1, \"tid\": %u", w->comma ? "," : "", phase,
+            worker);
+    w->comma = true;
+}
+
+static void open_slice(struct writer *w, const char *kind, const char *name, unsigned worker,
+                       uint64_t start, uint64_t end)
+{
+    open_event(w, 'X', worker);
+    fprintf(w->to, ", \"cat\": \"%s\", \"name\": ", kind);
+    trace_write_string(w->to, name);
+    put_time(w, ", \"ts\": ", start);
+    put_ns(w->to, ", \"dur\": ", end - start);
+    fputs(", \"args\": {", w->to);
+}
+
+/* ---- what stands beside the events ---- */
+
+static void put_limit(FILE *to, const char *key, double value)
+{
+    if (value > 0)
+        fprintf(to, "%s%.1f", key, value);
+    else
+        fprintf(to, "%snull", key);
+}
+
+static void put_plan(const struct writer *w, const struct dg_trace_plan *p)
+{
+    FILE *to = w->to;
+
+    fprintf(to, "{\"kind\": \"%s\", \"rows\": %u,\n \"ops\": [", p->rows ? "step" : "load",
+            p->rows);
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        const struct dg_trace_op *op = &p->ops[i];
+
+        fprintf(to, "%s{\"name\": ", i ? ",\n  " : "");
+        trace_write_string(to, op->name);
+        fprintf(to, ", \"op\": \"%s\", \"layer\": %d, \"out\": ", op->type, op->layer);
+        trace_write_string(to, op->out);
+        fprintf(to, ", \"rows\": %u, \"cols\": %u}", op->rows, op->cols);
+    }
+    fputs("],\n \"tiles\": [", to);
+    for (uint32_t i = 0; i < p->n_tiles; i++) {
+        const struct dg_tile *t = &p->tiles[i];
+
+        fprintf(to, "%s[%u, %u, %u, %u, %u, %u]", i ? i % 8 ? ", " : ",\n  " : "", t->op, t->out.r0,
+                t->out.r1, t->out.c0, t->out.c1, t->home);
+    }
+    fprintf(to, "],\n \"joins\": %u,\n \"next\": [", p->n_joins);
+    for (uint32_t i = 0; i < p->n_nodes; i++) {
+        fputs(i ? i % 8 ? ", [" : ",\n  [" : "[", to);
+        for (uint32_t k = 0; k < p->nodes[i].n_next; k++)
+            fprintf(to, "%s%u", k ? ", " : "", p->next[p->nodes[i].first + k]);
+        putc(']', to);
+    }
+    fputs("]}", to);
+}
+
+static void put_steps(const struct writer *w)
+{
+    for (size_t i = 0; i < w->trace->n_steps; i++) {
+        const struct dg_trace_step *s = &w->trace->steps[i];
+
+        fprintf(w->to, "%s{\"plan\": %u, \"past\": %u, \"rows\": %u", i ? ",\n  " : "", s->plan,
+                s->past, w->trace->plans[s->plan]->rows);
+        put_time(w, ", \"start\": ", s->start);
+        put_time(w, ", \"end\": ", s->end);
+        putc('}', w->to);
+    }
+}
+
+static void put_facts(const struct writer *w, const struct trace_facts *f, uint64_t overhead)
+{
+    FILE *to = w->to;
+
+    fputs("{\"displayTimeUnit\": \"ns\",\n\"dagpt\": {\"version\": 1, \"program\": "
+          "\"dagpt " DG_VERSION "\",\n \"command\": ",
+          to);
+    trace_write_string(to, f->command);
+    fputs(",\n \"model\": {\"name\": ", to);
+    trace_write_string(to, f->model);
+    fprintf(
+        to,
+        ", \"positions\": %u, \"vocab\": %u, \"layers\": %u, \"heads\": %u, \"channels\": %u},\n",
+        f->sizes.positions, f->sizes.vocab, f->sizes.layers, f->sizes.heads, f->sizes.channels);
+    fprintf(to, " \"machine\": {\"cpus\": %u, \"isa\": \"%s\"", f->cpus, f->isa);
+    put_limit(to, ", \"read_gbps\": ", f->read_gbps);
+    put_limit(to, ", \"fma_gflops\": ", f->fma_gflops);
+    fprintf(to, "},\n \"workers\": %u, \"awake\": %u, \"sched\": \"%s\",\n", f->workers,
+            w->trace->workers, f->sched);
+    fprintf(to, " \"overhead_ns\": %" PRIu64 ", \"dropped\": %" PRIu64 ",\n \"plans\": [", overhead,
+            w->trace->dropped);
+    for (uint32_t i = 0; i < w->trace->n_plans; i++) {
+        fputs(i ? ",\n " : "", to);
+        put_plan(w, w->trace->plans[i]);
+    }
+    fputs("],\n \"steps\": [", to);
+    put_steps(w);
+    fputs("]},\n", to);
+}
+
+static void put_names(struct writer *w)
+{
+    open_event(w, 'M', 0);
+    fputs(", \"name\": \"process_name\", \"args\": {\"name\": \"dagpt\"}}", w->to);
+    for (unsigned i = 0; i < w->trace->workers; i++) {
+        open_event(w, 'M', i);
+        fprintf(w->to, ", \"name\": \"thread_name\", \"args\": {\"name\": \"worker %u\"}}", i);
+        open_event(w, 'M', i);
+        fprintf(w->to, ", \"name\": \"thread_sort_index\", \"args\": {\"sort_index\": %u}}", i);
+    }
+}
+
+/* ---- the events of a step ---- */
+
+static unsigned step_index(const struct writer *w)
+{
+    return (unsigned)(w->step - w->trace->steps);
+}
+
+static const struct dg_trace_visit *visit_of(const struct writer *w, unsigned worker)
+{
+    return &w->trace->visits[step_index(w) * (size_t)w->trace->workers + worker];
+}
+
+static void change(struct writer *w, uint64_t at, int ready, int busy)
+{
+    w->changes[w->n_changes++] = (struct change){at, ready, busy};
+}
+
+/* Who ran each tile of the step and when; and, from that, when each was ready. */
+static void gather(struct writer *w)
+{
+    for (unsigned i = 0; i < w->trace->workers; i++) {
+        const struct dg_trace_visit *v = visit_of(w, i);
+        const struct dg_trace_event *e = w->trace->lanes[i].events + v->first;
+
+        for (const struct dg_trace_event *stop = e + v->n; e < stop; e++) {
+            if (e->tile == DG_TRACE_NO_TILE)
+                continue;
+            w->ran[e->tile] = (struct ran){i, e->tile_off, e->start, e->end};
+            w->end[e->tile] = e->end;
+        }
+    }
+    dg_trace_arrivals(w->plan, w->step->start, w->end, w->ready, w->last);
+}
+
+static void put_tile(struct writer *w, uint32_t t)
+{
+    const struct ran *ran = &w->ran[t];
+    const struct dg_tile *tile = &w->plan->tiles[t];
+    const struct dg_trace_op *op = &w->plan->ops[tile->op];
+    const struct dg_cost cost = dg_trace_cost(w->plan, t, w->step->past);
+
+    open_slice(w, "tile", op->name, ran->worker, ran->start, ran->end);
+    fprintf(w->to, "\"step\": %u, \"tile\": %u, \"op\": \"%s\", \"layer\": %d", step_index(w), t,
+            op->type, op->layer);
+    fprintf(w->to, ", \"box\": [%u, %u, %u, %u]", tile->out.r0, tile->out.r1, tile->out.c0,
+            tile->out.c1);
+    put_time(w, ", \"ready\": ", w->ready[t]);
+    if (w->last[t] == DG_TRACE_NO_TILE)
+        fputs(", \"last\": null", w->to);
+    else
+        fprintf(w->to, ", \"last\": %u", w->last[t]);
+    fprintf(w->to, ", \"bytes\": %" PRIu64 ", \"flops\": %" PRIu64, cost.bytes, cost.flops);
+    if (ran->off)
+        put_ns(w->to, ", \"preempted\": ", ran->off);
+    fputs("}}", w->to);
+    change(w, w->ready[t], 1, 0);
+    change(w, ran->start, -1, 0);
+}
+
+/* One part of a gap, unless it is empty. */
+static void put_wait(struct writer *w, const char *name, unsigned worker, uint64_t start,
+                     uint64_t end, uint64_t off)
+{
+    if (start == end)
+        return;
+    open_slice(w, "wait", name, worker, start, end);
+    fprintf(w->to, "\"step\": %u", step_index(w));
+    if (off)
+        put_ns(w->to, ", \"preempted\": ", off < end - start ? off : end - start);
+    fputs("}}", w->to);
+}
+
+/* The gap that ends with event e. A CPU was lost in the longer of its parts. */
+static void put_gap(struct writer *w, unsigned worker, uint64_t start,
+                    const struct dg_trace_event *e)
+{
+    const uint64_t parks = e->park ? e->park : e->start, spins = e->spin ? e->spin : parks;
+    const bool spinning = parks - spins > spins - start;
+
+    put_wait(w, "queue", worker, start, spins, spinning ? 0 : e->gap_off);
+    put_wait(w, "spinning", worker, spins, parks, spinning ? e->gap_off : 0);
+    put_wait(w, "parked", worker, parks, e->start, 0);
+    if (spins < e->start) {
+        change(w, spins, 0, -1);
+        change(w, e->start, 0, 1);
+    }
+}
+
+static void put_worker(struct writer *w, unsigned worker)
+{
+    const struct dg_trace_visit *v = visit_of(w, worker);
+    const struct dg_trace_event *e = w->trace->lanes[worker].events + v->first;
+    uint64_t at = v->enter;
+    char name[32] = "load";
+
+    if (w->plan->rows)
+        snprintf(name, sizeof name, "step %u", step_index(w));
+    open_slice(w, "step", name, worker, v->enter, v->leave);
+    fprintf(w->to, "\"step\": %u", step_index(w));
+    put_ns(w->to, ", \"cpu\": ", v->cpu_ns);
+    fprintf(w->to, ", \"preemptions\": %" PRIu64 "}}", v->preemptions);
+    change(w, v->enter, 0, 1);
+    for (const struct dg_trace_event *stop = e + v->n; e < stop; e++) {
+        put_gap(w, worker, at, e);
+        if (e->tile != DG_TRACE_NO_TILE)
+            put_tile(w, e->tile);
+        at = e->end;
+    }
+    put_wait(w, "queue", worker, at, v->leave, 0);
+    change(w, v->leave, 0, -1);
+}
+
+/* An end of an arrow, one nanosecond inside the slice where it is that long. */
+static void put_arrow(struct writer *w, uint32_t from, uint32_t to)
+{
+    const struct ran *a = &w->ran[from], *b = &w->ran[to];
+
+    open_event(w, 's', a->worker);
+    put_time(w, ", \"ts\": ", a->end - (a->end > a->start));
+    fprintf(w->to, ", \"cat\": \"edge\", \"name\": \"edge\", \"id\": %" PRIu64 "}", w->arrows);
+    open_event(w, 'f', b->worker);
+    put_time(w, ", \"ts\": ", b->start + (b->end > b->start));
+    fprintf(w->to, ", \"cat\": \"edge\", \"name\": \"edge\", \"bp\": \"e\", \"id\": %" PRIu64 "}",
+            w->arrows++);
+}
+
+/* To every tile that waits for `tile`, from `node`: the tile itself, or a join behind it. */
+static void put_arrows_from(struct writer *w, uint32_t tile, uint32_t node)
+{
+    const struct dg_node *n = &w->plan->nodes[node];
+
+    for (uint32_t i = 0; i < n->n_next; i++) {
+        const uint32_t to = w->plan->next[n->first + i];
+
+        if (to < w->plan->n_tiles)
+            put_arrow(w, tile, to);
+        else
+            put_arrows_from(w, tile, to); /* joins lead to tiles alone */
+    }
+}
+
+static void put_arrows(struct writer *w)
+{
+    for (uint32_t t = 0; t < w->plan->n_tiles; t++) {
+        if (w->all_edges)
+            put_arrows_from(w, t, t);
+        else if (w->last[t] != DG_TRACE_NO_TILE)
+            put_arrow(w, w->last[t], t);
+    }
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct change *x = a, *y = b;
+
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+static void put_counter(struct writer *w, uint64_t at, const char *name, const char *key, int value)
+{
+    open_event(w, 'C', 0);
+    fprintf(w->to, ", \"name\": \"%s\"", name);
+    put_time(w, ", \"ts\": ", at);
+    fprintf(w->to, ", \"args\": {\"%s\": %d}}", key, value);
+}
+
+static void put_counters(struct writer *w)
+{
+    struct change now = {0}, written = {0};
+
+    qsort(w->changes, w->n_changes, sizeof *w->changes, by_time);
+    for (size_t i = 0; i < w->n_changes; i++) {
+        const struct change *c = &w->changes[i];
+        const bool more = i + 1 < w->n_changes;
+
+        now.ready += c->ready;
+        now.busy += c->busy;
+        if (more && c[1].at / COUNTER_GRAIN_NS == c->at / COUNTER_GRAIN_NS)
+            continue;
+        if (now.ready != written.ready)
+            put_counter(w, c->at, "ready tiles", "tiles", now.ready);
+        if (now.busy != written.busy)
+            put_counter(w, c->at, "workers busy", "workers", now.busy);
+        written = now;
+    }
+}
+
+static bool put_step(struct writer *w, const struct dg_trace_step *step)
+{
+    size_t events = 0;
+    bool ok = false;
+
+    w->step = step;
+    w->plan = w->trace->plans[step->plan];
+    for (unsigned i = 0; i < w->trace->workers; i++)
+        events += visit_of(w, i)->n + 1;
+    w->n_changes = 0;
+    w->ran = calloc(w->plan->n_tiles, sizeof *w->ran);
+    w->end = calloc(w->plan->n_nodes, sizeof *w->end);
+    w->ready = calloc(w->plan->n_nodes, sizeof *w->ready);
+    w->last = calloc(w->plan->n_nodes, sizeof *w->last);
+    w->changes = calloc(4 * events, sizeof *w->changes);
+    if (w->ran && w->end && w->ready && w->last && w->changes) {
+        gather(w);
+        for (unsigned i = 0; i < w->trace->workers; i++)
+            put_worker(w, i);
+        put_arrows(w);
+        put_counters(w);
+        ok = true;
+    }
+    free(w->ran);
+    free(w->end);
+    free(w->ready);
+    free(w->last);
+    free(w->changes);
+    return ok;
+}
+
+bool trace_write(FILE *to, struct dg_trace *trace, const struct trace_facts *facts)
+{
+    struct writer w = {.to = to, .trace = trace, .all_edges = facts->all_edges};
+
+    put_facts(&w, facts, dg_trace_overhead(trace));
+    fputs("\"traceEvents\": [", to);
+    put_names(&w);
+    for (size_t i = 0; i < trace->n_steps; i++)
+        if (!put_step(&w, &trace->steps[i]))
+            return false;
+    fputs("\n]}\n", to);
+    return true;
+}
