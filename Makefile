@@ -23,25 +23,29 @@ LDFLAGS += -fsanitize=$(SAN)
 endif
 
 # An instruction set's flags go to its own files alone: its kernels, and the loops that find its limits.
-SRC    := $(wildcard src/*/*.c)
-LIMITS := $(wildcard tools/limits*.c)
-$(BUILD)/tools/limits_scalar.o: CFLAGS += -O3
-ifeq ($(firstword $(subst -, ,$(shell $(CC) -dumpmachine))),x86_64)
+# The files of other architectures stay out.
+ARCH   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+OTHERS := $(if $(filter x86_64,$(ARCH)),,%_avx2.c %_avx512.c) $(if $(filter aarch64,$(ARCH)),,%_neon.c)
+SRC    := $(filter-out $(OTHERS),$(wildcard src/*/*.c))
+LIMITS := $(filter-out $(OTHERS),$(wildcard tools/limits*.c))
 $(BUILD)/src/ops/kernels_avx2.o:   CFLAGS += -O3 -mavx2 -mfma
 $(BUILD)/src/ops/kernels_avx512.o: CFLAGS += -O3 -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
+$(BUILD)/src/ops/kernels_neon.o:   CFLAGS += -O3
+$(BUILD)/tools/limits_scalar.o:    CFLAGS += -O3
 $(BUILD)/tools/limits_avx2.o:      CFLAGS += -O3 -mavx2 -mfma
 $(BUILD)/tools/limits_avx512.o:    CFLAGS += -O3 -mavx512f
-else
-SRC    := $(filter-out src/ops/kernels_avx%,$(SRC))
-LIMITS := $(filter-out tools/limits_avx%,$(LIMITS))
-endif
+$(BUILD)/tools/limits_neon.o:      CFLAGS += -O3
 
 LIB    := $(BUILD)/libdagpt.a
-CLI    := tools/dagpt.c $(wildcard tools/cli*.c tools/cmd_*.c tools/trace_*.c tools/bench*.c) $(LIMITS)
+# Line editing for `dagpt complete -i`: libedit, where it is installed; EDIT=0 builds without it.
+EDIT   := $(shell echo 'int main(void) { return 0; }' | \
+            $(CC) -include histedit.h -x c - -ledit -o /dev/null 2>/dev/null && echo 1)
+LINES  := tools/lines_$(if $(filter 1,$(EDIT)),editline,plain).c
+CLI    := $(filter-out tools/make_model.c tools/limits% tools/lines_%,$(wildcard tools/*.c)) $(LIMITS) $(LINES)
 SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
 
-.PHONY: all run install test test-bits test-all check-rooms check-format format pictures poly ulp \
-        need-check bench-what-if clean help
+.PHONY: all run install test test-bits test-neon test-all check-rooms check-format format pictures poly ulp \
+        need-check need-pcre2 clean help bench-guard bench-guard-update bench-what-if
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/dagpt $(BUILD)/make-model  ## build the command and make-model (the default)
@@ -59,7 +63,9 @@ $(LIB): $(SRC:%.c=$(BUILD)/%.o)
 LINK = @echo "LINK $@"; $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(1) $(LDLIBS)
 
 $(BUILD)/dagpt: $(CLI:%.c=$(BUILD)/%.o) $(LIB)
-	$(call LINK)
+	$(call LINK,$(if $(filter 1,$(EDIT)),-ledit))
+
+$(BUILD)/tools/demo.o: models/demo/demo.bin models/demo/merges.txt
 
 $(BUILD)/make-model: $(BUILD)/tools/make_model.o $(LIB)
 	$(call LINK)
@@ -84,11 +90,15 @@ install: all  ## install the command and its man page below PREFIX (/usr/local)
 
 # ---- tests: the only part that needs more than gcc and make ----
 
-test: need-check check-rooms all $(SUITES) $(BUILD)/tests/page  ## build and run all tests (SAN=thread|address|undefined too)
+test: need-check need-pcre2 check-rooms all $(SUITES) $(BUILD)/tests/page  ## build and run all tests (SAN=thread|address|undefined too)
 	@BUILD=$(BUILD) SAN=$(SAN) tests/run.sh $(SUITES)
 
 test-bits: need-check $(BUILD)/tests/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
 	@DAGPT_BITS=full CK_DEFAULT_TIMEOUT=0 $(BUILD)/tests/check_bits
+
+# Not part of `test`: it needs a cross compiler and an emulator, and takes minutes.
+test-neon:  ## cross-build for AArch64 and test that under qemu-user (Debian; installs what it needs)
+	@+MAKE="$(MAKE)" tests/neon.sh
 
 test-all: test test-bits  ## test, test-bits, and test under each sanitizer
 	@$(MAKE) --no-print-directory test SAN=thread
@@ -97,6 +107,11 @@ test-all: test test-bits  ## test, test-bits, and test under each sanitizer
 
 need-check:
 	@CC="$(CC)" tests/need.sh check.h check
+
+need-pcre2:
+	@CC="$(CC) -DPCRE2_CODE_UNIT_WIDTH=8" tests/need.sh pcre2.h libpcre2-dev
+
+$(BUILD)/tests/check_split: LDLIBS += -lpcre2-8
 
 $(BUILD)/tests/check_%: $(BUILD)/tests/check_%.o $(BUILD)/tests/support.o $(LIB)
 	$(call LINK,$(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt))
@@ -108,6 +123,15 @@ $(BUILD)/tests/check_trace: $(patsubst %,$(BUILD)/tools/trace_%.o,write file ana
 
 $(BUILD)/tests/ulp: $(BUILD)/tests/ulp.o $(LIB)
 	$(call LINK)
+
+$(BUILD)/tests/bench_guard: $(BUILD)/tests/bench_guard.o $(LIB)
+	$(call LINK)
+
+bench-guard: all $(BUILD)/tests/bench_guard  ## instructions of a prompt and a decoded token: as committed? (valgrind)
+	@BUILD=$(BUILD) CC="$(CC)" tests/bench_guard.sh
+
+bench-guard-update: all $(BUILD)/tests/bench_guard # the figures anew, into tests/bench_guard.txt
+	@BUILD=$(BUILD) CC="$(CC)" tests/bench_guard.sh update
 
 ulp: $(BUILD)/tests/ulp  ## error of exp and tanh over every float (some minutes)
 	$<
@@ -126,7 +150,8 @@ format:  ## lay the code out by .clang-format
 check-format:  ## is it?
 	clang-format --dry-run --Werror src/*.h src/*/*.[ch] tools/*.[ch] tests/*.[ch]
 
-pictures: docs/overview.svg  ## draw the pictures of the docs again (graphviz)
+pictures: docs/overview.svg all  ## draw the pictures of the docs again (graphviz; node and chromium)
+	BUILD=$(BUILD) tests/viewer/picture.sh docs/viewer.png
 
 docs/%.svg: docs/%.dot
 	dot -Tsvg $< -o $@

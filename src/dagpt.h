@@ -3,7 +3,7 @@
  * A team of threads runs steps, a model holds packed weights, a session is one sequence being
  * generated. The order of use:
  *
- *     dg_team_new -> dg_model_open -> dg_session_new -> { dg_session_eval, dg_sample } ...
+ *     dg_team_new -> dg_model_open -> dg_session_new -> { dg_session_eval, dg_sampler_next } ...
  *
  * and each is freed in the reverse order. The same weights and the same token ids give the same
  * logits, bit for bit, whatever the options below say.
@@ -26,7 +26,7 @@ enum dg_status {
     DG_OK = 0,
     DG_ERR_USAGE = 2,    /* an option or argument that cannot be */
     DG_ERR_MODEL = 3,    /* a model file that is missing, damaged or of another kind */
-    DG_ERR_TOKEN = 4,    /* a token id outside the vocabulary, or too many of them */
+    DG_ERR_TOKEN = 4,    /* a prompt, token id or tokenizer that cannot be used */
     DG_ERR_IO = 5,       /* reading or writing failed */
     DG_ERR_RESOURCE = 6, /* no memory or no threads */
 };
@@ -36,8 +36,17 @@ struct dg_error {
     char text[1024]; /* one line, without a final newline */
 };
 
-/* Instruction sets, weakest first. */
-enum dg_isa { DG_ISA_SCALAR, DG_ISA_AVX2, DG_ISA_AVX512, DG_N_ISA };
+/* The instruction sets that this processor architecture has kernels for, weakest first. */
+enum dg_isa {
+    DG_ISA_SCALAR,
+#if defined(__x86_64__)
+    DG_ISA_AVX2,
+    DG_ISA_AVX512,
+#elif defined(__aarch64__)
+    DG_ISA_NEON,
+#endif
+    DG_N_ISA
+};
 
 /* Three ways to run the same tiles. */
 enum dg_sched {
@@ -47,7 +56,7 @@ enum dg_sched {
     DG_N_SCHED
 };
 
-const char *dg_isa_name(enum dg_isa isa); /* "scalar", "avx2", "avx512" */
+const char *dg_isa_name(enum dg_isa isa); /* "scalar", "avx2", "avx512", "neon" */
 enum dg_isa dg_isa_best(void);            /* the strongest that this CPU and this build have */
 const char *dg_sched_name(enum dg_sched sched); /* "dataflow", "barrier", "serial" */
 
@@ -67,6 +76,11 @@ enum dg_status dg_team_new(struct dg_team **out, unsigned workers, unsigned cpus
 void dg_team_free(struct dg_team *team); /* takes NULL */
 unsigned dg_team_workers(const struct dg_team *team);
 unsigned dg_team_awake(const struct dg_team *team); /* min(workers, cpus) */
+
+/* From now on the team's worker 0, which is the caller, calls tell(arg, done) after each tile that
+ * it has run: `done`, of 0 to 1, is how far the step has come, about. tell may not use the team.
+ * NULL: no more. */
+void dg_team_progress(struct dg_team *team, void (*tell)(void *arg, double done), void *arg);
 
 /* ---- trace ---- */
 
@@ -102,8 +116,35 @@ enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg
  * team. The model keeps no reference to the team or the file. */
 enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_team *team,
                              struct dg_error *err);
+
+/* The same from data[0 ... n - 1], which `name` stands for in errors. */
+enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n, const char *name,
+                              struct dg_team *team, struct dg_error *err);
 void dg_model_free(struct dg_model *model); /* takes NULL; after its sessions */
 struct dg_sizes dg_model_sizes(const struct dg_model *model);
+
+/* ---- tokenizer ---- */
+
+/* GPT-2's byte-pair encoding. Ids 0 ... 255 are the bytes, 256 + i is what merge i makes, and the
+ * last is <|endoftext|>. Read-only once open: threads may share it. */
+struct dg_tokenizer;
+
+/* Reads a merges file (merges.txt, vocab.bpe): "#version: ..." and then a merge a line. The second
+ * reads it from memory; `name` stands for it in errors. DG_ERR_TOKEN. */
+enum dg_status dg_tokenizer_open(struct dg_tokenizer **out, const char *path, struct dg_error *err);
+enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *merges, size_t n,
+                                  const char *name, struct dg_error *err);
+void dg_tokenizer_free(struct dg_tokenizer *t);            /* takes NULL */
+uint32_t dg_tokenizer_vocab(const struct dg_tokenizer *t); /* 256 + merges + 1 */
+int32_t dg_tokenizer_end(const struct dg_tokenizer *t);    /* the id of <|endoftext|> */
+
+/* The ids of text[0 ... n - 1], any bytes: *ids has *n_ids of them and is the caller's to free().
+ * "<|endoftext|>" in a text is text. Time: proportional to n. */
+enum dg_status dg_tokenizer_encode(const struct dg_tokenizer *t, const char *text, size_t n,
+                                   int32_t **ids, size_t *n_ids, struct dg_error *err);
+
+/* The *n bytes that id stands for; NULL when it is not in the vocabulary. */
+const char *dg_tokenizer_bytes(const struct dg_tokenizer *t, int32_t id, size_t *n);
 
 /* ---- session ---- */
 
@@ -148,5 +189,35 @@ enum dg_status dg_softmax(float *probs, const float *logits, size_t n, int32_t *
 /* The first id whose cumulative probability, summed in float in vocabulary order, exceeds coin;
  * the last id when none does. */
 int32_t dg_pick(const float *probs, size_t n, float coin);
+
+/* log(exp(logits[id]) / sum over all n), natural, in double precision. */
+double dg_log_probability(const float *logits, size_t n, int32_t id);
+
+/* How the next id is drawn, in the order in which it is applied. */
+struct dg_sampling {
+    double repeat_penalty; /* >= 1: an id of the sequence has its logit divided by it if positive,
+                            * else multiplied; 1: none */
+    double temp;           /* > 0: logits are divided by it; 0: the most likely id, the lowest of
+                            * equals, and nothing below applies */
+    uint32_t top_k;        /* only the k most likely ids, of equals the lowest; 0: all */
+    double top_p;          /* of these only the fewest, most likely first, whose probability
+                            * together reaches top_p of theirs, 0 ... 1; 1: all */
+    double min_p;          /* of these only those at least min_p times as likely as the most
+                            * likely one, 0 ... 1; 0: all */
+    uint64_t seed;
+};
+
+struct dg_sampler;
+
+/* A source of ids of a vocabulary of `vocab`: the same sampling, logits and sequence give the same
+ * ids, on any machine. DG_ERR_USAGE when an option is out of its range. */
+enum dg_status dg_sampler_new(struct dg_sampler **out, uint32_t vocab,
+                              const struct dg_sampling *sampling, struct dg_error *err);
+void dg_sampler_free(struct dg_sampler *s); /* takes NULL */
+
+/* Draws the id after ids[0 ... n - 1] from their logits [vocab]. DG_ERR_MODEL when a logit is not
+ * finite. */
+enum dg_status dg_sampler_next(struct dg_sampler *s, const float *logits, const int32_t *ids,
+                               size_t n, int32_t *next, struct dg_error *err);
 
 #endif

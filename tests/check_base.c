@@ -569,8 +569,13 @@ START_TEST(isa)
 {
     ck_assert_int_lt(dg_isa_best(), DG_N_ISA);
     ck_assert_str_eq(dg_isa_name(DG_ISA_SCALAR), "scalar");
+#if defined(__x86_64__)
     ck_assert_str_eq(dg_isa_name(DG_ISA_AVX2), "avx2");
     ck_assert_str_eq(dg_isa_name(DG_ISA_AVX512), "avx512");
+#elif defined(__aarch64__)
+    ck_assert_str_eq(dg_isa_name(DG_ISA_NEON), "neon");
+    ck_assert_int_eq(dg_isa_best(), DG_ISA_NEON);
+#endif
 }
 END_TEST
 

@@ -1,6 +1,7 @@
 /* Sessions: the same bits however a sequence is cut into evals and steps, and a session that a
  * refusal leaves as it was. Samplers: sums in vocabulary order, in float, whatever the caller's
  * floating-point environment. */
+#include "float_control.h"
 #include "support.h"
 #include "../src/dagpt.h"
 #include "../src/ops/kernels.h"
@@ -12,9 +13,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
 /* tests/golden/odd.bin: 5 heads of 12 channels, V = 131: nothing is a multiple of 16 */
 enum { MAX_T = 40, VOCAB = 131, SEED = 612 };
@@ -492,32 +490,26 @@ END_TEST
 
 struct environment {
     fenv_t saved;
-    unsigned control; /* MXCSR's */
+    uint32_t control;
 };
 
-/* Rounding upward; on x86 also flush-to-zero and denormals-are-zero. */
+/* Rounding upward; on x86-64 and AArch64 also denormals as zeros. */
 static void spoil(struct environment *e)
 {
     fegetenv(&e->saved);
     ck_assert_int_eq(fesetround(FE_UPWARD), 0);
-#if defined(__x86_64__)
-    _mm_setcsr(_mm_getcsr() | 0x8040);
-    e->control = _mm_getcsr();
-#endif
+    add_float_control(FLUSH_TO_ZERO | DENORMALS_ARE_ZERO);
+    e->control = float_control();
 }
 
 /* Puts back what there was before; the library must have left what spoil() set. */
 static void restore(const struct environment *e)
 {
     const int rounding = fegetround();
-#if defined(__x86_64__)
-    const unsigned control = _mm_getcsr();
+    const uint32_t found = float_control();
 
     fesetenv(&e->saved);
-    ck_assert_uint_eq(control & 0xffc0, e->control & 0xffc0); /* all but the flags */
-#else
-    fesetenv(&e->saved);
-#endif
+    ck_assert_uint_eq(found, e->control);
     ck_assert_int_eq(rounding, FE_UPWARD);
 }
 

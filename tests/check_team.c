@@ -4,6 +4,7 @@
  * wait. A lost wake is a hang, and a hang is found by Check's timeout. Data is passed in plain
  * memory where the calls promise to make it visible, so that ThreadSanitizer sees whether they do.
  */
+#include "float_control.h"
 #include "stalls.h"
 #include "support.h"
 #include "../src/runtime/team.h"
@@ -13,34 +14,6 @@
 #include <sched.h>
 #include <string.h>
 #include <unistd.h>
-
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-
-enum { FLUSH_TO_ZERO = 0x8000, DENORMALS_ARE_ZERO = 0x0040, FLAGS = 0x3f };
-
-static unsigned control(void)
-{
-    return _mm_getcsr() & ~(unsigned)FLAGS;
-}
-
-static void set_control(unsigned bits)
-{
-    _mm_setcsr(_mm_getcsr() | bits);
-}
-#else
-enum { FLUSH_TO_ZERO = 0, DENORMALS_ARE_ZERO = 0 };
-
-static unsigned control(void)
-{
-    return 0;
-}
-
-static void set_control(unsigned bits)
-{
-    (void)bits;
-}
-#endif
 
 static struct dg_team *new_team(unsigned workers, unsigned cpus)
 {
@@ -672,7 +645,7 @@ static void check_floats(void *arg, unsigned worker)
 
     f->nearest = fegetround() == FE_TONEAREST && one + tiny == 1.0 && -one - tiny == -1.0;
     f->denormals = least * half != 0 && denormal * one != 0;
-    f->control = control();
+    f->control = float_control();
 }
 
 static void check_everywhere(struct dg_team *team, unsigned expected)
@@ -691,7 +664,7 @@ static void check_everywhere(struct dg_team *team, unsigned expected)
 /* The team is made under the odd environment and under the default one; run under both. */
 static void check_environment(int rounding, unsigned bits)
 {
-    const unsigned usual = control();
+    const unsigned usual = float_control();
     fenv_t before;
     unsigned odd;
 
@@ -700,18 +673,18 @@ static void check_environment(int rounding, unsigned bits)
         struct dg_team *team = made_odd ? NULL : new_team(4, 4);
 
         fesetround(rounding);
-        set_control(bits);
-        odd = control();
+        add_float_control(bits);
+        odd = float_control();
         if (made_odd)
             team = new_team(4, 4);
         for (int i = 0; i < 3; i++) {
             check_everywhere(team, usual);
             ck_assert_int_eq(fegetround(), rounding);
-            ck_assert_uint_eq(control(), odd);
+            ck_assert_uint_eq(float_control(), odd);
         }
         fesetenv(&before);
         check_everywhere(team, usual);
-        ck_assert_uint_eq(control(), usual);
+        ck_assert_uint_eq(float_control(), usual);
         dg_team_free(team);
     }
 }

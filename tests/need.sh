@@ -1,9 +1,14 @@
 #!/bin/sh
-# need.sh HEADER PACKAGE - sees to it that $CC finds a header, if need be by installing its Debian package.
-header=$1 package=$2
+# need.sh WHAT PACKAGE... - sees to it that there is a header (its name ends with .h) that $CC finds, or a
+# program, if need be by installing Debian packages.
+what=$1
+shift
 
 found() {
-    echo "#include <$header>" | ${CC:-gcc} -E - >/dev/null 2>&1
+    case $what in
+    *.h) echo "#include <$what>" | ${CC:-gcc} -E - ;;
+    *) command -v "$what" ;;
+    esac >/dev/null 2>&1
 }
 
 found && exit 0
@@ -12,10 +17,10 @@ if [ "$(id -u)" -ne 0 ]; then
     sudo=sudo
 fi
 if command -v apt-get >/dev/null && { [ -z "$sudo" ] || command -v sudo >/dev/null; }; then
-    echo "installing $package, which the tests need"
-    $sudo apt-get install -y -qq "$package" >/dev/null 2>&1 ||
-        { $sudo apt-get update -qq && $sudo apt-get install -y -qq "$package" >/dev/null; }
+    echo "installing $*, which the tests need"
+    $sudo apt-get install -y -qq "$@" >/dev/null 2>&1 ||
+        { $sudo apt-get update -qq && $sudo apt-get install -y -qq "$@" >/dev/null; }
     found && exit 0
 fi
-echo "make test needs <$header>: install the package '$package'" >&2
+echo "the tests need $what: install $*" >&2
 exit 1

@@ -1,7 +1,8 @@
 #!/bin/sh
-# run.sh SUITE... - runs the test suites and the tests of the command, and adds up.
+# run.sh SUITE... - runs the test suites, the tests of the command and the viewer's, and adds up. A suite that
+# exits with 77 was skipped, and has said why.
 # $BUILD: the build folder; $SAN: the sanitizer, if any.
-passed=0 failed=0 names=
+passed=0 failed=0 skipped=0 names=
 
 if [ -n "$SAN" ]; then
     export CK_FORK=no                # a report ends the whole suite, with its text
@@ -18,14 +19,17 @@ for suite in "$@"; do
         names="$names $(basename "$suite")"
     fi
 done
-for suite in tests/cli*.sh; do
-    if sh "$suite"; then
-        passed=$((passed + 1))
-    else
+for suite in tests/cli*.sh tests/viewer.sh; do
+    sh "$suite"
+    case $? in
+    0) passed=$((passed + 1)) ;;
+    77) skipped=$((skipped + 1)) ;;
+    *)
         failed=$((failed + 1))
         names="$names $(basename "$suite")"
-    fi
+        ;;
+    esac
 done
 [ -z "$names" ] || echo "failed:$names"
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

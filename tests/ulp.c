@@ -1,6 +1,6 @@
 /* ulp [ISA] - the largest error of exp and tanh over every float, against libm in double. Exits
- * with 1 when one is larger than src/ops/poly.h says. ISA: scalar, avx2 or avx512; else the best.
- */
+ * with 1 when one is larger than src/ops/poly.h says. ISA: scalar, avx2, avx512 or neon; else the
+ * best. */
 #include "ulp.h"
 #include "../src/ops/kernels.h"
 #include "../src/ops/poly.h"

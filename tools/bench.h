@@ -124,6 +124,7 @@ struct bench_report {
     unsigned n_prompts;
     uint32_t tokens[BENCH_PROMPTS];
     struct bench_stat prompts[BENCH_PROMPTS];
+    unsigned lab_ids; /* given and completed */
     struct bench_stat lab;
     double lab_load_ms;
     unsigned n_no_cache, no_cache_ids, no_cache_workers[2];
@@ -134,6 +135,7 @@ struct bench_report {
     uint32_t schedules_tokens, workers_tokens;
     struct bench_stat schedules[DG_N_SCHED][2]; /* decode, prompt */
     struct bench_stat scaling[BENCH_CREWS][2];  /* of crew i: decode, prompt */
+    struct limits beside[BENCH_CREWS];          /* medians of the brackets of `scaling` alone */
 };
 
 /* Text, a section at a time. */

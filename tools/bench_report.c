@@ -63,7 +63,8 @@ void bench_print_lab(const struct bench_report *r)
     char what[64];
 
     print_head("lab");
-    print_stat("", "2 ids in, 8 out", &r->lab);
+    snprintf(what, sizeof what, "2 ids in, %u out", r->lab_ids - 2);
+    print_stat("", what, &r->lab);
     for (unsigned i = 0; i < r->n_no_cache; i++) {
         snprintf(what, sizeof what, "%u ids, no cache, j %u", r->no_cache_ids,
                  r->no_cache_workers[i]);
@@ -114,12 +115,12 @@ void bench_print_workers(const struct bench_report *r)
     printf("\n          %-22s%10s%10s%10s%12s%10s\n", "speed-up (efficiency)", "one token", "",
            "prompt", "", "read, FMA");
     for (unsigned i = 0; i < r->n_crews; i++) {
-        const struct limits *l = &r->limits[i];
+        const struct limits *l = &r->beside[i], *first = &r->beside[0];
         const double one = r->scaling[i][0].speedup, prompt = r->scaling[i][1].speedup;
 
         printf("          %-22u%10.2f  (%3.0f %%)%13.2f  (%3.0f %%)%12.2f, %.2f\n", l->workers, one,
                100 * one / l->workers, prompt, 100 * prompt / l->workers,
-               l->read_gbps / r->limits[0].read_gbps, l->fma_gflops / r->limits[0].fma_gflops);
+               l->read_gbps / first->read_gbps, l->fma_gflops / first->fma_gflops);
     }
 }
 
@@ -165,7 +166,8 @@ static void json_machine(const struct bench_report *r)
 
 static void json_lab(const struct bench_report *r)
 {
-    printf(",\n \"lab\": {\"ids_in\": 2, \"ids_out\": 8, \"load_ms\": %.6g, ", r->lab_load_ms);
+    printf(",\n \"lab\": {\"ids_in\": 2, \"ids_out\": %u, \"load_ms\": %.6g, ", r->lab_ids - 2,
+           r->lab_load_ms);
     json_stat(&r->lab, "ms");
     printf("},\n \"no_cache\": [");
     for (unsigned i = 0; i < r->n_no_cache; i++) {
@@ -192,10 +194,13 @@ static void json_workers(const struct bench_report *r)
     for (unsigned i = 0; i < r->n_crews; i++) {
         const unsigned n = r->limits[i].workers;
         const struct bench_stat *s = r->scaling[i];
+        const struct limits *l = &r->beside[i], *first = &r->beside[0];
 
         printf("%s{\"workers\": %u, \"decode_speedup\": %.6g, \"decode_efficiency\": %.6g, "
-               "\"prefill_speedup\": %.6g, \"prefill_efficiency\": %.6g,\n   ",
-               i ? ",\n  " : "", n, s[0].speedup, s[0].speedup / n, s[1].speedup, s[1].speedup / n);
+               "\"prefill_speedup\": %.6g, \"prefill_efficiency\": %.6g,\n   \"read_speedup\": "
+               "%.6g, \"fma_speedup\": %.6g,\n   ",
+               i ? ",\n  " : "", n, s[0].speedup, s[0].speedup / n, s[1].speedup, s[1].speedup / n,
+               l->read_gbps / first->read_gbps, l->fma_gflops / first->fma_gflops);
         json_pair(s, r->workers_tokens);
     }
     printf("]");

@@ -1,6 +1,7 @@
 /* The picture: on the left the roofline, speed over operations a byte, both logarithmic, with a roof for
- * each number of workers and a point for each workload; on the right speed-up over workers. The
- * roofs are the medians of the probes that stood beside the points. */
+ * each number of workers and a point for each workload; on the right speed-up over workers, both
+ * logarithmic, too. The roofs are medians of the probes that stood beside all points: where the machine
+ * changed meanwhile, a point may lie above its roof. */
 #include "bench.h"
 
 #include <math.h>
@@ -82,23 +83,15 @@ static struct limits roof_of(const struct bench_report *r, unsigned crew)
 struct point {
     double x, y;
     unsigned crew;
-    char name[32];
+    uint32_t tokens; /* of a prompt; 0: decode */
 };
 
 static unsigned add_point(struct point *list, unsigned n, const struct bench_stat *s, unsigned crew,
-                          const char *kind, uint32_t tokens)
+                          uint32_t tokens)
 {
-    struct point *p = &list[n];
-
     if (s->taken == 0)
         return n;
-    p->x = s->flops / s->bytes;
-    p->y = 1e-6 * s->flops / s->ms;
-    p->crew = crew;
-    if (tokens)
-        snprintf(p->name, sizeof p->name, "%s %u", kind, tokens);
-    else
-        snprintf(p->name, sizeof p->name, "%s", kind);
+    list[n] = (struct point){s->flops / s->bytes, 1e-6 * s->flops / s->ms, crew, tokens};
     return n + 1;
 }
 
@@ -109,14 +102,14 @@ static unsigned collect_points(const struct bench_report *r, struct point *list)
     unsigned n = 0;
 
     for (unsigned i = 0; r->has_workers && i < r->n_crews; i++) {
-        n = add_point(list, n, &r->scaling[i][0], i, "decode", 0);
+        n = add_point(list, n, &r->scaling[i][0], i, 0);
         if (i < top || r->n_prompts == 0)
-            n = add_point(list, n, &r->scaling[i][1], i, "prompt", r->workers_tokens);
+            n = add_point(list, n, &r->scaling[i][1], i, r->workers_tokens);
     }
     if (!r->has_workers)
-        n = add_point(list, n, &r->decode, top, "decode", 0);
+        n = add_point(list, n, &r->decode, top, 0);
     for (unsigned i = 0; i < r->n_prompts; i++)
-        n = add_point(list, n, &r->prompts[i], top, "prompt", r->tokens[i]);
+        n = add_point(list, n, &r->prompts[i], top, r->tokens[i]);
     return n;
 }
 
@@ -135,7 +128,7 @@ static void grid(FILE *to, const struct panel *p)
         snprintf(label, sizeof label, "%g", pow(10, x));
         text(to, at_x(p, x), p->top + p->height + 18, "middle", label);
     }
-    for (double y = p->y0; y <= p->y1; y++) {
+    for (double y = ceil(p->y0); y <= p->y1; y++) {
         line(to, p, p->x0, y, p->x1, y, "stroke=\"#ddd\"");
         snprintf(label, sizeof label, "%g", pow(10, y));
         text(to, p->left - 6, at_y(p, y) + 4, "end", label);
@@ -159,6 +152,22 @@ static void roof(FILE *to, const struct panel *p, const struct bench_report *r, 
     legend(to, p, crew, style, name);
 }
 
+static void draw_point(FILE *to, const struct panel *p, const struct point *point, bool named)
+{
+    const double x = at_x(p, log10(point->x)), y = at_y(p, log10(point->y));
+    char name[16] = "decode";
+
+    fprintf(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"/>\n", x, y,
+            colours[point->crew]);
+    if (point->tokens)
+        snprintf(name, sizeof name, "%u", point->tokens);
+    if (!named) /* it stands above or below one that is */
+        return;
+    fprintf(to, "<g stroke=\"white\" stroke-width=\"3\" paint-order=\"stroke\">");
+    text(to, x, y + 20, "middle", name);
+    fprintf(to, "</g>\n");
+}
+
 static void draw_roofline(FILE *to, const struct bench_report *r)
 {
     struct panel p = {70, 70, 560, 400, 0, 2, 1, 2};
@@ -175,20 +184,15 @@ static void draw_roofline(FILE *to, const struct bench_report *r)
         widen(&p.x0, &p.x1, points[i].x);
         widen(&p.y0, &p.y1, points[i].y);
     }
-    p.y1++; /* for the legend */
-    frame(to, &p, "Roofline: what was reached, below what the machine allows",
+    p.y0 -= 0.2;                     /* for names below points */
+    p.y1 += 0.2 + 0.12 * r->n_crews; /* for the legend */
+    frame(to, &p, "Roofline: decode, and prompts of so many tokens, below what the machine allows",
           "operations a byte of weights and cache", "GFLOP/s");
     grid(to, &p);
     for (unsigned i = 0; i < r->n_crews; i++)
         roof(to, &p, r, i);
-    for (unsigned i = 0; i < n; i++) {
-        const double x = at_x(&p, log10(points[i].x)), y = at_y(&p, log10(points[i].y));
-
-        fprintf(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"/>\n", x, y,
-                colours[points[i].crew]);
-        if (points[i].crew == r->n_crews - 1) /* the others lie below, in their own colour */
-            text(to, x + 4, y + 18, "middle", points[i].name);
-    }
+    for (unsigned i = 0; i < n; i++)
+        draw_point(to, &p, &points[i], points[i].crew == r->n_crews - 1);
 }
 
 /* ---- scaling ---- */
@@ -203,11 +207,11 @@ static void draw_curve(FILE *to, const struct panel *p, const struct bench_repor
                        const struct curve *c)
 {
     for (unsigned i = 1; i < r->n_crews; i++)
-        line(to, p, r->limits[i - 1].workers, c->value[i - 1], r->limits[i].workers, c->value[i],
-             c->style);
+        line(to, p, log2(r->limits[i - 1].workers), log2(c->value[i - 1]),
+             log2(r->limits[i].workers), log2(c->value[i]), c->style);
     for (unsigned i = 0; i < r->n_crews; i++)
-        fprintf(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" %s/>\n", at_x(p, r->limits[i].workers),
-                at_y(p, c->value[i]), c->style);
+        fprintf(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" %s/>\n",
+                at_x(p, log2(r->limits[i].workers)), at_y(p, log2(c->value[i])), c->style);
     legend(to, p, row, c->style, c->name);
 }
 
@@ -217,22 +221,26 @@ static void scaling_axes(FILE *to, const struct panel *p, const struct bench_rep
 
     frame(to, p, "Scaling: speed-up over one worker", "workers", "speed-up");
     for (unsigned i = 0; i < r->n_crews; i++) {
-        const double w = r->limits[i].workers;
+        const double x = log2(r->limits[i].workers);
 
-        line(to, p, w, p->y0, w, p->y1, "stroke=\"#ddd\"");
-        line(to, p, p->x0, w, p->x1, w, "stroke=\"#ddd\"");
-        snprintf(label, sizeof label, "%g", w);
-        text(to, at_x(p, w), p->top + p->height + 18, "middle", label);
-        text(to, p->left - 6, at_y(p, w) + 4, "end", label);
+        line(to, p, x, p->y0, x, p->y1, "stroke=\"#ddd\"");
+        snprintf(label, sizeof label, "%u", r->limits[i].workers);
+        text(to, at_x(p, x), p->top + p->height + 18, "middle", label);
+    }
+    for (double y = p->y0; y <= p->y1; y++) {
+        line(to, p, p->x0, y, p->x1, y, "stroke=\"#ddd\"");
+        snprintf(label, sizeof label, "%g", exp2(y));
+        text(to, p->left - 6, at_y(p, y) + 4, "end", label);
     }
 }
 
 static void draw_scaling(FILE *to, const struct bench_report *r)
 {
-    const double most = r->limits[r->n_crews - 1].workers;
-    const struct panel p = {720, 70, 330, 400, 0.5, most + 0.5, 0, most + 1};
+    const double most = log2(r->limits[r->n_crews - 1].workers);
+    struct panel p = {720, 70, 330, 400, -0.5, most + 0.5, -1, most + 1};
     char prompt[32];
-    struct curve curves[] = {
+    enum { N_CURVES = 5 };
+    struct curve curves[N_CURVES] = {
         {"as many times as workers", {0}, "stroke=\"#bbb\" fill=\"#bbb\" stroke-dasharray=\"2 3\""},
         {"read bandwidth", {0}, "stroke=\"#888\" fill=\"#888\" stroke-dasharray=\"7 4\""},
         {"FMA peak", {0}, "stroke=\"#444\" fill=\"#444\" stroke-dasharray=\"3 3\""},
@@ -242,16 +250,18 @@ static void draw_scaling(FILE *to, const struct bench_report *r)
 
     snprintf(prompt, sizeof prompt, "prompt of %u", r->workers_tokens);
     for (unsigned i = 0; i < r->n_crews; i++) {
-        const struct limits l = roof_of(r, i), one = roof_of(r, 0);
+        const struct limits l = r->beside[i], one = r->beside[0];
 
         curves[0].value[i] = l.workers;
         curves[1].value[i] = l.read_gbps / one.read_gbps;
         curves[2].value[i] = l.fma_gflops / one.fma_gflops;
         curves[3].value[i] = r->scaling[i][0].speedup;
         curves[4].value[i] = r->scaling[i][1].speedup;
+        for (unsigned c = 0; c < N_CURVES; c++)
+            p.y0 = fmin(p.y0, floor(log2(curves[c].value[i])));
     }
     scaling_axes(to, &p, r);
-    for (unsigned c = 0; c < sizeof curves / sizeof *curves; c++)
+    for (unsigned c = 0; c < N_CURVES; c++)
         draw_curve(to, &p, r, c, &curves[c]);
 }
 

@@ -1,5 +1,8 @@
 #include "cli.h"
 #include "../src/base/status.h"
+#include "../src/model/checkpoint.h"
+#include "../src/model/split.h"
+#include "demo.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +16,7 @@
 static struct cli_engine *opened; /* to be closed on the way out, however that is taken */
 static bool leaving;              /* that way is an error's */
 static char command_line[1024];
+static const char *isa_choices[DG_N_ISA + 1]; /* their names, from cli_parse() on, and NULL */
 
 void cli_die(enum dg_status status, const char *format, ...)
 {
@@ -43,17 +47,29 @@ void cli_flush(void)
         cli_die(DG_ERR_IO, "cannot write to standard output: %s", strerror(errno));
 }
 
+void cli_json_bytes(const char *s, size_t n)
+{
+    for (size_t i = 0, length; i < n; i += length) {
+        length = dg_utf8_length(s + i, n - i);
+        if (length == 0) {
+            fputs("\\ufffd", stdout);
+            length = 1;
+        } else if (length > 1) {
+            fwrite(s + i, 1, length, stdout);
+        } else if (s[i] == '"' || s[i] == '\\') {
+            printf("\\%c", s[i]);
+        } else if ((unsigned char)s[i] < 0x20 || s[i] == 0x7F) {
+            printf("\\u%04x", (unsigned)s[i]);
+        } else {
+            putchar(s[i]);
+        }
+    }
+}
+
 void cli_json_string(const char *s)
 {
     putchar('"');
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            printf("\\%c", *s);
-        else if ((unsigned char)*s < 0x20)
-            printf("\\u%04x", *s);
-        else
-            putchar(*s);
-    }
+    cli_json_bytes(s, strlen(s));
     putchar('"');
 }
 
@@ -117,8 +133,7 @@ __attribute__((noreturn)) static void refuse_value(const struct cli_option *o, c
             value, expected);
 }
 
-/* A decimal number without sign or blanks, all of the text; false otherwise. */
-static bool parse_number(const char *text, uint64_t *out)
+bool cli_number(const char *text, uint64_t *out)
 {
     char *end;
 
@@ -162,6 +177,17 @@ static bool set_real(const struct cli_option *o, const char *value)
     return end != value && *end == '\0' && v >= o->least && v <= o->most;
 }
 
+static void add_text(const struct cli_option *o, const char *value)
+{
+    struct cli_texts *t = o->target;
+
+    if (!*value)
+        cli_die(DG_ERR_USAGE, "--%s: got an empty text", o->name);
+    if (t->n == CLI_MAX_TEXTS)
+        cli_die(DG_ERR_USAGE, "--%s: given more than %d times", o->name, CLI_MAX_TEXTS);
+    t->texts[t->n++] = value;
+}
+
 static void set_option(const struct cli_option *o, const char *value)
 {
     uint64_t n;
@@ -172,7 +198,7 @@ static void set_option(const struct cli_option *o, const char *value)
         *(bool *)o->target = true;
         break;
     case CLI_NUMBER:
-        ok = parse_number(value, &n) && (double)n >= o->least && (double)n <= o->most;
+        ok = cli_number(value, &n) && (double)n >= o->least && (double)n <= o->most;
         if (ok)
             *(uint64_t *)o->target = n;
         break;
@@ -181,6 +207,9 @@ static void set_option(const struct cli_option *o, const char *value)
         break;
     case CLI_TEXT:
         *(const char **)o->target = value;
+        break;
+    case CLI_TEXTS:
+        add_text(o, value);
         break;
     case CLI_CHOICE:
         ok = set_choice(o, value);
@@ -242,6 +271,8 @@ int cli_parse(const struct cli_command *command, int argc, char **argv)
 
     keep_command_line(command, argc, argv);
 
+    for (enum dg_isa isa = 0; isa < DG_N_ISA; isa++)
+        isa_choices[isa] = dg_isa_name(isa);
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
 
@@ -258,12 +289,11 @@ int cli_parse(const struct cli_command *command, int argc, char **argv)
 /* ---- shared options ---- */
 
 static const char *const sched_choices[] = {"dataflow", "barrier", "serial", NULL};
-static const char *const isa_choices[] = {"scalar", "avx2", "avx512", NULL};
 
-struct cli_model cli_model = {.workers = 4, .isa = DG_N_ISA};
+struct cli_model cli_model = {.fallback = DEMO_NAME, .workers = 4, .isa = DG_N_ISA};
 
 const struct cli_option cli_model_options[] = {
-    {'m', "model", CLI_TEXT, "MODEL", "llm.c checkpoint; else $DAGPT_MODEL, else gpt2_124M.bin",
+    {'m', "model", CLI_TEXT, "MODEL", "llm.c checkpoint, or demo; else $DAGPT_MODEL",
      &cli_model.path, 0, 0, NULL},
     {0},
 };
@@ -281,12 +311,33 @@ const struct cli_option cli_team_options[] = {
 const struct cli_option cli_run_options[] = {
     {0, "sched", CLI_CHOICE, "NAME", "dataflow (default), barrier or serial", &cli_model.sched, 0,
      0, sched_choices},
-    {0, "isa", CLI_CHOICE, "NAME", "at most scalar, avx2 or avx512 (the best there is)",
-     &cli_model.isa, 0, 0, isa_choices},
+    {0, "isa", CLI_CHOICE, "NAME",
+     "at most scalar, avx2 or avx512; on Arm scalar or neon (the best there is)", &cli_model.isa, 0,
+     0, isa_choices},
     {0, "chunk", CLI_NUMBER, "N", "read the prompt in steps of N tokens (all at once)",
      &cli_model.chunk, 1, 1 << 24, NULL},
     {0, "stats", CLI_FLAG, NULL, "times and rates, on standard error", &cli_model.stats, 0, 0,
      NULL},
+    {0},
+};
+
+/* Options that were not given keep these values, which none can be given. */
+static double temp = -1, top_p = -1, min_p = -1, repeat_penalty = -1;
+static uint64_t top_k = 0, seed = UINT64_MAX;
+static bool greedy;
+
+const struct cli_option cli_sampling_options[] = {
+    {0, "temp", CLI_REAL, "X", "divide the logits by X (0.8); 0: the most likely id", &temp, 0, 1e6,
+     NULL},
+    {0, "top-k", CLI_NUMBER, "K", "only the K most likely ids (all)", &top_k, 1, 1 << 26, NULL},
+    {0, "top-p", CLI_REAL, "P", "only the likeliest with probability P together (0.95)", &top_p, 0,
+     1, NULL},
+    {0, "min-p", CLI_REAL, "P", "only those at least P times as likely as the first (0)", &min_p, 0,
+     1, NULL},
+    {0, "repeat-penalty", CLI_REAL, "X", "divide the logits of ids that were there by X (1)",
+     &repeat_penalty, 1, 1e6, NULL},
+    {0, "seed", CLI_NUMBER, "N", "of the random numbers (from the clock)", &seed, 0, 0x1p53, NULL},
+    {0, "greedy", CLI_FLAG, NULL, "the most likely id, always", &greedy, 0, 0, NULL},
     {0},
 };
 
@@ -303,7 +354,54 @@ const char *cli_model_path(void)
 
     if (cli_model.path)
         return cli_model.path;
-    return model_is_named() ? named : "gpt2_124M.bin";
+    return model_is_named() ? named : cli_model.fallback;
+}
+
+bool cli_model_is_demo(void)
+{
+    return strcmp(cli_model_path(), DEMO_NAME) == 0;
+}
+
+enum dg_status cli_checkpoint_open(struct dg_checkpoint *c, struct dg_error *err)
+{
+    if (cli_model_is_demo())
+        return dg_checkpoint_open_memory(c, demo_model, (size_t)(demo_model_end - demo_model),
+                                         DEMO_NAME, err);
+    return dg_checkpoint_open(c, cli_model_path(), err);
+}
+
+enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struct dg_error *err)
+{
+    if (cli_model_is_demo())
+        return dg_model_parse(out, demo_model, (size_t)(demo_model_end - demo_model), DEMO_NAME,
+                              team, err);
+    return dg_model_open(out, cli_model_path(), team, err);
+}
+
+bool cli_sampling_given(void)
+{
+    return temp >= 0 || top_p >= 0 || min_p >= 0 || repeat_penalty >= 0 || top_k > 0 ||
+           seed != UINT64_MAX;
+}
+
+struct dg_sampling cli_sampling(void)
+{
+    if (seed == UINT64_MAX) { /* 53 bits, so that a JSON reader gets what --seed takes */
+        struct timespec t;
+
+        clock_gettime(CLOCK_REALTIME, &t);
+        seed = ((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec) & 0x1FFFFFFFFFFFFF;
+    }
+    return (struct dg_sampling){
+        .repeat_penalty = repeat_penalty >= 0 ? repeat_penalty : 1,
+        .temp = greedy      ? 0
+                : temp >= 0 ? temp
+                            : 0.8,
+        .top_k = (uint32_t)top_k,
+        .top_p = top_p >= 0 ? top_p : 0.95,
+        .min_p = min_p >= 0 ? min_p : 0,
+        .seed = seed,
+    };
 }
 
 int32_t *cli_ids(char **operands, int n)
@@ -315,7 +413,7 @@ int32_t *cli_ids(char **operands, int n)
     for (int i = 0; i < n; i++) {
         uint64_t id;
 
-        if (!parse_number(operands[i], &id) || id > INT32_MAX)
+        if (!cli_number(operands[i], &id) || id > INT32_MAX)
             cli_die(DG_ERR_TOKEN, "token id %d: got '%s', expected a number of the vocabulary",
                     i + 1, operands[i]);
         ids[i] = (int32_t)id;
@@ -332,9 +430,12 @@ void cli_model_check(enum dg_status status, const struct dg_error *err)
 
 void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_sizes *z)
 {
+    struct dg_checkpoint c;
     struct dg_error err;
 
-    cli_model_check(dg_model_peek(cli_model_path(), z, &err), &err);
+    cli_model_check(cli_checkpoint_open(&c, &err), &err);
+    *z = c.header.sizes;
+    dg_checkpoint_close(&c);
     for (size_t i = 0; i < n; i++)
         if ((uint32_t)ids[i] >= z->vocab)
             cli_die(DG_ERR_TOKEN, "token id %zu: got %" PRId32 ", expected 0 to %" PRIu32, i + 1,
@@ -346,15 +447,16 @@ void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_siz
 
 void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t total)
 {
-    const char *path = cli_model_path();
     const struct dg_session_options opt = {
         .isa = cli_model.isa < DG_N_ISA ? cli_model.isa : dg_isa_best(),
         .sched = cli_model.sched,
         .chunk = (uint32_t)cli_model.chunk,
         .row_block = cli_model.tile.rows,
         .col_block = cli_model.tile.cols,
+        .all_logits = cli_model.all_logits,
     };
     const double start = cli_seconds();
+    enum dg_status st;
     struct dg_error err;
 
     *e = (struct cli_engine){0};
@@ -363,9 +465,25 @@ void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t 
     cli_check(dg_team_new(&e->team, (unsigned)cli_model.workers, (unsigned)cli_model.cpus, &err),
               &err);
     cli_trace_begin(e);
-    cli_check(dg_model_open(&e->model, path, e->team, &err), &err);
+    cli_progress(e->team, "loading");
+    st = cli_model_open(&e->model, e->team, &err);
+    cli_progress(e->team, NULL);
+    cli_check(st, &err);
     e->load_seconds = cli_seconds() - start;
     cli_check(dg_session_new(&e->session, e->model, e->team, &opt, &err), &err);
+}
+
+void cli_eval(const struct cli_engine *e, const int32_t *ids, size_t n)
+{
+    struct dg_error err;
+    enum dg_status st;
+
+    if (n > 1)
+        cli_progress(e->team, "reading the prompt");
+    st = dg_session_eval(e->session, ids, n, &err);
+    if (n > 1)
+        cli_progress(e->team, NULL);
+    cli_check(st, &err);
 }
 
 void cli_engine_close(struct cli_engine *e)

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum cli_kind { CLI_FLAG, CLI_NUMBER, CLI_REAL, CLI_TEXT, CLI_CHOICE, CLI_TILE };
+enum cli_kind { CLI_FLAG, CLI_NUMBER, CLI_REAL, CLI_TEXT, CLI_TEXTS, CLI_CHOICE, CLI_TILE };
 
 struct cli_option {
     char letter;      /* 0: none */
@@ -17,9 +17,17 @@ struct cli_option {
     enum cli_kind kind;
     const char *metavar; /* of the value; NULL for a flag */
     const char *help;
-    void *target;       /* bool, uint64_t, double, const char *, unsigned or struct cli_tile */
+    void *target;       /* of the kind: bool, uint64_t, double, const char *, struct cli_texts,
+                         * unsigned, struct cli_tile */
     double least, most; /* of a number */
     const char *const *choices; /* NULL-terminated */
+};
+
+enum { CLI_MAX_TEXTS = 16 };
+
+struct cli_texts {
+    const char *texts[CLI_MAX_TEXTS]; /* [n], none empty */
+    size_t n;
 };
 
 struct cli_tile {
@@ -48,19 +56,23 @@ void cli_check(enum dg_status status, const struct dg_error *err);
 /* Leaves with 5 when stdout could not take what was printed. Flushes. */
 void cli_flush(void);
 
-/* Prints a string to stdout in quotes, with the characters escaped that JSON wants escaped. */
+/* Prints bytes to stdout as the inside of a JSON string, or s as a whole one with its quotes. What
+ * is not UTF-8 becomes U+FFFD. */
+void cli_json_bytes(const char *bytes, size_t n);
 void cli_json_string(const char *s);
 
 /* ---- options that many subcommands have, and what comes of them ---- */
 
 struct cli_model {
-    const char *path; /* -m; cli_model_path() when NULL */
-    uint64_t workers; /* -j */
-    uint64_t cpus;    /* --cpus */
+    const char *path;     /* -m; cli_model_path() when NULL */
+    const char *fallback; /* the model when none is named; a subcommand may set another */
+    uint64_t workers;     /* -j */
+    uint64_t cpus;        /* --cpus */
     unsigned sched, isa;
     uint64_t chunk;
     struct cli_tile tile;
     bool stats;
+    bool all_logits; /* dg_session_options.all_logits; for a subcommand to set */
 };
 
 extern struct cli_model cli_model;
@@ -68,11 +80,28 @@ extern const struct cli_option cli_model_options[]; /* -m */
 extern const struct cli_option cli_team_options[];  /* -j --cpus --tile */
 extern const struct cli_option cli_run_options[];   /* --sched --isa --chunk --stats */
 
-/* -m, else $DAGPT_MODEL, else gpt2_124M.bin. */
+/* -m, else $DAGPT_MODEL, else the fallback. */
 const char *cli_model_path(void);
+bool cli_model_is_demo(void); /* is it the one in the program, and no file? */
+
+struct dg_checkpoint;
+
+/* dg_checkpoint_open, or dg_checkpoint_open_memory of the demo. */
+enum dg_status cli_checkpoint_open(struct dg_checkpoint *c, struct dg_error *err);
+
+/* dg_model_open, or dg_model_parse of the demo. */
+enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struct dg_error *err);
 
 /* cli_check for what comes of looking at that file: says how to name another if none was named. */
 void cli_model_check(enum dg_status status, const struct dg_error *err);
+
+/* How ids are drawn: the options as they were given, and the defaults of the others. */
+extern const struct cli_option cli_sampling_options[];
+bool cli_sampling_given(void); /* one of them other than --greedy? */
+struct dg_sampling cli_sampling(void);
+
+/* A decimal number without sign or blanks, all of the text; false otherwise. */
+bool cli_number(const char *text, uint64_t *out);
 
 /* Operands to ids. Leaves with 4 when one is not a number. Owned by the caller. */
 int32_t *cli_ids(char **operands, int n);
@@ -123,6 +152,13 @@ void cli_trace_end(const struct cli_engine *e, bool leaving);
 bool cli_trace_stopped(void);
 
 const char *cli_command_line(void); /* the subcommand and its arguments, once parsed */
-double cli_seconds(void);           /* a monotonic clock */
+/* Evaluates ids, with a progress bar where there are many. Leaves on errors. */
+void cli_eval(const struct cli_engine *e, const int32_t *ids, size_t n);
+
+/* Where stderr is a terminal: from now on, and after a moment, a bar tells how far the team's steps
+ * are with `what`. NULL: no more, and the line is empty again. */
+void cli_progress(struct dg_team *team, const char *what);
+
+double cli_seconds(void); /* a monotonic clock */
 
 #endif

@@ -35,7 +35,9 @@ static const struct cli_command command = {
     "  lab        dagpt tokens as a process: 2 ids in, 8 out; and 64 ids with --no-cache\n"
     "  sched      what scheduling a tile costs: steps of empty tiles\n"
     "  schedules  dataflow, barrier and serial side by side\n"
-    "  workers    1, 2, 4 ... workers: speed-up and efficiency",
+    "  workers    1, 2, 4 ... workers: speed-up and efficiency\n"
+    "\n"
+    "Without a checkpoint: make-model --size 124M -o gpt2_124M.bin writes one.",
     tables};
 
 enum { QUICK_ROUNDS = 3, ROUNDS = 5, LAB_TOTAL = 10, NO_CACHE_TOTAL = 64 };
@@ -101,7 +103,7 @@ static void open_model(struct bench *b)
     double flops;
     struct dg_error err;
 
-    cli_check(dg_model_open(&b->model, cli_model_path(), largest_crew(b)->team, &err), &err);
+    cli_check(cli_model_open(&b->model, largest_crew(b)->team, &err), &err);
     r->path = cli_model_path();
     r->sizes = dg_model_sizes(b->model);
     bench_step_cost(b->model, 1, 1, 0, &flops, &r->step_bytes);
@@ -121,6 +123,17 @@ static void close_all(struct bench *b)
         free(b->crews[i].fma);
     }
     dg_model_free(b->model);
+}
+
+/* The medians of a crew's probes from number `first` on; workers 0 when there are none. */
+static struct limits brackets(const struct bench_crew *c, size_t first)
+{
+    const size_t n = c->n_probes - first;
+
+    if (n == 0)
+        return (struct limits){0};
+    return (struct limits){c->workers, limits_median(c->read + first, n),
+                           limits_median(c->fma + first, n)};
 }
 
 /* ---- sections ---- */
@@ -185,10 +198,8 @@ static void measure_lab(struct bench *b)
     struct bench_item item = {.run = bench_process_run, .arg = &lab, .crew = most};
     struct bench_item items[2];
 
-    if (r->sizes.positions < LAB_TOTAL)
-        cli_die(DG_ERR_TOKEN, "%s: the lab's run has %d ids: expected at most maxT = %u", r->path,
-                LAB_TOTAL, r->sizes.positions);
-    bench_process_init(&lab, &r->sizes, most->workers, LAB_TOTAL, false);
+    r->lab_ids = least(LAB_TOTAL, r->sizes.positions);
+    bench_process_init(&lab, &r->sizes, most->workers, r->lab_ids, false);
     bench_measure(&item, 1, &b->effort);
     r->lab = item.stat;
     r->lab_load_ms = lab.load_ms;
@@ -240,9 +251,11 @@ static void measure_workers(struct bench *b)
 {
     struct bench_report *r = &b->report;
     struct bench_item decode[BENCH_CREWS], prompt[BENCH_CREWS];
+    size_t before[BENCH_CREWS];
 
     r->workers_tokens = least(WORKERS_TOKENS, r->sizes.positions);
     for (unsigned i = 0; i < b->n_crews; i++) {
+        before[i] = b->crews[i].n_probes;
         decode[i] = decode_item(b, &b->crews[i], cli_model.sched);
         prompt[i] = prompt_item(b, &b->crews[i], cli_model.sched, r->workers_tokens);
     }
@@ -251,6 +264,7 @@ static void measure_workers(struct bench *b)
     for (unsigned i = 0; i < b->n_crews; i++) {
         r->scaling[i][0] = decode[i].stat;
         r->scaling[i][1] = prompt[i].stat;
+        r->beside[i] = brackets(&b->crews[i], before[i]);
         bench_decode_free(decode[i].arg);
         bench_prompt_free(prompt[i].arg);
     }
@@ -291,37 +305,37 @@ static bool wanted(const char *name, char **operands, int n)
     return n == 0;
 }
 
-/* False when there was no bracket. */
-static bool summarize_brackets(struct bench *b)
-{
-    bool any = false;
-
-    for (unsigned i = 0; i < b->n_crews; i++) {
-        struct bench_crew *c = &b->crews[i];
-
-        if (!c->n_probes)
-            continue;
-        b->report.brackets[i] = (struct limits){c->workers, limits_median(c->read, c->n_probes),
-                                                limits_median(c->fma, c->n_probes)};
-        any = true;
-    }
-    return any;
-}
-
 static void print(void (*part)(const struct bench_report *r), const struct bench_report *r)
 {
     part(r);
     cli_flush(); /* each part as soon as it is known */
 }
 
-static void write_svg(const struct bench_report *r)
+static void run_section(struct bench *b, int i)
+{
+    const double start = cli_seconds();
+
+    sections[i].measure(b);
+    if (!json)
+        print(sections[i].print, &b->report);
+    if (cli_model.stats)
+        fprintf(stderr, "%-12s %9.3f s\n", sections[i].name, cli_seconds() - start);
+}
+
+/* Opened before minutes of work, not after. */
+static FILE *open_svg(void)
 {
     FILE *f = fopen(svg_path, "we");
-    bool ok;
 
     if (!f)
         cli_die(DG_ERR_IO, "%s: cannot create: %s", svg_path, strerror(errno));
-    ok = bench_write_svg(r, f);
+    return f;
+}
+
+static void write_svg(const struct bench_report *r, FILE *f)
+{
+    const bool ok = bench_write_svg(r, f);
+
     if (fclose(f) != 0 || !ok)
         cli_die(DG_ERR_IO, "%s: cannot write: %s", svg_path, strerror(errno));
 }
@@ -329,32 +343,35 @@ static void write_svg(const struct bench_report *r)
 int cmd_bench(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
-    static struct bench b;
+    static struct bench b; /* zeroed, and too large for a stack */
     struct dg_sizes z;
-    struct dg_error err;
+    FILE *svg = NULL;
 
     for (int i = 1; i <= n; i++)
         check_section(argv[i]);
-    cli_model_check(dg_model_peek(cli_model_path(), &z, &err), &err);
+    cli_request_check(NULL, 0, 0, &z);
+    if (wanted("lab", argv + 1, n) && z.positions < 3)
+        cli_die(DG_ERR_TOKEN, "%s: the lab's run has 2 ids in: expected maxT of 3 or more, got %u",
+                cli_model_path(), z.positions);
+    if (svg_path)
+        svg = open_svg();
     b.effort = (struct bench_effort){quick ? 0.1 : seconds, quick ? QUICK_ROUNDS : ROUNDS};
     make_crews(&b);
     measure_machine(&b);
     open_model(&b);
     if (!json)
         print(bench_print_machine, &b.report);
-    for (int i = 0; i < N_SECTIONS; i++) {
-        if (!wanted(sections[i].name, argv + 1, n))
-            continue;
-        sections[i].measure(&b);
-        if (!json)
-            print(sections[i].print, &b.report);
-    }
-    if (summarize_brackets(&b) && !json)
+    for (int i = 0; i < N_SECTIONS; i++)
+        if (wanted(sections[i].name, argv + 1, n))
+            run_section(&b, i);
+    for (unsigned i = 0; i < b.n_crews; i++)
+        b.report.brackets[i] = brackets(&b.crews[i], 0);
+    if (b.report.brackets[b.n_crews - 1].workers && !json)
         print(bench_print_brackets, &b.report);
     if (json)
         print(bench_print_json, &b.report);
-    if (svg_path)
-        write_svg(&b.report);
+    if (svg)
+        write_svg(&b.report, svg);
     close_all(&b);
     return 0;
 }

@@ -123,7 +123,7 @@ int cmd_info(int argc, char **argv)
 
     if (n > 0)
         cli_die(DG_ERR_USAGE, "info takes no argument: got '%s'", argv[1]);
-    cli_model_check(dg_checkpoint_open(&c, cli_model_path(), &err), &err);
+    cli_model_check(cli_checkpoint_open(&c, &err), &err);
     cli_check(dg_model_outline(&m, &c.header, &err), &err);
     f.model = m;
     f.file_bytes = c.file.bytes;

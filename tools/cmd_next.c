@@ -64,18 +64,19 @@ static void print_candidates(const struct cli_engine *e)
 int cmd_next(int argc, char **argv)
 {
     const double start = cli_seconds();
-    const int n = cli_parse(&command, argc, argv);
-    struct dg_error err;
     struct cli_engine e;
     double prompt;
     int32_t *ids;
+    int n;
 
+    cli_model.fallback = "gpt2_124M.bin";
+    n = cli_parse(&command, argc, argv);
     if (n == 0)
         cli_die(DG_ERR_USAGE, "no token ids; 'dagpt next --help' tells more");
     ids = cli_ids(argv + 1, n);
     cli_engine_open(&e, ids, (size_t)n, (size_t)n);
     prompt = cli_seconds();
-    cli_check(dg_session_eval(e.session, ids, (size_t)n, &err), &err);
+    cli_eval(&e, ids, (size_t)n);
     prompt = cli_seconds() - prompt;
     print_candidates(&e);
     cli_flush();

@@ -66,7 +66,6 @@ static void complete(const struct cli_engine *e, const int32_t *ids, size_t n, s
 {
     float *probs = malloc(e->sizes.vocab * sizeof *probs);
     int32_t *sequence = malloc(total * sizeof *sequence);
-    struct dg_error err;
 
     if (!probs || !sequence)
         cli_die(DG_ERR_RESOURCE, "out of memory for %u probabilities", e->sizes.vocab);
@@ -76,7 +75,7 @@ static void complete(const struct cli_engine *e, const int32_t *ids, size_t n, s
         const size_t from = no_cache ? 0 : dg_session_position(e->session);
 
         dg_session_rewind(e->session, from);
-        cli_check(dg_session_eval(e->session, sequence + from, have - from, &err), &err);
+        cli_eval(e, sequence + from, have - from);
         t->rows += have - from;
         sequence[have] = choose(e, probs);
         printf("%d\n", (int)sequence[have]);
@@ -97,10 +96,12 @@ static void complete(const struct cli_engine *e, const int32_t *ids, size_t n, s
 int cmd_tokens(int argc, char **argv)
 {
     struct times t = {.start = cli_seconds()};
-    const int n = cli_parse(&command, argc, argv);
     int32_t *ids;
+    int n;
     struct cli_engine e;
 
+    cli_model.fallback = "gpt2_124M.bin";
+    n = cli_parse(&command, argc, argv);
     if (n == 0)
         cli_die(DG_ERR_USAGE, "no token ids; 'dagpt tokens --help' tells more");
     ids = cli_ids(argv + 1, n);

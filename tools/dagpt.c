@@ -10,9 +10,14 @@ static const struct {
     const char *name, *about;
     int (*run)(int argc, char **argv);
 } commands[] = {
+    {"complete", "complete a text", cmd_complete},
     {"tokens", "complete token ids: ids in, ids out, one a line", cmd_tokens},
     {"next", "the candidates for the next id, most likely first", cmd_next},
+    {"score", "how likely the model finds a text", cmd_score},
+    {"encode", "text to token ids", cmd_encode},
+    {"decode", "token ids to text", cmd_decode},
     {"info", "the model, the machine and the plan", cmd_info},
+    {"graph", "the op graph, or the plan, as DOT", cmd_graph},
     {"bench", "speed against this machine's own limits", cmd_bench},
     {"trace", "what a recorded run did: workers, ops, critical path, gaps", cmd_trace},
 };
@@ -26,9 +31,10 @@ static void print_usage(FILE *to)
                 "       dagpt ID...              short for dagpt tokens ID...\n\n");
     for (int i = 0; i < N_COMMANDS; i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].about);
-    fprintf(to, "\n'dagpt COMMAND --help' tells a command's options.\n\n"
-                "exit codes: 0 done, 2 usage, 3 model or trace file, 4 tokens, 5 input/output, 6 "
-                "resources\n");
+    fprintf(to,
+            "\n'dagpt COMMAND --help' tells a command's options.\n\n"
+            "exit codes: 0 done, 2 usage, 3 model or trace file, 4 prompt, tokens or\ntokenizer, 5 "
+            "input/output, 6 resources, 130 and 143 interrupted\n");
 }
 
 int main(int argc, char **argv)

@@ -39,6 +39,8 @@ static const struct limits_loops *loops_for(enum dg_isa isa)
 #if defined(__x86_64__)
         [DG_ISA_AVX2] = &limits_avx2,
         [DG_ISA_AVX512] = &limits_avx512,
+#elif defined(__aarch64__)
+        [DG_ISA_NEON] = &limits_neon,
 #endif
     };
 
@@ -56,12 +58,12 @@ size_t limits_beyond_caches(void)
 }
 
 /* Pages that were never written are all the same one, and that one is in the first-level cache. */
-static void fill(void *arg, unsigned worker)
+static void touch(void *arg, unsigned worker)
 {
     struct share *s = &((struct limits_probe *)arg)->shares[worker];
 
-    for (float *x = (float *)(void *)s->start, *end = x + s->bytes / sizeof *x; x < end; x++)
-        *x = 1.0f;
+    for (size_t at = 0; at < s->bytes; at += PAGE)
+        *(float *)(void *)(s->start + at) = 1.0f;
 }
 
 enum dg_status limits_probe_new(struct limits_probe **out, struct dg_team *team, enum dg_isa isa,
@@ -84,7 +86,7 @@ enum dg_status limits_probe_new(struct limits_probe **out, struct dg_team *team,
     p->loops = loops_for(isa);
     for (unsigned w = 0; w < awake; w++)
         p->shares[w] = (struct share){.start = memory + w * share, .bytes = share};
-    dg_team_run(team, fill, p);
+    dg_team_run(team, touch, p);
     *out = p;
     return DG_OK;
 }

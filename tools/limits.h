@@ -16,7 +16,7 @@ struct limits {
 };
 
 /* Measures both, alternately, for about `seconds` (at least three times), and gives the medians.
- * The memory is limits_beyond_caches() large; filling it comes on top of `seconds`. */
+ * The memory is limits_beyond_caches() large; touching it comes on top of `seconds`. */
 enum dg_status limits_measure(struct dg_team *team, enum dg_isa isa, double seconds,
                               struct limits *out, struct dg_error *err);
 

@@ -1,8 +1,8 @@
 /* limits_loops.h - the two loops that find a limit, for one instruction set.
  *
  * They are no kernels: the network needs neither, so they stay out of src/ops/kernels.h, and like the
- * kernels they are written once for all sets. limits_{scalar,avx2,avx512}.c define the following
- * and then include this.
+ * kernels they are written once for all sets. limits_{scalar,avx2,avx512,neon}.c define the
+ * following and then include this.
  *
  *   vec               a register of floats
  *   vec_set1 load add
@@ -26,13 +26,19 @@ struct limits_loops {
     size_t lanes;
 };
 
-/* Sums that do not wait for each other: more than any CPU of today has multiply-adds in flight
- * (2 a cycle, for 4 or 5 cycles), and few enough for 16 registers. */
+/* Sums that do not wait for each other: more than any CPU of today has multiply-adds in flight, and
+ * few enough for the registers. x86-64: 2 a cycle, for 4 or 5 cycles; 16 registers, but for AVX-512.
+ * AArch64: up to 4 a cycle, for 4 cycles; 32 registers. */
+#if defined(__aarch64__)
+enum { LIMITS_CHAINS = 24 };
+#else
 enum { LIMITS_CHAINS = 12 };
+#endif
 
 extern const struct limits_loops limits_scalar;
 extern const struct limits_loops limits_avx2;   /* x86-64 only */
 extern const struct limits_loops limits_avx512; /* x86-64 only */
+extern const struct limits_loops limits_neon;   /* AArch64 only */
 
 #endif
 

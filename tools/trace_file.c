@@ -303,6 +303,7 @@ static void read_steps(struct reader *r)
 
 static void read_model(struct reader *r)
 {
+    struct dg_sizes *z = &r->t->sizes;
     char key[16];
 
     if (!dg_json_object(&r->j))
@@ -310,6 +311,16 @@ static void read_model(struct reader *r)
     while (dg_json_key(&r->j, key, sizeof key)) {
         if (!strcmp(key, "name"))
             dg_json_string(&r->j, r->t->model, sizeof r->t->model);
+        else if (!strcmp(key, "positions"))
+            read_u32(r, INT32_MAX, &z->positions);
+        else if (!strcmp(key, "vocab"))
+            read_u32(r, INT32_MAX, &z->vocab);
+        else if (!strcmp(key, "layers"))
+            read_u32(r, INT32_MAX, &z->layers);
+        else if (!strcmp(key, "heads"))
+            read_u32(r, INT32_MAX, &z->heads);
+        else if (!strcmp(key, "channels"))
+            read_u32(r, INT32_MAX, &z->channels);
         else
             dg_json_skip(&r->j);
     }

@@ -10,6 +10,7 @@
 
 #include "../src/graph/tensor.h"
 #include "../src/base/status.h"
+#include "../src/dagpt.h"
 
 #define TRACE_NO_TILE UINT32_MAX
 
@@ -68,6 +69,7 @@ struct trace_step {
 
 struct trace_file {
     char program[64], command[1024], model[256], isa[16], sched[16];
+    struct dg_sizes sizes; /* the model's; 0: not said */
     unsigned cpus, workers, awake;
     double read_gbps, fma_gflops; /* 0: not measured */
     uint64_t overhead_ns, dropped;

@@ -7,16 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-const char *dg_isa_name(enum dg_isa isa)
-{
-    static const char *const names[DG_N_ISA] = {"scalar", "avx2", "avx512"};
-
-    return names[isa];
-}
+#if defined(__x86_64__)
+static const char *const isa_names[DG_N_ISA] = {"scalar", "avx2", "avx512"};
 
 enum dg_isa dg_isa_best(void)
 {
-#if defined(__x86_64__)
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
         return DG_ISA_SCALAR;
@@ -24,9 +19,26 @@ enum dg_isa dg_isa_best(void)
         !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq"))
         return DG_ISA_AVX2;
     return DG_ISA_AVX512;
+}
+#elif defined(__aarch64__)
+static const char *const isa_names[DG_N_ISA] = {"scalar", "neon"};
+
+enum dg_isa dg_isa_best(void)
+{
+    return DG_ISA_NEON; /* part of the architecture */
+}
 #else
+static const char *const isa_names[DG_N_ISA] = {"scalar"};
+
+enum dg_isa dg_isa_best(void)
+{
     return DG_ISA_SCALAR;
+}
 #endif
+
+const char *dg_isa_name(enum dg_isa isa)
+{
+    return isa_names[isa];
 }
 
 static unsigned quota(long long quota_us, long long period_us)

@@ -10,6 +10,7 @@ enum dg_status dg_file_open(struct dg_file *file, const char *path, struct dg_er
 {
     struct stat st;
 
+    file->memory = NULL;
     /* O_NONBLOCK: opening a FIFO must not wait for a writer. It means nothing to a regular file. */
     file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file->fd < 0)
@@ -29,10 +30,25 @@ void dg_file_close(struct dg_file *file)
     file->fd = -1;
 }
 
+struct dg_file dg_file_of_memory(const void *data, size_t bytes)
+{
+    return (struct dg_file){.fd = -1, .memory = data, .bytes = bytes};
+}
+
+static int read_memory(const struct dg_file *file, uint64_t offset, void *buf, size_t bytes)
+{
+    if (offset > file->bytes || bytes > file->bytes - offset)
+        return EIO;
+    memcpy(buf, file->memory + offset, bytes);
+    return 0;
+}
+
 int dg_file_read(const struct dg_file *file, uint64_t offset, void *buf, size_t bytes)
 {
     char *at = buf;
 
+    if (file->memory)
+        return read_memory(file, offset, buf, bytes);
     while (bytes > 0) {
         const ssize_t got = pread(file->fd, at, bytes, (off_t)offset);
 

@@ -1,4 +1,4 @@
-/* file.h - reading a file at given offsets.
+/* file.h - reading a file at given offsets; the file may also be bytes in memory.
  * Reads go through pread, not mmap: a file that shrinks or a disk that fails while it is read is
  * then an error value, where a mapping would raise SIGBUS.
  * Threads: any number may read one file at once. */
@@ -10,13 +10,17 @@
 #include "status.h"
 
 struct dg_file {
-    int fd;         /* -1: closed */
-    uint64_t bytes; /* size when it was opened */
+    int fd;             /* -1: closed, or in memory */
+    const char *memory; /* NULL: on disk */
+    uint64_t bytes;     /* size when it was opened */
 };
 
 /* Opens a regular file. DG_ERR_MODEL when it does not exist or is not one. */
 enum dg_status dg_file_open(struct dg_file *file, const char *path, struct dg_error *err);
 void dg_file_close(struct dg_file *file); /* takes a closed one */
+
+/* A file that is data[0 ... bytes - 1], which it borrows. */
+struct dg_file dg_file_of_memory(const void *data, size_t bytes);
 
 /* Reads exactly `bytes` bytes at `offset`. 0, or an errno value; EIO also stands for a file that
  * ended early. */

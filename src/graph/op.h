@@ -52,8 +52,8 @@ struct dg_op_type {
      * graph writes. */
     struct dg_box (*reads)(const struct dg_op *op, unsigned i, struct dg_box out);
 
-    /* What the tile that writes `out` takes, with `past` positions in the cache before the step.
-     * One more position adds the same at every `past`. */
+    /* What a tile, or the whole op, that writes `out` takes, with `past` positions in the cache
+     * before the step. One more position adds the same at every `past`. */
     struct dg_cost (*cost)(const struct dg_op *op, struct dg_box out, uint32_t past);
 
     /* Bytes that run() wants at `scratch`, the same for every tile. NULL: none. */

@@ -184,14 +184,12 @@ static enum dg_status check_size(const struct dg_checkpoint *c, const char *path
                    c->header.sizes.vocab, c->header.sizes.layers, c->header.sizes.channels, hint);
 }
 
-enum dg_status dg_checkpoint_open(struct dg_checkpoint *c, const char *path, struct dg_error *err)
+/* What is left to do once c->file is open; closes it on errors. */
+static enum dg_status open_rest(struct dg_checkpoint *c, const char *path, struct dg_error *err)
 {
-    enum dg_status st = dg_file_open(&c->file, path, err);
+    enum dg_status st = read_header(c, path, err);
     uint64_t at = DG_HEADER_BYTES;
 
-    if (st != DG_OK)
-        return st;
-    st = read_header(c, path, err);
     if (st == DG_OK)
         st = check_size(c, path, err);
     if (st != DG_OK) {
@@ -205,6 +203,20 @@ enum dg_status dg_checkpoint_open(struct dg_checkpoint *c, const char *path, str
         at += (uint64_t)shape.count * shape.rows * shape.cols * dg_element_bytes(&c->header);
     }
     return DG_OK;
+}
+
+enum dg_status dg_checkpoint_open(struct dg_checkpoint *c, const char *path, struct dg_error *err)
+{
+    const enum dg_status st = dg_file_open(&c->file, path, err);
+
+    return st == DG_OK ? open_rest(c, path, err) : st;
+}
+
+enum dg_status dg_checkpoint_open_memory(struct dg_checkpoint *c, const void *data, size_t n,
+                                         const char *name, struct dg_error *err)
+{
+    c->file = dg_file_of_memory(data, n);
+    return open_rest(c, name, err);
 }
 
 void dg_checkpoint_close(struct dg_checkpoint *c)

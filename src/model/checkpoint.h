@@ -68,7 +68,10 @@ struct dg_checkpoint {
     uint64_t offset[DG_N_SECTIONS]; /* in bytes, from the start of the file */
 };
 
+/* The file at `path`; or data[0 ... n - 1], which `name` stands for in errors. */
 enum dg_status dg_checkpoint_open(struct dg_checkpoint *c, const char *path, struct dg_error *err);
+enum dg_status dg_checkpoint_open_memory(struct dg_checkpoint *c, const void *data, size_t n,
+                                         const char *name, struct dg_error *err);
 void dg_checkpoint_close(struct dg_checkpoint *c);
 
 #endif

@@ -202,24 +202,39 @@ out:
     return st;
 }
 
-enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_team *team,
-                             struct dg_error *err)
+/* Reads and packs an open checkpoint, and closes it. */
+static enum dg_status open_model(struct dg_model **out, struct dg_checkpoint *c, const char *path,
+                                 struct dg_team *team, struct dg_error *err)
 {
-    struct dg_checkpoint c;
     struct dg_model *m = NULL;
-    enum dg_status st = dg_checkpoint_open(&c, path, err);
+    enum dg_status st = dg_model_outline(&m, &c->header, err);
 
-    if (st != DG_OK)
-        return st;
-    st = dg_model_outline(&m, &c.header, err);
     if (st == DG_OK)
-        st = load(m, &c, path, team, err);
-    dg_checkpoint_close(&c);
+        st = load(m, c, path, team, err);
+    dg_checkpoint_close(c);
     if (st == DG_OK)
         *out = m;
     else
         dg_model_free(m);
     return st;
+}
+
+enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_team *team,
+                             struct dg_error *err)
+{
+    struct dg_checkpoint c;
+    const enum dg_status st = dg_checkpoint_open(&c, path, err);
+
+    return st == DG_OK ? open_model(out, &c, path, team, err) : st;
+}
+
+enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n, const char *name,
+                              struct dg_team *team, struct dg_error *err)
+{
+    struct dg_checkpoint c;
+    const enum dg_status st = dg_checkpoint_open_memory(&c, data, n, name, err);
+
+    return st == DG_OK ? open_model(out, &c, name, team, err) : st;
 }
 
 enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg_error *err)

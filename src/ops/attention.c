@@ -51,15 +51,16 @@ static struct dg_box reads(const struct dg_op *op, unsigned i, struct dg_box out
     return out;
 }
 
-/* Per pair of row and key two products of length d, and some ten for softmax. */
+/* Per head, and pair of row and key, two products of length d, and some ten for softmax. The box may
+ * have several heads: a tile has one, the whole op all. */
 static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
     const uint64_t first = past + out.r0 + 1, last = past + out.r1;
-    const uint64_t pairs = (first + last) * (last - first + 1) / 2;
+    const uint64_t pairs = (first + last) * (last - first + 1) / 2, cols = out.c1 - out.c0;
 
     return (struct dg_cost){
-        .flops = pairs * (4 * (uint64_t)head_size(op) + 10),
-        .bytes = 4 * 2 * (last * head_size(op) + dg_box_area(out)), /* K and V; q and y */
+        .flops = pairs * (4 * cols + 10 * (cols / head_size(op))),
+        .bytes = 4 * 2 * (last * cols + dg_box_area(out)), /* K and V; q and y */
     };
 }
 

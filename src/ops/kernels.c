@@ -9,6 +9,8 @@ const struct dg_kernels *dg_kernels_for(enum dg_isa isa)
 #if defined(__x86_64__)
         [DG_ISA_AVX2] = &dg_kernels_avx2,
         [DG_ISA_AVX512] = &dg_kernels_avx512,
+#elif defined(__aarch64__)
+        [DG_ISA_NEON] = &dg_kernels_neon,
 #endif
     };
 

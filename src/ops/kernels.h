@@ -68,5 +68,6 @@ const struct dg_kernels *dg_kernels_for(enum dg_isa isa);
 extern const struct dg_kernels dg_kernels_scalar;
 extern const struct dg_kernels dg_kernels_avx2;   /* x86-64 only */
 extern const struct dg_kernels dg_kernels_avx512; /* x86-64 only */
+extern const struct dg_kernels dg_kernels_neon;   /* AArch64 only */
 
 #endif

@@ -1,6 +1,7 @@
 /* kernels_simd.h - the kernels of kernels_scalar.c for any instruction set with fused multiply-add.
  *
- * A template: kernels_avx2.c and kernels_avx512.c define the following and then include it.
+ * A template: kernels_avx2.c, kernels_avx512.c and kernels_neon.c define the following and then
+ * include it.
  *
  *   v16                        16 floats, in as many registers as that takes
  *   v16_set1 load store add sub mul div max
@@ -14,7 +15,7 @@
  *   v16_scale(p, t)            p * 2^n, n being the integer in the low mantissa bits of t
  *   v16_sum, v16_top           the fixed fold of the lanes, by addition and by max
  *   ISA                        the enum value;  TABLE  the table's name
- *   MAX_ROWS                   rows of x that matmul keeps in registers, at most 12
+ *   MAX_ROWS                   rows of x that matmul keeps in registers, 5, 6 or 12
  *   PANELS(rows)               panels that it then takes at a time (1, 2 or 4)
  *   SCORE_ROWS                 rows that scores takes at a time
  *   MIX_ROWS, MIX_VECTORS      rows and vectors of dimensions that mix takes at a time
@@ -33,8 +34,8 @@ enum { P = DG_LANES };
  * R rows of x against N panels of w, R * N accumulators in registers: each k costs N loads of w and
  * R broadcasts of x for R * N multiply-adds. Depth is cut into blocks so that a block of N panels
  * stays in the first-level cache while all rows pass over it; between blocks the accumulators rest
- * in y, which changes no bit. One to three rows are bound by memory: there N is 4, for four streams
- * of w and chains enough to hide the latency of an addition, and depth is not cut. */
+ * in y, which changes no bit. One to three rows are bound by memory: there N is larger, for more
+ * streams of w and chains enough to hide the latency of an addition, and depth is not cut. */
 
 enum { DEPTH_BLOCK = 256 };
 
@@ -56,13 +57,11 @@ INLINE void block(const int R, const int N, const struct product *m, size_t r, s
     for (int i = 0; i < R; i++) {
         for (int j = 0; j < N; j++) {
             const size_t n = j == N - 1 && tail < P ? tail : P;
+            const float *from = k0 > 0    ? y + i * m->y_stride + j * P
+                                : m->bias ? m->bias + (p + (size_t)j) * P
+                                          : NULL;
 
-            if (k0 > 0)
-                acc[i][j] = v16_load_n(y + i * m->y_stride + j * P, n);
-            else if (m->bias)
-                acc[i][j] = v16_load_n(m->bias + (p + (size_t)j) * P, n);
-            else
-                acc[i][j] = v16_set1(0.0f);
+            acc[i][j] = from ? v16_load_n(from, n) : v16_set1(0.0f);
         }
     }
     for (size_t k = k0; k < k1; k++) {
@@ -97,7 +96,9 @@ ROWS_FUNCTION(2)
 ROWS_FUNCTION(3)
 ROWS_FUNCTION(4)
 ROWS_FUNCTION(5)
+#if MAX_ROWS > 5
 ROWS_FUNCTION(6)
+#endif
 #if MAX_ROWS > 6
 ROWS_FUNCTION(7)
 ROWS_FUNCTION(8)
@@ -111,7 +112,10 @@ typedef void rows_function(const struct product *m, size_t r, size_t p, size_t n
                            size_t k1);
 
 static rows_function *const rows_functions[MAX_ROWS + 1] = {
-    NULL,   rows_1, rows_2, rows_3,  rows_4,  rows_5,  rows_6,
+    NULL,   rows_1, rows_2, rows_3,  rows_4,  rows_5,
+#if MAX_ROWS > 5
+    rows_6,
+#endif
 #if MAX_ROWS > 6
     rows_7, rows_8, rows_9, rows_10, rows_11, rows_12,
 #endif

@@ -20,8 +20,8 @@
  * and wait for the last of them before they go on. The serial one runs them on the caller, in
  * plan order.
  *
- * A step that is recorded (trace.h) runs the same functions; one that is not pays a test of
- * lane->trace for each tile. */
+ * A step that is recorded (trace.h), or whose progress is told, runs the same functions; one that is
+ * not pays a test of lane->watched for each tile. */
 #include "sched.h"
 #include "../base/arena.h"
 #include "../base/checked.h"
@@ -32,6 +32,8 @@
 /* What one worker alone touches. */
 struct lane {
     _Alignas(DG_CACHE_LINE) void *scratch;
+    bool watched;                /* recorded or told, this step */
+    bool tells;                  /* its progress is told */
     struct dg_trace_lane *trace; /* where this step is recorded, or NULL */
     int failed;                  /* errno value of the first of its tiles that failed, or 0 */
 };
@@ -143,20 +145,24 @@ static int compute(const struct dg_run *run, const struct lane *lane, uint32_t t
     return op->type->run(op, run->plan->tiles[tile].out, run->step, lane->scratch);
 }
 
-static int record(const struct dg_run *run, const struct lane *lane, uint32_t tile)
+static int watch(const struct dg_run *run, const struct lane *lane, uint32_t tile)
 {
     int failed;
 
-    dg_trace_tile(lane->trace, tile);
+    if (lane->trace)
+        dg_trace_tile(lane->trace, tile);
     failed = compute(run, lane, tile);
-    dg_trace_done(lane->trace);
+    if (lane->trace)
+        dg_trace_done(lane->trace);
+    if (lane->tells) /* tiles are run in about the order in which they stand in the plan */
+        dg_team_tell(run->team, (tile + 1.0) / run->plan->n_tiles);
     return failed;
 }
 
 static void run_tile(struct dg_run *run, unsigned worker, uint32_t tile)
 {
     struct lane *lane = &run->lanes[worker];
-    const int failed = lane->trace ? record(run, lane, tile) : compute(run, lane, tile);
+    const int failed = lane->watched ? watch(run, lane, tile) : compute(run, lane, tile);
 
     if (failed && !lane->failed)
         lane->failed = failed;
@@ -375,6 +381,8 @@ int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sc
     for (unsigned w = 0; w < run->workers; w++) {
         run->lanes[w].failed = 0;
         run->lanes[w].trace = trace ? &trace->lanes[w] : NULL;
+        run->lanes[w].tells = w == 0 && dg_team_tells(run->team);
+        run->lanes[w].watched = run->lanes[w].trace || run->lanes[w].tells;
     }
     run->job = jobs[sched];
     dg_team_run(run->team, trace ? recorded : run->job, run);

@@ -39,7 +39,9 @@ struct dg_team {
     unsigned workers, awake;
     unsigned started; /* threads that run: workers 1 ... started */
     uint64_t spin_ns, job_spin_ns;
-    struct worker *list; /* [workers] */
+    struct worker *list;                  /* [workers] */
+    void (*tell)(void *arg, double done); /* or NULL */
+    void *tell_arg;
     struct dg_trace *trace;
     uint64_t traces; /* how many there have been */
 
@@ -171,6 +173,22 @@ unsigned dg_team_awake(const struct dg_team *team)
 uint64_t dg_team_spin_ns(const struct dg_team *team)
 {
     return team->spin_ns;
+}
+
+void dg_team_progress(struct dg_team *team, void (*tell)(void *arg, double done), void *arg)
+{
+    team->tell = tell;
+    team->tell_arg = arg;
+}
+
+bool dg_team_tells(const struct dg_team *team)
+{
+    return team->tell != NULL;
+}
+
+void dg_team_tell(const struct dg_team *team, double done)
+{
+    team->tell(team->tell_arg, done);
 }
 
 struct dg_trace *dg_team_trace(const struct dg_team *team)

@@ -21,6 +21,10 @@ void dg_team_run(struct dg_team *team, void (*job)(void *arg, unsigned worker), 
  */
 uint64_t dg_team_spin_ns(const struct dg_team *team);
 
+/* Has dg_team_progress() set a function? Calls it. */
+bool dg_team_tells(const struct dg_team *team);
+void dg_team_tell(const struct dg_team *team, double done);
+
 /* The trace that records this team's steps, or NULL. Setting one returns its number, counted from 1. */
 struct dg_trace *dg_team_trace(const struct dg_team *team);
 uint64_t dg_team_set_trace(struct dg_team *team, struct dg_trace *trace);

@@ -2,6 +2,8 @@
 // a pixel and a half is added up by pixel and drawn as a column of shares, so that a frame costs a pass
 // over the visible records and as many rectangles as there are pixels.
 
+const CHAR = 6.4; // the width of a character of FONT, at most
+
 // ---- colours: a hue for each op kind, a lightness for each op of the kind ----
 
 const KIND_HUES = { // OKLCH hue and chroma, near the hues of Okabe and Ito's palette
@@ -235,8 +237,6 @@ function clipped(s, start, end) {
   return [x0, x1];
 }
 
-const CHAR = 6.1; // a character of the tiles' font
-
 // The longest of the texts that fits; nothing when none does.
 function fitText(ctx, texts, x, y, width) {
   const text = texts.find((t) => t.length * CHAR <= width - 6);
@@ -318,18 +318,26 @@ function niceTick(span, width) {
   return power * [1, 2, 5, 10].find((k) => k * power >= rough);
 }
 
+// A time with as many digits as ticks of this distance need; the unit is that of `most`.
+function formatTick(t, tick, most) {
+  const [scale, unit] = most < 1e3 ? [1, 'µs'] : most < 1e6 ? [1e3, 'ms'] : [1e6, 's'];
+  return `${(t / scale).toFixed(Math.max(0, -Math.floor(Math.log10(tick / scale) + 1e-9)))} ${unit}`;
+}
+
 // Where times have many digits, ticks count from a base that the gutter shows; returns it, else 0.
 function drawAxis(ctx, s) {
   const { view: { t0, t1 }, layout: l, colors } = s;
   const tick = niceTick(t1 - t0, l.plotW);
-  const base = t1 / tick < 2000 ? 0 : Math.floor(t0 / (1000 * tick)) * 1000 * tick;
+  const base = t1 / tick < 20000 ? 0 : Math.floor(t0 / (1000 * tick)) * 1000 * tick;
   ctx.textAlign = 'left';
   for (let i = Math.ceil((t0 - base) / tick); base + i * tick <= t1; i++) {
     const x = Math.round(timeToX(s, base + i * tick)) + 0.5;
+    const text = (base ? '+' : '') + formatTick(i * tick, tick, t1 - base);
     ctx.fillStyle = colors.line;
     ctx.fillRect(x, l.axis.y + 12, 1, l.height);
     ctx.fillStyle = colors.soft;
-    ctx.fillText(i ? (base ? '+' : '') + formatTime(i * tick) : '0', x + 3, l.axis.y + 10);
+    if (x + 3 + text.length * CHAR < l.plotX + l.plotW)
+      ctx.fillText(text, x + 3, l.axis.y + 10);
   }
   return base;
 }

@@ -1,0 +1,121 @@
+/* Mermaid, for pages that draw it themselves. A node's name is its id with every byte but letters
+ * and digits as _XX, and n_ before it, since some words ("end") are Mermaid's own. */
+#include "dump_parts.h"
+
+/* In "...": Mermaid reads #NN; as the character with that number, and tags. */
+static const char *escape_mermaid(char c)
+{
+    switch (c) {
+    case '"':
+        return "#34;";
+    case '#':
+        return "#35;";
+    case '&':
+        return "#38;";
+    case '<':
+        return "#60;";
+    case '>':
+        return "#62;";
+    case '\\':
+        return "#92;";
+    case '`':
+        return "#96;";
+    default:
+        return NULL;
+    }
+}
+
+static void put_id(FILE *to, char kind, const char *id)
+{
+    fprintf(to, "%c_", kind);
+    for (; *id; id++) {
+        const bool plain =
+            (*id >= 'a' && *id <= 'z') || (*id >= 'A' && *id <= 'Z') || (*id >= '0' && *id <= '9');
+
+        fprintf(to, plain ? "%c" : "_%02x", (unsigned char)*id);
+    }
+}
+
+static void put_node(FILE *to, const struct dg_dump *d, const struct dg_dump_node *n)
+{
+    const char *open = n->kind == DG_NODE_JOIN ? "((\"" : n->kind == DG_NODE_OP ? "(\"" : "[\"";
+    const char *close = n->kind == DG_NODE_JOIN ? "\"))" : n->kind == DG_NODE_OP ? "\")" : "\"]";
+    struct dg_lines l;
+
+    dg_node_label(d, n, &l);
+    put_id(to, 'n', n->id);
+    fputs(open, to);
+    for (unsigned i = 0; i < l.n; i++) {
+        if (i > 0)
+            fputs("<br/>", to);
+        dg_put_text(to, l.line[i], escape_mermaid);
+    }
+    fprintf(to, "%s\n", close);
+}
+
+static void put_cluster(FILE *to, const struct dg_dump *d, int cluster, int depth)
+{
+    char label[DG_LINE_BYTES];
+
+    for (uint32_t i = 0; i < d->n_nodes; i++) {
+        if (d->nodes[i].cluster != cluster)
+            continue;
+        fprintf(to, "%*s", 2 + 2 * depth, "");
+        put_node(to, d, &d->nodes[i]);
+    }
+    for (uint32_t i = 0; i < d->n_clusters; i++) {
+        const struct dg_dump_cluster *c = &d->clusters[i];
+
+        if (c->parent != cluster)
+            continue;
+        dg_cluster_label(c, label, sizeof label);
+        fprintf(to, "%*ssubgraph ", 2 + 2 * depth, "");
+        put_id(to, 'c', c->id);
+        fputs("[\"", to);
+        dg_put_text(to, label, escape_mermaid);
+        fputs("\"]\n", to);
+        put_cluster(to, d, (int)i, depth + 1);
+        fprintf(to, "%*send\n", 2 + 2 * depth, "");
+    }
+}
+
+static void put_edge(FILE *to, const struct dg_dump *d, const struct dg_dump_edge *e)
+{
+    static const char *const arrows[] = {"-->", "==>", "-.->"};
+    char label[DG_LINE_BYTES];
+
+    dg_edge_label(d, e, label, sizeof label);
+    fputs("  ", to);
+    put_id(to, 'n', d->nodes[e->from].id);
+    fprintf(to, " %s", arrows[e->kind]);
+    if (label[0]) {
+        fputs("|\"", to);
+        dg_put_text(to, label, escape_mermaid);
+        fputs("\"|", to);
+    }
+    fputc(' ', to);
+    put_id(to, 'n', d->nodes[e->to].id);
+    fputc('\n', to);
+}
+
+void dg_dump_mermaid(const struct dg_dump *d, FILE *to)
+{
+    char title[DG_LINE_BYTES];
+
+    dg_title(d, title, sizeof title);
+    fputs("%% ", to);
+    dg_put_text(to, d->options.model, escape_mermaid);
+    fputs(" · ", to);
+    dg_put_text(to, title, escape_mermaid);
+    fputs("\nflowchart TB\n", to);
+    put_cluster(to, d, -1, 0);
+    for (uint32_t i = 0; i < d->n_edges; i++)
+        put_edge(to, d, &d->edges[i]);
+    for (uint32_t i = 0; i < d->n_nodes; i++) {
+        if (d->nodes[i].measured.path_ns > 0) {
+            fputs("  style ", to);
+            put_id(to, 'n', d->nodes[i].id);
+            fputs(" stroke-width:3px,stroke:#b03020\n", to);
+        }
+    }
+}

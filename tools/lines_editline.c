@@ -1,0 +1,87 @@
+/* libedit by its own interface: readline()'s, which it has too, keeps its state in globals and
+ * prompts on standard output. */
+#include "lines.h"
+
+#include <histedit.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct lines {
+    const char *prompt;
+    EditLine *edit; /* NULL: standard input is no terminal */
+    History *history;
+};
+
+static char *prompt_of(EditLine *edit)
+{
+    struct lines *l;
+
+    el_get(edit, EL_CLIENTDATA, &l);
+    return (char *)l->prompt; /* libedit does not write to it */
+}
+
+struct lines *lines_new(const char *prompt)
+{
+    struct lines *l = calloc(1, sizeof *l);
+    HistEvent event;
+
+    if (!l)
+        return NULL;
+    l->prompt = prompt;
+    if (!isatty(STDIN_FILENO))
+        return l;
+    l->edit = el_init("dagpt", stdin, stderr, stderr);
+    l->history = history_init();
+    if (!l->edit || !l->history) {
+        lines_free(l);
+        return NULL;
+    }
+    history(l->history, &event, H_SETSIZE, 1000);
+    history(l->history, &event, H_SETUNIQUE, 1);
+    el_set(l->edit, EL_CLIENTDATA, l);
+    el_set(l->edit, EL_PROMPT, prompt_of);
+    el_set(l->edit, EL_EDITOR, "emacs");
+    el_set(l->edit, EL_HIST, history, l->history);
+    el_source(l->edit, NULL); /* ~/.editrc, if there is one */
+    return l;
+}
+
+char *lines_next(struct lines *l)
+{
+    HistEvent event;
+    char *line = NULL;
+    const char *typed;
+    size_t room = 0;
+    ssize_t got;
+    int n;
+
+    if (!l->edit) {
+        got = getline(&line, &room, stdin);
+        if (got < 0) {
+            free(line);
+            return NULL;
+        }
+        line[strcspn(line, "\n")] = '\0';
+        return line;
+    }
+    typed = el_gets(l->edit, &n);
+    if (!typed || n <= 0)
+        return NULL;
+    line = strndup(typed, (size_t)n - (typed[n - 1] == '\n'));
+    if (line && *line)
+        history(l->history, &event, H_ENTER, line);
+    return line;
+}
+
+void lines_free(struct lines *l)
+{
+    if (!l)
+        return;
+    if (l->edit)
+        el_end(l->edit);
+    if (l->history)
+        history_end(l->history);
+    free(l);
+}
