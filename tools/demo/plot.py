@@ -31,7 +31,7 @@ def main():
     text((LEFT + W - RIGHT) / 2, H - 12, "step (4096 tokens each)")
     text(LEFT, 18, "loss, nats a token", "start")
     out.append(f'<path d="M{LEFT} {y(floor):.1f}H{W - RIGHT}" stroke="#333" stroke-dasharray="6 4"/>')
-    text(W - RIGHT - 4, y(floor) - 6, f"generator's entropy {floor:.3f}", "end")
+    text(W - RIGHT - 4, y(floor) + 15, f"generator's entropy {floor:.3f}", "end")
     train = [(int(l[0]), float(l[2])) for l in lines]
     held = [(int(l[0]), float(l[3])) for l in lines if l[3] != "-"]
     out.append('<path fill="none" stroke="#1f6fb4" stroke-width="1.5" d="M' + "L".join(
