@@ -202,7 +202,7 @@ check_help() {
     run "$command" --help
     count "dagpt $command --help: no usage" eval 'succeeded && has "usage: dagpt $command" "$dir/out"'
     printf -- '--%s\n' "$@" help | sort >"$dir/expected"
-    sed -n 's/^  [- ][a-z ][, ] \(--[a-z-]*\).*/\1/p' "$dir/out" | sort >"$dir/named"
+    sed -n 's/^  [- ][a-z0-9 ][, ] \(--[a-z-]*\).*/\1/p' "$dir/out" | sort >"$dir/named"
     count "dagpt $command --help: names $(paste -s -d ' ' "$dir/named")" \
         cmp -s "$dir/named" "$dir/expected"
     mv "$dir/out" "$dir/help"
@@ -210,7 +210,14 @@ check_help() {
     count "dagpt $command -h: not what --help prints" eval 'succeeded && cmp -s "$dir/help" "$dir/out"'
 }
 
-check_help tokens model total coin greedy workers cpus sched isa chunk tile stats
+trace='trace trace-tokens trace-edges trace-events'
+sampling='greedy temp top-k top-p min-p repeat-penalty seed'
+check_help tokens model total coin no-cache $sampling workers cpus sched isa chunk tile stats $trace
+check_help complete model tokens stop ignore-eos echo json interactive vocab file $sampling workers cpus sched isa \
+    chunk tile stats $trace
+check_help score model tokens json vocab file workers cpus sched isa chunk tile stats
+check_help encode model null vocab file
+check_help decode model null vocab file
 check_help next model top all json workers cpus sched isa chunk tile stats
 check_help info model rows json workers cpus tile
 for option in -m -j -n; do
@@ -219,7 +226,7 @@ for option in -m -j -n; do
 done
 for word in --help -h help; do
     run $word
-    for name in tokens next info 'exit codes'; do
+    for name in complete tokens next score encode decode info graph trace bench 'exit codes'; do
         count "dagpt $word: no '$name'" eval 'succeeded && has "$name" "$dir/out"'
     done
 done

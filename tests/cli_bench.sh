@@ -63,8 +63,8 @@ def limited(o, ms, *more):
 r = json.load(open(sys.argv[1]))
 m = r["machine"]
 positive(m, "cpus", "workers", "awake", "read_gbps", "fma_gflops")
-assert m["workers"] == 3 and m["awake"] == 3 and m["isa"] and r["sched_name"] == "dataflow"
-assert [l["workers"] for l in m["limits"]] == [1, 2, 3]
+assert m["workers"] == 2 and m["awake"] == 2 and m["isa"] and r["sched_name"] == "dataflow"
+assert [l["workers"] for l in m["limits"]] == [1, 2]
 for l in m["limits"]:
     positive(l, "read_gbps", "fma_gflops", "bracket_read_gbps", "bracket_fma_gflops")
 assert (r["model"]["maxT"], r["model"]["V"], r["model"]["C"]) == (128, 1009, 64)
@@ -78,17 +78,17 @@ assert r["prefill"][1]["flops"] > 3 * r["prefill"][0]["flops"]
 measured(r["lab"], "ms", "load_ms")
 assert r["lab"]["load_ms"] < r["lab"]["p90"]
 assert (r["lab"]["ids_in"], r["lab"]["ids_out"]) == (2, 8)
-assert [n["workers"] for n in r["no_cache"]] == [1, 3]
+assert [n["workers"] for n in r["no_cache"]] == [1, 2]
 for n in r["no_cache"]:
     measured(n, "ms", "speedup")
     assert n["ids"] == 64
 assert [(s["tiles"], s["workers"]) for s in r["sched"]] == \
-    [(t, w) for w in (1, 2, 3) for t in (1920, 2000, 10001)]
+    [(t, w) for w in (1, 2) for t in (1920, 2000, 10001)]
 for s in r["sched"]:
     positive(s, "ns_per_tile")
     assert s["ns_per_tile"] <= s["median"] <= s["p90"], s
 assert [s["name"] for s in r["schedules"]] == ["dataflow", "barrier", "serial"]
-assert [w["workers"] for w in r["workers"]] == [1, 2, 3]
+assert [w["workers"] for w in r["workers"]] == [1, 2]
 for w in r["workers"]:
     positive(w, "decode_speedup", "prefill_speedup", "read_speedup", "fma_speedup")
     for kind in "decode", "prefill":
@@ -99,12 +99,17 @@ for o in r["schedules"] + r["workers"]:
     limited(o["prefill"], "ms", "tokens")' "$dir/out"
 }
 
-run bench --quick -j 3 --cpus 3 -m "$small" --json --svg "$dir/all.svg"
+run bench --quick -j 2 --cpus 2 -m "$small" --json --svg "$dir/all.svg"
 count 'dagpt bench --json: not the documented fields' eval 'succeeded && documented'
 count 'dagpt bench --svg: not well-formed' well_formed "$dir/all.svg"
-for text in Roofline Scaling '>decode<' '>16<' '>64<' '3 workers: ' 'prompt of 128'; do
+for text in Roofline Scaling '>decode<' '>16<' '>64<' '2 workers: ' 'prompt of 128'; do
     count "dagpt bench --svg: no '$text'" has "$text" "$dir/all.svg"
 done
+
+run bench --quick -j 3 --cpus 3 -m "$tiny" decode
+limits=$(sed -n '/awake /,/^$/s/^ *\([0-9]\) .*/\1/p' "$dir/out" | head -n 3 | paste -s -d ' ')
+count "dagpt bench -j 3: limits of '$limits' workers, expected '1 2 3'" \
+    eval 'succeeded && [ "$limits" = "1 2 3" ]'
 
 # A section alone, in text: its own heading, and no other's.
 [ -z "$SAN" ] && sections='decode prompt lab sched schedules workers' || sections='decode'
@@ -128,6 +133,14 @@ run bench --quick -j 1 -m "$tiny" decode --stats
 count 'dagpt bench --stats: not the time of the section on stderr' \
     eval '[ "$status" -eq 0 ] && grep -q "^decode  *[0-9.]* s$" "$dir/err"'
 
+# The trace is of the team with the most workers: loading, and each decoded token.
+run bench --quick -j 2 --cpus 2 -m "$tiny" decode --trace "$dir/trace.json"
+count 'dagpt bench --trace: failed' [ "$status" -eq 0 ]
+count 'dagpt bench --trace: not two workers, or no tile of logits' \
+    eval 'has "\"workers\": 2" "$dir/trace.json" && has "\"logits\"" "$dir/trace.json"'
+run trace "$dir/trace.json"
+count 'dagpt trace: does not read that' succeeded
+
 # Models with few positions: prompts are as long as they can be.
 make_model --layers 1 --heads 1 --channels 4 --vocab 5 --positions 3 -o "$dir/short"
 run bench --quick -j 1 --json -m "$dir/short"
@@ -143,7 +156,7 @@ expect_error 2 "bench: got 'speed'" bench -m "$tiny" decode speed
 expect_error 2 "--seconds: got '0', expected a number" bench -m "$tiny" --seconds 0
 expect_error 2 "unknown option '--slow'" bench --slow
 expect_error 3 'cannot open' bench --quick -m "$dir/none"
-expect_error 5 'cannot create' bench --quick -m "$tiny" --svg "$dir/none/a.svg"
+expect_error 5 'cannot write' bench --quick -m "$tiny" --svg "$dir/none/a.svg"
 "$program" bench --quick -j 1 -m "$tiny" sched >/dev/full 2>"$dir/err" </dev/null
 status=$?
 : >"$dir/out"

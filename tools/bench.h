@@ -151,7 +151,7 @@ void bench_print_brackets(const struct bench_report *r);
 /* All of it. */
 void bench_print_json(const struct bench_report *r);
 
-/* Roofline and scaling. False: an error of the stream. */
-bool bench_write_svg(const struct bench_report *r, FILE *to);
+/* Roofline and scaling. Errors stay in the stream. */
+void bench_write_svg(const struct bench_report *r, FILE *to);
 
 #endif

@@ -155,7 +155,7 @@ static void summarize(struct bench_item *base, struct bench_item *item, size_t n
 static bool enough(const struct bench_item *items, unsigned n, size_t rounds, double seconds,
                    const struct bench_effort *effort)
 {
-    if (rounds == MOST_ROUNDS)
+    if (rounds == MOST_ROUNDS || cli_trace_stopped())
         return true;
     if (seconds < effort->seconds)
         return false;

@@ -117,7 +117,7 @@ static void measure(struct bench_tiles *out, const struct shape *shape, struct d
     start = cli_seconds();
     do
         medians[n++] = series(r, plan, sched);
-    while (n < MOST_SERIES && cli_seconds() - start < seconds);
+    while (n < MOST_SERIES && cli_seconds() - start < seconds && !cli_trace_stopped());
     *out = (struct bench_tiles){
         shape->name, plan->n_tiles, tiling.workers, 0, limits_median(medians, n), 0};
     out->ns_per_tile = medians[0]; /* limits_median() has put them in order */

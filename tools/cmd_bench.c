@@ -22,8 +22,8 @@ static const struct cli_option options[] = {
     {0},
 };
 
-static const struct cli_option *const tables[] = {cli_model_options, options, cli_team_options,
-                                                  cli_run_options, NULL};
+static const struct cli_option *const tables[] = {
+    cli_model_options, options, cli_team_options, cli_run_options, cli_trace_options, NULL};
 
 static const struct cli_command command = {
     "bench", "[OPTION]... [SECTION]...",
@@ -40,7 +40,7 @@ static const struct cli_command command = {
     "Without a checkpoint: make-model --size 124M -o gpt2_124M.bin writes one.",
     tables};
 
-enum { QUICK_ROUNDS = 3, ROUNDS = 5, LAB_TOTAL = 10, NO_CACHE_TOTAL = 64 };
+enum { QUICK_BYTES = 64 << 20, QUICK_ROUNDS = 1, ROUNDS = 5, LAB_TOTAL = 10, NO_CACHE_TOTAL = 64 };
 
 static const uint32_t prompts[BENCH_PROMPTS] = {16, 64, 256, 512, 1024};
 enum { SCHEDULES_TOKENS = 64, WORKERS_TOKENS = 256 };
@@ -50,6 +50,7 @@ struct bench {
     struct dg_model *model;
     unsigned n_crews;
     struct bench_crew crews[BENCH_CREWS];
+    struct cli_engine traced; /* the largest crew's team, whose steps --trace records */
     struct bench_report report;
 };
 
@@ -83,6 +84,7 @@ static void make_crews(struct bench *b)
 static void measure_machine(struct bench *b)
 {
     struct bench_report *r = &b->report;
+    const size_t bytes = quick ? QUICK_BYTES : limits_beyond_caches();
     struct dg_error err;
 
     r->cpus = dg_usable_cpus();
@@ -91,9 +93,9 @@ static void measure_machine(struct bench *b)
     r->sched = cli_model.sched;
     r->n_crews = b->n_crews;
     for (unsigned i = 0; i < b->n_crews; i++)
-        cli_check(
-            limits_measure(b->crews[i].team, r->isa, b->effort.seconds / 10, &r->limits[i], &err),
-            &err);
+        cli_check(limits_measure_in(bytes, b->crews[i].team, r->isa, b->effort.seconds / 10,
+                                    &r->limits[i], &err),
+                  &err);
 }
 
 /* The probes read as much as a decoded token does, so from the same caches, or from memory. */
@@ -103,6 +105,9 @@ static void open_model(struct bench *b)
     double flops;
     struct dg_error err;
 
+    b->traced.team = largest_crew(b)->team;
+    cli_request_check(NULL, 0, 0, &b->traced.sizes);
+    cli_trace_begin(&b->traced);
     cli_check(cli_model_open(&b->model, largest_crew(b)->team, &err), &err);
     r->path = cli_model_path();
     r->sizes = dg_model_sizes(b->model);
@@ -322,21 +327,10 @@ static void run_section(struct bench *b, int i)
         fprintf(stderr, "%-12s %9.3f s\n", sections[i].name, cli_seconds() - start);
 }
 
-/* Opened before minutes of work, not after. */
-static FILE *open_svg(void)
+static void write_svg(struct cli_output *svg, const struct bench_report *r)
 {
-    FILE *f = fopen(svg_path, "we");
-
-    if (!f)
-        cli_die(DG_ERR_IO, "%s: cannot create: %s", svg_path, strerror(errno));
-    return f;
-}
-
-static void write_svg(const struct bench_report *r, FILE *f)
-{
-    const bool ok = bench_write_svg(r, f);
-
-    if (fclose(f) != 0 || !ok)
+    bench_write_svg(r, svg->to);
+    if (!cli_output_keep(svg))
         cli_die(DG_ERR_IO, "%s: cannot write: %s", svg_path, strerror(errno));
 }
 
@@ -345,7 +339,7 @@ int cmd_bench(int argc, char **argv)
     const int n = cli_parse(&command, argc, argv);
     static struct bench b; /* zeroed, and too large for a stack */
     struct dg_sizes z;
-    FILE *svg = NULL;
+    struct cli_output svg;
 
     for (int i = 1; i <= n; i++)
         check_section(argv[i]);
@@ -353,8 +347,8 @@ int cmd_bench(int argc, char **argv)
     if (wanted("lab", argv + 1, n) && z.positions < 3)
         cli_die(DG_ERR_TOKEN, "%s: the lab's run has 2 ids in: expected maxT of 3 or more, got %u",
                 cli_model_path(), z.positions);
-    if (svg_path)
-        svg = open_svg();
+    if (svg_path && !cli_output_open(&svg, svg_path)) /* before minutes of work, not after */
+        cli_die(DG_ERR_IO, "%s: cannot write: %s", svg_path, strerror(errno));
     b.effort = (struct bench_effort){quick ? 0.1 : seconds, quick ? QUICK_ROUNDS : ROUNDS};
     make_crews(&b);
     measure_machine(&b);
@@ -362,7 +356,7 @@ int cmd_bench(int argc, char **argv)
     if (!json)
         print(bench_print_machine, &b.report);
     for (int i = 0; i < N_SECTIONS; i++)
-        if (wanted(sections[i].name, argv + 1, n))
+        if (wanted(sections[i].name, argv + 1, n) && !cli_trace_stopped())
             run_section(&b, i);
     for (unsigned i = 0; i < b.n_crews; i++)
         b.report.brackets[i] = brackets(&b.crews[i], 0);
@@ -370,8 +364,9 @@ int cmd_bench(int argc, char **argv)
         print(bench_print_brackets, &b.report);
     if (json)
         print(bench_print_json, &b.report);
-    if (svg)
-        write_svg(&b.report, svg);
+    if (svg_path)
+        write_svg(&svg, &b.report);
+    cli_trace_end(&b.traced, false);
     close_all(&b);
     return 0;
 }

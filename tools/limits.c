@@ -173,15 +173,15 @@ double limits_median(double *values, size_t n)
     return (values[(n - 1) / 2] + values[n / 2]) / 2;
 }
 
-enum dg_status limits_measure(struct dg_team *team, enum dg_isa isa, double seconds,
-                              struct limits *out, struct dg_error *err)
+enum dg_status limits_measure_in(size_t bytes, struct dg_team *team, enum dg_isa isa,
+                                 double seconds, struct limits *out, struct dg_error *err)
 {
     enum { MOST = 1000 };
     const size_t wanted = (size_t)(seconds / (2 * PROBE_SECONDS));
     const size_t n = wanted < 3 ? 3 : wanted < MOST ? wanted : MOST;
     double read[MOST], fma[MOST];
     struct limits_probe *p;
-    const enum dg_status st = limits_probe_new(&p, team, isa, limits_beyond_caches(), err);
+    const enum dg_status st = limits_probe_new(&p, team, isa, bytes, err);
 
     if (st != DG_OK)
         return st;
@@ -192,4 +192,10 @@ enum dg_status limits_measure(struct dg_team *team, enum dg_isa isa, double seco
     *out = (struct limits){dg_team_awake(team), limits_median(read, n), limits_median(fma, n)};
     limits_probe_free(p);
     return DG_OK;
+}
+
+enum dg_status limits_measure(struct dg_team *team, enum dg_isa isa, double seconds,
+                              struct limits *out, struct dg_error *err)
+{
+    return limits_measure_in(limits_beyond_caches(), team, isa, seconds, out, err);
 }

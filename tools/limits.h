@@ -20,6 +20,10 @@ struct limits {
 enum dg_status limits_measure(struct dg_team *team, enum dg_isa isa, double seconds,
                               struct limits *out, struct dg_error *err);
 
+/* The same, reading memory of another size. */
+enum dg_status limits_measure_in(size_t bytes, struct dg_team *team, enum dg_isa isa,
+                                 double seconds, struct limits *out, struct dg_error *err);
+
 /* Bytes that no cache holds: twice the last-level cache that the system reports, 256 MiB to 1 GiB. */
 size_t limits_beyond_caches(void);
 

@@ -25,7 +25,7 @@ let browser;
 
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'dagpt-viewer-'));
-  browser = await chromium.launch({ executablePath: process.env.DAGPT_BROWSER, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+  browser = await chromium.launch({ executablePath: process.env.DAGPT_BROWSER, args: ['--no-sandbox', '--disable-renderer-priority-management', '--disable-dev-shm-usage'] });
 });
 
 after(async () => {
