@@ -660,7 +660,39 @@ START_TEST(rounding_of_softmax)
 }
 END_TEST
 
-/* ---- log-probability ---- */
+/* ---- dg_softmax, log-probability ---- */
+
+START_TEST(softmax)
+{
+    float logits[MOST], probs[MOST];
+    struct dg_error err;
+    uint64_t state = 31;
+
+    for (int round = 0; round < 200; round++) {
+        const size_t n = 1 + random_below(&state, MOST);
+        const float size = round % 2 ? 1 : 20;
+        double sum = 0;
+        int32_t best = -1;
+        size_t first = 0;
+
+        for (size_t i = 0; i < n; i++) /* of few values, so that the highest comes more than once */
+            logits[i] = roundf(random_float(&state, -size, size) * 4) / 4;
+        for (size_t i = 1; i < n; i++)
+            if (logits[i] > logits[first])
+                first = i;
+        for (size_t i = 0; i < n; i++)
+            sum += exp((double)logits[i] - (double)logits[first]);
+        ck_assert_int_eq(dg_softmax(probs, logits, n, &best, &err), DG_OK);
+        ck_assert_int_eq(best, (int32_t)first);
+        for (size_t i = 0; i < n; i++) {
+            const double expected = exp((double)logits[i] - (double)logits[first]) / sum;
+
+            quick_assert_msg(fabs((double)probs[i] - expected) <= 3e-6 * expected,
+                             "got %g, expected %g", (double)probs[i], expected);
+        }
+    }
+}
+END_TEST
 
 START_TEST(log_probability)
 {
@@ -747,6 +779,7 @@ int main(void)
                                   damaged_logits,
                                   rounding,
                                   rounding_of_softmax,
+                                  softmax,
                                   log_probability,
                                   large_vocabulary,
                                   NULL};
