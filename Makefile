@@ -79,7 +79,7 @@ $(BUILD)/viewer_page.h: $(wildcard tools/viewer/*)
 	@tools/viewer/embed.sh tools/viewer > $@
 
 run: all  ## let the model in the program tell a story
-	$(BUILD)/dagpt complete --seed 1 "Once upon a time"
+	$(BUILD)/dagpt complete --echo --seed 1 "Once upon a time"
 
 $(BUILD)/synthetic_124M.bin: | $(BUILD)/make-model
 	$(BUILD)/make-model --size 124M -o $@

@@ -11,7 +11,7 @@ emulated=$build/qemu # for each program a script that runs it under qemu
 
 QEMU_LD_PREFIX=/usr/aarch64-linux-gnu # the target's libc
 CPATH=$check/usr/include
-CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-900}
+CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-3600}
 export QEMU_LD_PREFIX CPATH CK_DEFAULT_TIMEOUT
 
 # unpack_check - the arm64 packages, with package lists of their own: the system's stay as they are.
