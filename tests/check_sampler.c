@@ -296,25 +296,52 @@ START_TEST(random_numbers)
 }
 END_TEST
 
-/* Ids of a fifth each: the bits behind the first count, too. */
+static uint64_t inverse(uint64_t odd) /* modulo 2^64; each step doubles the right bits, from 3 */
+{
+    uint64_t x = odd;
+
+    for (int i = 0; i < 5; i++)
+        x *= 2 - odd * x;
+    return x;
+}
+
+/* The seed whose first random number is z. */
+static uint64_t seed_of(uint64_t z)
+{
+    z = (z ^ z >> 31 ^ z >> 62) * inverse(10723151780598845931u);
+    z = (z ^ z >> 27 ^ z >> 54) * inverse(13787848793156543929u);
+    return (z ^ z >> 30 ^ z >> 60) - 11400714819323198485u;
+}
+
+/* Of n equally likely ids, the random numbers on both sides of each border between two: all 53 bits
+ * count. */
 START_TEST(borders)
 {
-    uint64_t state = 42;
-    struct dg_sampling how = plain;
-    struct dg_sampler *s;
-    const float logits[] = {0, 0, 0, 0, 0};
+    const float logits[30] = {0};
 
-    how.seed = 42;
-    s = open_sampler(5, &how);
-    for (int i = 0; i < 20000; i++) {
-        const double coin = (double)(splitmix64(&state) >> 11) * 0x1p-53;
-        const int32_t id = draw(s, logits, NULL, 0);
+    for (uint32_t n = 2; n <= 30; n++) {
+        const double p = (double)(1.0f / (float)n);
+        double total = 0, below = 0;
 
-        if (fabs(coin * 5 - round(coin * 5)) > 1e-6)
-            quick_assert_msg(id == (int32_t)(coin * 5), "got %d, expected %d", id,
-                             (int32_t)(coin * 5));
+        for (uint32_t i = 0; i < n; i++)
+            total += p;
+        for (uint32_t k = 1; k < n; k++) {
+            uint64_t coin = (uint64_t)((double)k / n * 0x1p53) - 64;
+
+            below += p;
+            while ((double)coin * 0x1p-53 * total < below)
+                coin++;
+            for (uint32_t side = 0; side < 2; side++) { /* id k - 1, then id k */
+                struct dg_sampling how = plain;
+                struct dg_sampler *s;
+
+                how.seed = seed_of((coin - 1 + side) << 11 | (k & 1 ? 0x7FF : 0));
+                s = open_sampler(n, &how);
+                ck_assert_int_eq(draw(s, logits, NULL, 0), (int32_t)(k - 1 + side));
+                dg_sampler_free(s);
+            }
+        }
     }
-    dg_sampler_free(s);
 }
 END_TEST
 
@@ -405,6 +432,17 @@ START_TEST(edges)
     for (int k = 0; k < 200; k++) /* of one id there is no other */
         draw(s, logits, NULL, 0);
     dg_sampler_free(s);
+
+    for (int32_t best = 0; best < 3; best++) { /* a tiny temperature, wherever the best one is */
+        float three[] = {-5, -5, -5};
+
+        three[best] = -2;
+        s = open_sampler(3, &lone[6]);
+        ck_assert_int_eq(draw(s, three, NULL, 0), best);
+        three[best] = 2;
+        ck_assert_int_eq(draw(s, three, NULL, 0), best);
+        dg_sampler_free(s);
+    }
 
     /* top_k of the whole vocabulary, or more; a penalty of 1 */
     s = open_sampler(8, &wide);
@@ -640,6 +678,7 @@ START_TEST(rounding_of_softmax)
     for (size_t m = 0; m < 4; m++) {
         fesetround(modes[m]);
         ck_assert_int_eq(dg_softmax(probs[m], logits, MOST, &best, &err), DG_OK);
+        ck_assert_int_eq(fegetround(), modes[m]);
         fesetround(FE_TONEAREST);
         ck_assert_mem_eq(probs[m], probs[0], sizeof probs[0]);
     }
@@ -653,6 +692,7 @@ START_TEST(rounding_of_softmax)
 
             fesetround(modes[m]);
             id = dg_pick(probs[0], MOST, coin);
+            quick_assert_msg(fegetround() == modes[m], "another rounding mode");
             fesetround(FE_TONEAREST);
             ck_assert_int_eq(id, (int32_t)(i + 1 < MOST ? i + 1 : i));
         }
@@ -664,13 +704,13 @@ END_TEST
 
 START_TEST(softmax)
 {
-    float logits[MOST], probs[MOST];
     struct dg_error err;
     uint64_t state = 31;
 
     for (int round = 0; round < 200; round++) {
         const size_t n = 1 + random_below(&state, MOST);
-        const float size = round % 2 ? 1 : 20;
+        const float size = round % 3 == 0 ? 1 : round % 3 == 1 ? 20 : 1000;
+        float *logits = guarded_floats(n), *probs = guarded_floats(n);
         double sum = 0;
         int32_t best = -1;
         size_t first = 0;
@@ -687,9 +727,11 @@ START_TEST(softmax)
         for (size_t i = 0; i < n; i++) {
             const double expected = exp((double)logits[i] - (double)logits[first]) / sum;
 
-            quick_assert_msg(fabs((double)probs[i] - expected) <= 3e-6 * expected,
+            quick_assert_msg(fabs((double)probs[i] - expected) <= 3e-6 * expected + 1e-37,
                              "got %g, expected %g", (double)probs[i], expected);
         }
+        guarded_free(logits, n);
+        guarded_free(probs, n);
     }
 }
 END_TEST
@@ -727,6 +769,7 @@ START_TEST(log_probability)
     ck_assert_double_eq(dg_log_probability(logits, 2, 0), 0);
     ck_assert_double_eq(dg_log_probability(logits, 2, 1), -2 * (double)FLT_MAX);
     ck_assert_double_eq(dg_log_probability(logits, 1, 0), 0);
+    ck_assert_double_eq(dg_log_probability((const float[]){-FLT_MAX, FLT_MAX}, 2, 1), 0);
 }
 END_TEST
 

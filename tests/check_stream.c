@@ -299,6 +299,9 @@ START_TEST(after_a_stop)
     ck_assert_uint_eq(got.n, 10);
     ck_assert_mem_eq(got.text, "one threeE", 10);
     stream_free(&s);
+    ck_assert(!stream_push(&s, "!", 1)); /* as a new one */
+    ck_assert_uint_eq(got.n, 11);
+    stream_free(&s);
 }
 END_TEST
 
@@ -409,12 +412,32 @@ START_TEST(long_held)
 }
 END_TEST
 
+/* No memory: that is said, and nothing is lost of what came before. */
+START_TEST(too_large)
+{
+    const char *const stops[] = {"ab"};
+    struct bytes got = {.n = 0};
+    struct stream s = {.stops = stops, .n_stops = 1, .release = take, .arg = &got};
+    volatile size_t huge = SIZE_MAX / 2; /* bytes that are not there, and are not read */
+
+    if (sanitized()) /* AddressSanitizer ends the program */
+        return;
+    ck_assert(!stream_push(&s, "xa", 2));
+    ck_assert(!s.failed);
+    ck_assert(!stream_push(&s, "", huge));
+    ck_assert(s.failed);
+    stream_end(&s);
+    ck_assert_uint_eq(got.n, 2);
+    stream_free(&s);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         characters,   invalid_bytes, stop_strings, stop_strings_of_many_bytes,
         after_a_stop, nothing,       at_once,      by_chance,
-        long_held,    NULL};
+        long_held,    too_large,     NULL};
 
     return run_suite("stream", tests);
 }
