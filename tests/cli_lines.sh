@@ -82,6 +82,9 @@ le32 $((0x7FC00000)) | # NaN
 for arguments in 'score x' 'score --json --tokens x' 'complete x' 'complete --greedy --json x'; do
     expect_error 3 'damaged weights' $arguments -m "$dir/nan.bin" --vocab "$demo/merges.txt"
 done
+for arguments in '' --greedy '--seed 1'; do
+    expect_error 3 'damaged weights' tokens -m "$dir/nan.bin" $arguments 1 2 3
+done
 
 # ---- options of sampling, and tokens ----
 

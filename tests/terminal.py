@@ -11,7 +11,6 @@ import termios
 import time
 
 program, edit, model, merges = sys.argv[1], sys.argv[2] == "1", sys.argv[3], sys.argv[4]
-prompt = b"dagpt> "
 patience = 120  # seconds that a step may take on a busy machine
 signal.alarm(900)  # all of it
 failed = False
@@ -42,30 +41,53 @@ class Terminal:
 
         environment = dict(os.environ, TERM="dumb", LC_ALL=locale, HOME="/nonexistent")
         self.child = subprocess.Popen([program, "complete", "-i", *options], stdin=slave, stdout=subprocess.PIPE,
-                                      stderr=slave, preexec_fn=own_terminal, env=environment)
-        self.wait_for_prompt()
-
-    def wait_for_prompt(self):
-        """Reads the terminal until the prompt has come once more, and keys go to the editor."""
-        end = time.monotonic() + patience
+                                      stderr=slave, preexec_fn=own_terminal, env=environment, bufsize=0)
+        self.out = b""
         seen = b""
-        while prompt not in seen:
-            if not select.select([self.master], [], [], max(0, end - time.monotonic()))[0]:
+        while b"dagpt> " not in seen:
+            if not select.select([self.master], [], [], patience)[0]:
                 raise SystemExit(f"cli_lines: no prompt; the terminal got {seen!r}")
             seen += os.read(self.master, 65536)
+        self.wait()
+
+    def wait(self):
+        """Until the program waits for keys. The editor takes them one by one while it reads a line, and at no other
+        time; the plain reader leaves lines to the terminal, and they may be typed ahead."""
+        end = time.monotonic() + patience
         while edit and termios.tcgetattr(self.slave)[3] & termios.ICANON:
             if time.monotonic() > end:
                 raise SystemExit("cli_lines: the editor does not take over the terminal")
             time.sleep(0.01)
 
+    def read_line(self):
+        """A line of the program's output. What it shows on the terminal meanwhile is thrown away."""
+        line = b""
+        while not line.endswith(b"\n"):
+            ready = select.select([self.master, self.child.stdout], [], [], patience)[0]
+            if self.master in ready:
+                os.read(self.master, 65536)
+            if self.child.stdout in ready:
+                byte = os.read(self.child.stdout.fileno(), 1)
+                line += byte or b" (the end)\n"
+            if not ready:
+                raise SystemExit(f"cli_lines: no line of output after {self.out + line!r}")
+        self.out += line
+        return line
+
     def type(self, keys):
         os.write(self.master, keys)
+
+    def line(self, keys):
+        """Types a line; returns when it has been answered."""
+        self.type(keys + b"\n")
+        self.read_line()
+        self.wait()
 
     def leave(self, keys=b"\x04"):
         """Ends the program; returns what it printed, and its status."""
         if keys:
             self.type(keys)
-        out, _ = self.child.communicate(timeout=patience)
+        out = self.out + self.child.communicate(timeout=patience)[0]
         after = termios.tcgetattr(self.slave)
         check(f"the terminal is left as it was, after {keys!r}", after == self.before)
         return out, self.child.returncode
@@ -75,31 +97,24 @@ greedy = ["--greedy", "-n", "4"]
 
 # Lines; Ctrl-D at an empty one is the end.
 t = Terminal(*greedy)
-t.type(b"One day,\n")
-t.wait_for_prompt()
-t.type(b"Once\n")
-t.wait_for_prompt()
+t.line(b"One day,")
+t.line(b"Once")
 out, status = t.leave()
 check("two lines", out == expected("One day,", *greedy) + expected("Once", *greedy), out)
 check("Ctrl-D: status", status == 0, status)
 
 # Editing; the terminal itself can rub out, too.
 t = Terminal(*greedy)
-t.type(b"One dax\x7fy,\n")
-t.wait_for_prompt()
+t.line(b"One dax\x7fy,")
 out, status = t.leave()
 check("a character rubbed out", out == expected("One day,", *greedy), out)
 
 if edit:
     t = Terminal(*greedy)
-    t.type(b"One day,\n")
-    t.wait_for_prompt()
-    t.type(b"ce\x01On\x05 upon\n")  # to the start of the line, and to its end
-    t.wait_for_prompt()
-    t.type(b"\x10\x10\n")  # Ctrl-P, as the arrow up: the line before the last
-    t.wait_for_prompt()
-    t.type(b"\x1b[A\n")
-    t.wait_for_prompt()
+    t.line(b"One day,")
+    t.line(b"ce\x01On\x05 upon")  # to the start of the line, and to its end
+    t.line(b"\x10\x10")  # Ctrl-P, as the arrow up: the line before the last
+    t.line(b"\x1b[A")
     out, status = t.leave()
     one, once = expected("One day,", *greedy), expected("Once upon", *greedy)
     check("editing and history", out == one + once + one + one, out)
@@ -107,8 +122,7 @@ if edit:
     # Characters of several bytes, in a locale that does not have them as well.
     for locale in "C", "C.UTF-8":
         t = Terminal(*greedy, locale=locale)
-        t.type("Gr\u00fc\u00dfe \U0001F642x\x7f\n".encode())
-        t.wait_for_prompt()
+        t.line("Gr\u00fc\u00dfe \U0001F642x\x7f".encode())
         out, status = t.leave()
         check(f"UTF-8 in locale {locale}", out == expected("Gr\u00fc\u00dfe \U0001F642", *greedy), out)
 
@@ -122,15 +136,14 @@ check("Ctrl-C at the prompt", status == -signal.SIGINT and out == b"", status, o
 # Ctrl-C in a text ends the text; the next prompt is taken.
 t = Terminal("-m", model, "--vocab", merges, "--ignore-eos", "-n", "200000", "--json", "--greedy")
 t.type(b"x\n")
-first = t.child.stdout.readline()
+t.read_line()
 t.type(b"\x03")
-lines = [first]
-while b'"finish"' not in lines[-1]:
-    lines.append(t.child.stdout.readline())
-t.wait_for_prompt()
-check("Ctrl-C in a text", b'"finish": "interrupted"' in lines[-1], lines[-1])
+while b'"finish"' not in (line := t.read_line()):
+    pass
+check("Ctrl-C in a text", b'"finish": "interrupted"' in line, line)
+t.wait()
 t.type(b"y\n")
-line = t.child.stdout.readline()
+line = t.read_line()
 check("a text after Ctrl-C", line.startswith(b'{"token": 1,'), line)
 os.kill(t.child.pid, signal.SIGTERM)
 out, status = t.leave(b"")

@@ -412,6 +412,22 @@ struct dg_sampling cli_sampling(void)
     };
 }
 
+static struct dg_sampler *sampler;
+
+static void close_sampler(void)
+{
+    dg_sampler_free(sampler);
+}
+
+struct dg_sampler *cli_sampler(uint32_t vocab, const struct dg_sampling *how)
+{
+    struct dg_error err;
+
+    atexit(close_sampler);
+    cli_check(dg_sampler_new(&sampler, vocab, how, &err), &err);
+    return sampler;
+}
+
 int32_t *cli_ids(char **operands, int n)
 {
     int32_t *ids = calloc((size_t)n + 1, sizeof *ids);

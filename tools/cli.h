@@ -101,6 +101,9 @@ extern const struct cli_option cli_sampling_options[];
 bool cli_sampling_given(void); /* one of them? */
 struct dg_sampling cli_sampling(void);
 
+/* A sampler; leaves when there can be none. Call it once; it is freed when the program ends. */
+struct dg_sampler *cli_sampler(uint32_t vocab, const struct dg_sampling *how);
+
 /* A decimal number without sign or blanks, all of the text; false otherwise. */
 bool cli_number(const char *text, uint64_t *out);
 

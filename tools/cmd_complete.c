@@ -67,7 +67,7 @@ static const char *const finish_names[] = {"eos", "stop", "length", "positions",
 
 struct completion {
     struct cli_engine e;
-    struct dg_tokenizer *t;
+    const struct dg_tokenizer *t;
     struct dg_sampler *sampler;
     uint64_t seed;
     int32_t *ids; /* [positions] the sequence: prompt and new ids */
@@ -242,10 +242,9 @@ static void prepare(struct completion *c)
 static void open_sampler(struct completion *c)
 {
     const struct dg_sampling how = cli_sampling();
-    struct dg_error err;
 
     c->seed = how.seed;
-    cli_check(dg_sampler_new(&c->sampler, c->e.sizes.vocab, &how, &err), &err);
+    c->sampler = cli_sampler(c->e.sizes.vocab, &how);
 }
 
 static int exit_code(enum finish finish)
@@ -327,8 +326,6 @@ int cmd_complete(int argc, char **argv)
         prompt = text_read(argv + 1, n, true);
     code = interactive ? converse(&c) : complete_once(&c, &prompt);
     cli_engine_close(&c.e);
-    dg_sampler_free(c.sampler);
-    dg_tokenizer_free(c.t);
     stream_free(&c.out);
     text_free(&prompt);
     free(c.ids);

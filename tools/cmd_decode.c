@@ -80,7 +80,7 @@ static void decode_text(const struct dg_tokenizer *t, struct text *text)
 int cmd_decode(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
-    struct dg_tokenizer *t = text_tokenizer();
+    const struct dg_tokenizer *t = text_tokenizer();
     struct text text = {NULL, 0};
 
     for (int i = 1; i <= n; i++)
@@ -93,6 +93,5 @@ int cmd_decode(int argc, char **argv)
     }
     cli_flush();
     text_free(&text);
-    dg_tokenizer_free(t);
     return 0;
 }

@@ -53,7 +53,7 @@ static void print_records(const struct dg_tokenizer *t, const struct text *text)
 int cmd_encode(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
-    struct dg_tokenizer *t = text_tokenizer();
+    const struct dg_tokenizer *t = text_tokenizer();
     struct text text = text_read(argv + 1, n, false);
 
     if (records)
@@ -62,6 +62,5 @@ int cmd_encode(int argc, char **argv)
         print_ids(t, text.bytes, text.n);
     cli_flush();
     text_free(&text);
-    dg_tokenizer_free(t);
     return 0;
 }

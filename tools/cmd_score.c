@@ -103,7 +103,7 @@ static void print_sum(double sum, size_t tokens, size_t bytes)
 int cmd_score(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
-    struct dg_tokenizer *t = text_tokenizer();
+    const struct dg_tokenizer *t = text_tokenizer();
     struct cli_engine e;
     struct text text;
     int32_t *ids;
@@ -123,7 +123,6 @@ int cmd_score(int argc, char **argv)
     print_sum(score(&e, t, ids, n_ids), n_ids - 1, text.n);
     cli_flush();
     cli_engine_close(&e);
-    dg_tokenizer_free(t);
     text_free(&text);
     free(ids);
     return 0;

@@ -59,24 +59,16 @@ struct chooser {
 
 static void open_chooser(struct chooser *c, uint32_t vocab)
 {
-    struct dg_error err;
-
     *c = (struct chooser){0};
     if (cli_sampling_given()) {
         const struct dg_sampling how = cli_sampling();
 
-        cli_check(dg_sampler_new(&c->sampler, vocab, &how, &err), &err);
+        c->sampler = cli_sampler(vocab, &how);
         return;
     }
     c->probs = malloc(vocab * sizeof *c->probs);
     if (!c->probs)
         cli_die(DG_ERR_RESOURCE, "out of memory for %u probabilities", vocab);
-}
-
-static void close_chooser(struct chooser *c)
-{
-    free(c->probs);
-    dg_sampler_free(c->sampler);
 }
 
 /* The id after ids[0 ... n - 1], from the logits of the last one. */
@@ -125,7 +117,7 @@ static void complete(const struct cli_engine *e, const int32_t *ids, size_t n, s
             t->decoded++;
         }
     }
-    close_chooser(&chooser);
+    free(chooser.probs);
     free(sequence);
 }
 

@@ -107,40 +107,43 @@ static char *beside_model(const char *name)
     return path;
 }
 
-static struct dg_tokenizer *open_tokenizer(const char *path)
-{
-    struct dg_tokenizer *t;
-    struct dg_error err;
+static struct dg_tokenizer *tokenizer;
 
-    cli_check(dg_tokenizer_open(&t, path, &err), &err);
-    return t;
+static void close_tokenizer(void)
+{
+    dg_tokenizer_free(tokenizer);
 }
 
-struct dg_tokenizer *text_tokenizer(void)
+static void open_tokenizer(const char *path)
 {
-    static const char *const names[] = {"merges.txt", "vocab.bpe"};
-    struct dg_tokenizer *t = NULL;
     struct dg_error err;
 
+    cli_check(dg_tokenizer_open(&tokenizer, path, &err), &err);
+}
+
+const struct dg_tokenizer *text_tokenizer(void)
+{
+    static const char *const names[] = {"merges.txt", "vocab.bpe"};
+    struct dg_error err;
+
+    atexit(close_tokenizer);
     if (vocab_path)
-        return open_tokenizer(vocab_path);
-    if (cli_model_is_demo()) {
-        cli_check(dg_tokenizer_parse(&t, demo_merges, (size_t)(demo_merges_end - demo_merges),
-                                     DEMO_NAME, &err),
+        open_tokenizer(vocab_path);
+    else if (cli_model_is_demo())
+        cli_check(dg_tokenizer_parse(&tokenizer, demo_merges,
+                                     (size_t)(demo_merges_end - demo_merges), DEMO_NAME, &err),
                   &err);
-        return t;
-    }
-    for (size_t i = 0; !t && i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; !tokenizer && i < sizeof names / sizeof *names; i++) {
         char *path = beside_model(names[i]);
 
         if (access(path, F_OK) == 0)
-            t = open_tokenizer(path);
+            open_tokenizer(path);
         free(path);
     }
-    if (!t)
+    if (!tokenizer)
         cli_die(DG_ERR_TOKEN, "%s: no merges.txt or vocab.bpe beside it; --vocab FILE names one",
                 cli_model_path());
-    return t;
+    return tokenizer;
 }
 
 void text_check_vocab(const struct dg_tokenizer *t, const struct dg_sizes *sizes)

@@ -20,8 +20,8 @@ struct text text_read(char **operands, int n, bool trim);
 void text_free(struct text *t);
 
 /* The tokenizer of --vocab; else the model's: merges.txt or vocab.bpe beside it. Leaves with 4 when
- * there is none. */
-struct dg_tokenizer *text_tokenizer(void);
+ * there is none. Call it once; it is freed when the program ends. */
+const struct dg_tokenizer *text_tokenizer(void);
 
 /* Leaves with 4 when the tokenizer has not as many tokens as the model. */
 void text_check_vocab(const struct dg_tokenizer *t, const struct dg_sizes *sizes);
