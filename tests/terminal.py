@@ -126,12 +126,16 @@ if edit:
         out, status = t.leave()
         check(f"UTF-8 in locale {locale}", out == expected("Gr\u00fc\u00dfe \U0001F642", *greedy), out)
 
-# Ctrl-C at the prompt ends the program.
-t = Terminal(*greedy)
-t.type(b"Onc")
-time.sleep(0.3)
-out, status = t.leave(b"\x03")
-check("Ctrl-C at the prompt", status == -signal.SIGINT and out == b"", status, out)
+# Ctrl-C at the prompt ends the program, also after a text, which Ctrl-C would only have ended.
+for lines in [], [b"One day,"]:
+    t = Terminal(*greedy)
+    for line in lines:
+        t.line(line)
+    t.type(b"Onc")
+    time.sleep(0.3)
+    out, status = t.leave(b"\x03")
+    check("Ctrl-C at the prompt", status == -signal.SIGINT, status)
+    check("Ctrl-C at the prompt: output", out == b"".join(expected(line, *greedy) for line in lines), out)
 
 # Ctrl-C in a text ends the text; the next prompt is taken.
 t = Terminal("-m", model, "--vocab", merges, "--ignore-eos", "-n", "200000", "--json", "--greedy")
