@@ -138,7 +138,8 @@ void dg_tokenizer_free(struct dg_tokenizer *t);            /* takes NULL */
 uint32_t dg_tokenizer_vocab(const struct dg_tokenizer *t); /* 256 + merges + 1 */
 int32_t dg_tokenizer_end(const struct dg_tokenizer *t);    /* the id of <|endoftext|> */
 
-/* The ids of text[0 ... n - 1], any bytes: *ids has *n_ids of them and is the caller's to free().
+/* The ids of text[0 ... n - 1], any bytes: *ids has *n_ids of them, and room for one more, and is the
+ * caller's to free().
  * "<|endoftext|>" in a text is text. Time: proportional to n. */
 enum dg_status dg_tokenizer_encode(const struct dg_tokenizer *t, const char *text, size_t n,
                                    int32_t **ids, size_t *n_ids, struct dg_error *err);

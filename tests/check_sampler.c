@@ -467,6 +467,23 @@ START_TEST(edges)
 }
 END_TEST
 
+/* 400 draws draw the ids that have a 1 in `can`, each at least once, and no others. */
+static void expect_drawn(const float *logits, const struct dg_sampling *how, const char *can)
+{
+    const uint32_t vocab = (uint32_t)strlen(can);
+    struct dg_sampler *s = open_sampler(vocab, how);
+    char did[16];
+
+    strcpy(did, can);
+    memset(did, '0', vocab);
+    for (int k = 0; k < 400; k++)
+        did[draw(s, logits, NULL, 0)] = '1';
+    ck_assert_msg(!strcmp(did, can),
+                  "penalty %g, temp %g, top-k %u, top-p %g, min-p %g: ids %s, expected %s",
+                  how->repeat_penalty, how->temp, how->top_k, how->top_p, how->min_p, did, can);
+    dg_sampler_free(s);
+}
+
 /* Equals: min_p 1 keeps all of them, top_k and top_p the lowest ids. */
 START_TEST(ties)
 {
@@ -482,16 +499,8 @@ START_TEST(ties)
         {{1, 0.01, 4, 0.75, 0, 5}, "0101100"}, {{1, 0.01, 2, 0.5, 0, 5}, "0100000"},
     };
 
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct dg_sampler *s = open_sampler(7, &cases[i].how);
-        char did[] = "0000000";
-
-        for (int k = 0; k < 400; k++)
-            did[draw(s, logits, NULL, 0)] = '1';
-        ck_assert_msg(!strcmp(did, cases[i].can), "case %zu: ids %s, expected %s", i, did,
-                      cases[i].can);
-        dg_sampler_free(s);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_drawn(logits, &cases[i].how, cases[i].can);
 }
 END_TEST
 
@@ -512,16 +521,8 @@ START_TEST(order_of_options)
         {{1, 0.5, 0, 0.9, 0, 5}, "0111"},  /* 16, 9, 4, 1 of 30: 0.533, 0.833, 0.967 */
     };
 
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct dg_sampler *s = open_sampler(4, &cases[i].how);
-        char did[] = "0000";
-
-        for (int k = 0; k < 400; k++)
-            did[draw(s, logits, NULL, 0)] = '1';
-        ck_assert_msg(!strcmp(did, cases[i].can), "case %zu: ids %s, expected %s", i, did,
-                      cases[i].can);
-        dg_sampler_free(s);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_drawn(logits, &cases[i].how, cases[i].can);
 }
 END_TEST
 

@@ -153,4 +153,21 @@ os.kill(t.child.pid, signal.SIGTERM)
 out, status = t.leave(b"")
 check("SIGTERM in a text", status == 143 and b'"finish": "interrupted"' in out.splitlines()[-1], status)
 
+# A bar while a long prompt is read, which scalar kernels take a second for; gone when the text begins.
+master, slave = pty.openpty()
+child = subprocess.Popen([program, "complete", "-m", model, "--vocab", merges, "--isa", "scalar", "-j", "1", "-n", "1",
+                          "--greedy", "x" * 6000], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=slave)
+os.close(slave)
+seen = b""
+while select.select([master], [], [], patience)[0]:
+    try:
+        seen += os.read(master, 65536)
+    except OSError:  # the program has closed the terminal
+        break
+child.communicate(timeout=patience)
+bars = seen.split(b"reading the prompt [")[1:]
+shares = [float(bar.split(b"]")[1].split(b"%")[0]) for bar in bars]
+check("progress: a bar that grows", len(shares) > 1 and shares == sorted(shares) and 0 <= shares[0] < shares[-1] <= 100, seen)
+check("progress: the line is empty at the end", seen.endswith(b"\r\x1b[K"), seen[-40:])
+
 sys.exit(failed)

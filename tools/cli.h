@@ -139,6 +139,7 @@ struct cli_output {
 /* These return false, and errno, when it cannot be written; then there is nothing to drop. */
 bool cli_output_open(struct cli_output *o, const char *path);
 bool cli_output_keep(struct cli_output *o); /* closes; on errors, what was there is still there */
+bool cli_output_try(const char *path);      /* opens and drops: before long work, not after */
 void cli_output_drop(struct cli_output *o); /* closes, and removes the new file */
 
 /* ---- --trace ---- */

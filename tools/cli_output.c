@@ -70,6 +70,16 @@ void cli_output_drop(struct cli_output *o)
     give_up(o);
 }
 
+bool cli_output_try(const char *path)
+{
+    struct cli_output o;
+
+    if (!cli_output_open(&o, path))
+        return false;
+    cli_output_drop(&o);
+    return true;
+}
+
 bool cli_output_keep(struct cli_output *o)
 {
     bool ok = fflush(o->to) == 0 && !ferror(o->to) && (!o->made || fsync(fileno(o->to)) == 0);

@@ -73,7 +73,6 @@ static bool parse_window(const char *text, uint64_t *first, uint64_t *end)
 void cli_trace_begin(struct cli_engine *e)
 {
     uint64_t first = 0, end = UINT64_MAX;
-    struct cli_output output;
     struct dg_error err;
 
     if (window && !parse_window(window, &first, &end))
@@ -81,9 +80,8 @@ void cli_trace_begin(struct cli_engine *e)
                 window);
     if (!path)
         return;
-    if (!cli_output_open(&output, path)) /* now, not after an hour's work */
+    if (!cli_output_try(path))
         cli_die(DG_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
-    cli_output_drop(&output);
     cli_check(dg_trace_new(&trace, e->team, events, &err), &err);
     dg_trace_window(trace, first, end);
     catch_signal(SIGINT);

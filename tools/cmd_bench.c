@@ -54,6 +54,8 @@ struct bench {
     struct bench_report report;
 };
 
+static struct bench bench; /* closed however the program ends */
+
 static uint32_t least(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -119,8 +121,10 @@ static void open_model(struct bench *b)
                   &err);
 }
 
-static void close_all(struct bench *b)
+static void close_all(void)
 {
+    struct bench *b = &bench;
+
     for (unsigned i = 0; i < b->n_crews; i++) {
         limits_probe_free(b->crews[i].probe);
         dg_team_free(b->crews[i].team);
@@ -327,19 +331,24 @@ static void run_section(struct bench *b, int i)
         fprintf(stderr, "%-12s %9.3f s\n", sections[i].name, cli_seconds() - start);
 }
 
-static void write_svg(struct cli_output *svg, const struct bench_report *r)
+static void write_svg(const struct bench_report *r)
 {
-    bench_write_svg(r, svg->to);
-    if (!cli_output_keep(svg))
+    struct cli_output svg;
+    bool ok = cli_output_open(&svg, svg_path);
+
+    if (ok) {
+        bench_write_svg(r, svg.to);
+        ok = cli_output_keep(&svg);
+    }
+    if (!ok)
         cli_die(DG_ERR_IO, "%s: cannot write: %s", svg_path, strerror(errno));
 }
 
 int cmd_bench(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
-    static struct bench b; /* zeroed, and too large for a stack */
+    struct bench *b = &bench;
     struct dg_sizes z;
-    struct cli_output svg;
 
     for (int i = 1; i <= n; i++)
         check_section(argv[i]);
@@ -347,26 +356,26 @@ int cmd_bench(int argc, char **argv)
     if (wanted("lab", argv + 1, n) && z.positions < 3)
         cli_die(DG_ERR_TOKEN, "%s: the lab's run has 2 ids in: expected maxT of 3 or more, got %u",
                 cli_model_path(), z.positions);
-    if (svg_path && !cli_output_open(&svg, svg_path)) /* before minutes of work, not after */
+    if (svg_path && !cli_output_try(svg_path))
         cli_die(DG_ERR_IO, "%s: cannot write: %s", svg_path, strerror(errno));
-    b.effort = (struct bench_effort){quick ? 0.1 : seconds, quick ? QUICK_ROUNDS : ROUNDS};
-    make_crews(&b);
-    measure_machine(&b);
-    open_model(&b);
+    atexit(close_all);
+    b->effort = (struct bench_effort){quick ? 0.1 : seconds, quick ? QUICK_ROUNDS : ROUNDS};
+    make_crews(b);
+    measure_machine(b);
+    open_model(b);
     if (!json)
-        print(bench_print_machine, &b.report);
+        print(bench_print_machine, &b->report);
     for (int i = 0; i < N_SECTIONS; i++)
         if (wanted(sections[i].name, argv + 1, n) && !cli_trace_stopped())
-            run_section(&b, i);
-    for (unsigned i = 0; i < b.n_crews; i++)
-        b.report.brackets[i] = brackets(&b.crews[i], 0);
-    if (b.report.brackets[b.n_crews - 1].workers && !json)
-        print(bench_print_brackets, &b.report);
+            run_section(b, i);
+    for (unsigned i = 0; i < b->n_crews; i++)
+        b->report.brackets[i] = brackets(&b->crews[i], 0);
+    if (b->report.brackets[b->n_crews - 1].workers && !json)
+        print(bench_print_brackets, &b->report);
     if (json)
-        print(bench_print_json, &b.report);
+        print(bench_print_json, &b->report);
     if (svg_path)
-        write_svg(&svg, &b.report);
-    cli_trace_end(&b.traced, false);
-    close_all(&b);
+        write_svg(&b->report);
+    cli_trace_end(&b->traced, false);
     return 0;
 }

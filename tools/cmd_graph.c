@@ -110,7 +110,20 @@ struct subject {
     struct dg_model *model;
     struct dg_graph *graph;
     struct dg_plan *plan;
+    struct dg_dump *dump;
+    char note[1024]; /* of the dump */
 };
+
+static struct subject subject; /* closed however the program ends */
+
+static void close_subject(void)
+{
+    dg_dump_free(subject.dump);
+    dg_plan_free(subject.plan);
+    dg_graph_free(subject.graph);
+    dg_model_free(subject.model);
+    trace_file_free(subject.trace);
+}
 
 static void choose_from_model(struct subject *s)
 {
@@ -219,21 +232,20 @@ static void describe_paint(const struct subject *s, double span_ns, double most_
 
 static void write_dump(const struct dg_dump *d)
 {
-    FILE *to = out_path ? fopen(out_path, "w") : stdout;
-    bool failed;
+    struct cli_output output;
 
-    if (!to)
+    if (!out_path) {
+        writers[format](d, stdout);
+        return;
+    }
+    if (!cli_output_open(&output, out_path))
         cli_die(DG_ERR_IO, "%s: cannot open: %s", out_path, strerror(errno));
-    writers[format](d, to);
-    failed = fflush(to) != 0 || ferror(to);
-    if (to != stdout)
-        failed |= fclose(to) != 0;
-    if (failed)
-        cli_die(DG_ERR_IO, "%s: cannot write: %s", out_path ? out_path : "standard output",
-                strerror(errno));
+    writers[format](d, output.to);
+    if (!cli_output_keep(&output))
+        cli_die(DG_ERR_IO, "%s: cannot write: %s", out_path, strerror(errno));
 }
 
-static void draw(const struct subject *s)
+static void draw(struct subject *s)
 {
     const uint32_t n_layers = s->header.sizes.layers;
     struct dg_dump_options opt = {
@@ -248,48 +260,42 @@ static void draw(const struct subject *s)
         .show = parse_show(),
         .paint = paint,
     };
-    char note[1024];
-    struct dg_dump *d;
     struct dg_error err;
 
     if (layers)
         parse_layers(n_layers, &opt.first, &opt.last);
-    cli_check(tiles ? dg_dump_plan(&d, s->plan, &opt, &err)
-                    : dg_dump_graph(&d, s->graph, &opt, &err),
+    cli_check(tiles ? dg_dump_plan(&s->dump, s->plan, &opt, &err)
+                    : dg_dump_graph(&s->dump, s->graph, &opt, &err),
               &err);
     if (s->trace) {
-        cli_check(trace_paint(d, s->plan, s->trace, s->step, &err), &err);
-        describe_paint(s, d->span_ns, d->most_ns, note, sizeof note);
-        d->options.note = note;
+        cli_check(trace_paint(s->dump, s->plan, s->trace, s->step, &err), &err);
+        describe_paint(s, s->dump->span_ns, s->dump->most_ns, s->note, sizeof s->note);
+        s->dump->options.note = s->note;
     }
-    write_dump(d);
-    dg_dump_free(d);
+    write_dump(s->dump);
 }
 
 int cmd_graph(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
-    struct subject s = {0};
+    struct subject *s = &subject;
 
     if (n > 0)
         cli_die(DG_ERR_USAGE, "graph takes no argument: got '%s'", argv[1]);
     if (!trace_path && (step_number != UINT64_MAX || paint != DG_PAINT_TIME))
         cli_die(DG_ERR_USAGE, "--step and --color: expected --trace with them");
+    atexit(close_subject);
     if (trace_path)
-        choose_from_trace(&s);
+        choose_from_trace(s);
     else
-        choose_from_model(&s);
-    if (s.trace)
-        past = s.step->past;
-    build(&s);
+        choose_from_model(s);
+    if (s->trace)
+        past = s->step->past;
+    build(s);
     if (check)
-        print_proof(s.plan);
+        print_proof(s->plan);
     else
-        draw(&s);
-    dg_plan_free(s.plan);
-    dg_graph_free(s.graph);
-    dg_model_free(s.model);
-    trace_file_free(s.trace);
+        draw(s);
     cli_flush();
     return 0;
 }

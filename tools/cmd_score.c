@@ -76,17 +76,13 @@ static double score(struct cli_engine *e, const struct dg_tokenizer *t, const in
 static int32_t *ids_of(const struct dg_tokenizer *t, const struct text *text, size_t *n)
 {
     struct dg_error err;
-    int32_t *ids, *with_start;
+    int32_t *ids;
 
     cli_check(dg_tokenizer_encode(t, text->bytes, text->n, &ids, n, &err), &err);
-    with_start = malloc((*n + 1) * sizeof *ids);
-    if (!with_start)
-        cli_die(DG_ERR_RESOURCE, "out of memory for %zu ids", *n);
-    with_start[0] = dg_tokenizer_end(t);
-    memcpy(with_start + 1, ids, *n * sizeof *ids);
-    free(ids);
+    memmove(ids + 1, ids, *n * sizeof *ids);
+    ids[0] = dg_tokenizer_end(t);
     (*n)++;
-    return with_start;
+    return ids;
 }
 
 static void print_sum(double sum, size_t tokens, size_t bytes)

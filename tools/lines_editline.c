@@ -1,6 +1,7 @@
 /* libedit by its own interface: readline()'s, which it has too, keeps its state in globals and
  * prompts on standard output. */
 #include "lines.h"
+#include "text.h"
 
 #include <histedit.h>
 #include <langinfo.h>
@@ -57,21 +58,12 @@ struct lines *lines_new(const char *prompt)
 char *lines_next(struct lines *l)
 {
     HistEvent event;
-    char *line = NULL;
     const char *typed;
-    size_t room = 0;
-    ssize_t got;
+    char *line;
     int n;
 
-    if (!l->edit) {
-        got = getline(&line, &room, stdin);
-        if (got < 0) {
-            free(line);
-            return NULL;
-        }
-        line[strcspn(line, "\n")] = '\0';
-        return line;
-    }
+    if (!l->edit)
+        return text_line();
     typed = el_gets(l->edit, &n);
     if (!typed || n <= 0)
         return NULL;

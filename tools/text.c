@@ -91,6 +91,21 @@ void text_free(struct text *t)
     *t = (struct text){NULL, 0};
 }
 
+char *text_line(void)
+{
+    char *line = NULL;
+    size_t room = 0;
+    const ssize_t n = getline(&line, &room, stdin);
+
+    if (n < 0) {
+        free(line);
+        return NULL;
+    }
+    if (n > 0 && line[n - 1] == '\n')
+        line[n - 1] = '\0';
+    return line;
+}
+
 /* ---- the tokenizer ---- */
 
 /* `name` in the folder of the model; the caller's to free. */

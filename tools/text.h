@@ -19,6 +19,9 @@ extern const struct cli_option text_file_options[]; /* -f */
 struct text text_read(char **operands, int n, bool trim);
 void text_free(struct text *t);
 
+/* The next line of standard input, without its end; the caller's to free. NULL: there is none. */
+char *text_line(void);
+
 /* The tokenizer of --vocab; else the model's: merges.txt or vocab.bpe beside it. Leaves with 4 when
  * there is none. Call it once; it is freed when the program ends. */
 const struct dg_tokenizer *text_tokenizer(void);

@@ -48,6 +48,7 @@ const char *dg_dump_id(struct dg_dump *dump, const char *format, ...)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 ".,:[]<#-_";
+    static const char digits[] = "0123456789ABCDEF";
     char text[256], *id, *at;
     va_list args;
 
@@ -60,10 +61,15 @@ const char *dg_dump_id(struct dg_dump *dump, const char *format, ...)
         return "";
     }
     for (const char *s = text; *s; s++) {
-        if (strchr(plain, *s))
+        const unsigned char c = (unsigned char)*s;
+
+        if (strchr(plain, c)) {
             *at++ = *s;
-        else
-            at += sprintf(at, "%%%02X", (unsigned char)*s);
+        } else {
+            *at++ = '%';
+            *at++ = digits[c >> 4];
+            *at++ = digits[c & 15];
+        }
     }
     return id;
 }

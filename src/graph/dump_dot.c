@@ -193,38 +193,28 @@ static void put_edge(FILE *to, const struct dg_dump *d, const struct dg_dump_edg
     fputs("];\n", to);
 }
 
-/* The nodes of a cluster and the clusters inside it; -1: those of none. */
-static void put_cluster(FILE *to, const struct dg_dump *d, int cluster, int depth)
+static void begin_cluster(FILE *to, const struct dg_dump_cluster *c, int depth)
 {
     char label[DG_LINE_BYTES];
 
-    for (uint32_t i = 0; i < d->n_nodes; i++) {
-        if (d->nodes[i].cluster != cluster)
-            continue;
-        fprintf(to, "%*s", 2 + 2 * depth, "");
-        put_node(to, d, &d->nodes[i]);
-    }
-    for (uint32_t i = 0; i < d->n_clusters; i++) {
-        const struct dg_dump_cluster *c = &d->clusters[i];
-
-        if (c->parent != cluster)
-            continue;
-        dg_cluster_label(c, label, sizeof label);
-        fprintf(to, "%*ssubgraph \"cluster_%s\" {\n", 2 + 2 * depth, "", c->id);
-        fprintf(to, "%*sid=\"cluster_%s\"; label=\"", 4 + 2 * depth, "", c->id);
-        dg_put_text(to, label, escape_quoted);
-        fprintf(to, "\"; style=\"rounded%s\"; color=\"%s\"; penwidth=%s; fontsize=%d;\n",
-                c->op ? "" : ",filled", c->op ? "#d5d5d5" : "#c4c4c4", c->times > 1 ? "2" : "1",
-                c->op ? 9 : 12);
-        if (!c->op)
-            fprintf(to, "%*sfillcolor=\"#fcfcfc\";\n", 4 + 2 * depth, "");
-        put_cluster(to, d, (int)i, depth + 1);
-        fprintf(to, "%*s}\n", 2 + 2 * depth, "");
-    }
+    dg_cluster_label(c, label, sizeof label);
+    dg_put_indent(to, depth);
+    fprintf(to, "subgraph \"cluster_%s\" {\n", c->id);
+    dg_put_indent(to, depth + 1);
+    fprintf(to, "id=\"cluster_%s\"; label=\"", c->id);
+    dg_put_text(to, label, escape_quoted);
+    fprintf(to, "\"; style=\"rounded%s\"; color=\"%s\"; penwidth=%s; fontsize=%d;\n",
+            c->op ? "" : ",filled", c->op ? "#d5d5d5" : "#c4c4c4", c->times > 1 ? "2" : "1",
+            c->op ? 9 : 12);
+    if (c->op)
+        return;
+    dg_put_indent(to, depth + 1);
+    fputs("fillcolor=\"#fcfcfc\";\n", to);
 }
 
 void dg_dump_dot(const struct dg_dump *d, FILE *to)
 {
+    static const struct dg_dump_syntax syntax = {put_node, begin_cluster, "}"};
     char title[DG_LINE_BYTES];
 
     dg_title(d, title, sizeof title);
@@ -256,7 +246,7 @@ void dg_dump_dot(const struct dg_dump *d, FILE *to)
     if (d->plan)
         fputs("\\lcolour of edges and borders: row block", to);
     fputs("\\l\";\n", to);
-    put_cluster(to, d, -1, 0);
+    dg_put_nodes(to, d, &syntax);
     for (uint32_t i = 0; i < d->n_edges; i++)
         put_edge(to, d, &d->edges[i]);
     fputs("}\n", to);

@@ -53,30 +53,17 @@ static void put_node(FILE *to, const struct dg_dump *d, const struct dg_dump_nod
     fprintf(to, "%s\n", close);
 }
 
-static void put_cluster(FILE *to, const struct dg_dump *d, int cluster, int depth)
+static void begin_cluster(FILE *to, const struct dg_dump_cluster *c, int depth)
 {
     char label[DG_LINE_BYTES];
 
-    for (uint32_t i = 0; i < d->n_nodes; i++) {
-        if (d->nodes[i].cluster != cluster)
-            continue;
-        fprintf(to, "%*s", 2 + 2 * depth, "");
-        put_node(to, d, &d->nodes[i]);
-    }
-    for (uint32_t i = 0; i < d->n_clusters; i++) {
-        const struct dg_dump_cluster *c = &d->clusters[i];
-
-        if (c->parent != cluster)
-            continue;
-        dg_cluster_label(c, label, sizeof label);
-        fprintf(to, "%*ssubgraph ", 2 + 2 * depth, "");
-        put_id(to, 'c', c->id);
-        fputs("[\"", to);
-        dg_put_text(to, label, escape_mermaid);
-        fputs("\"]\n", to);
-        put_cluster(to, d, (int)i, depth + 1);
-        fprintf(to, "%*send\n", 2 + 2 * depth, "");
-    }
+    dg_cluster_label(c, label, sizeof label);
+    dg_put_indent(to, depth);
+    fputs("subgraph ", to);
+    put_id(to, 'c', c->id);
+    fputs("[\"", to);
+    dg_put_text(to, label, escape_mermaid);
+    fputs("\"]\n", to);
 }
 
 static void put_edge(FILE *to, const struct dg_dump *d, const struct dg_dump_edge *e)
@@ -100,6 +87,7 @@ static void put_edge(FILE *to, const struct dg_dump *d, const struct dg_dump_edg
 
 void dg_dump_mermaid(const struct dg_dump *d, FILE *to)
 {
+    static const struct dg_dump_syntax syntax = {put_node, begin_cluster, "end"};
     char title[DG_LINE_BYTES];
 
     dg_title(d, title, sizeof title);
@@ -108,7 +96,7 @@ void dg_dump_mermaid(const struct dg_dump *d, FILE *to)
     fputs(" · ", to);
     dg_put_text(to, title, escape_mermaid);
     fputs("\nflowchart TB\n", to);
-    put_cluster(to, d, -1, 0);
+    dg_put_nodes(to, d, &syntax);
     for (uint32_t i = 0; i < d->n_edges; i++)
         put_edge(to, d, &d->edges[i]);
     for (uint32_t i = 0; i < d->n_nodes; i++) {

@@ -58,6 +58,18 @@ void dg_workers_text(const uint64_t workers[4], char *to, size_t size);
 
 const char *dg_dtype_name(const struct dg_tensor *t);
 
+void dg_put_indent(FILE *to, int depth);
+
+/* How a format writes nodes, and the beginning and end of clusters, `depth` clusters deep. */
+struct dg_dump_syntax {
+    void (*node)(FILE *to, const struct dg_dump *dump, const struct dg_dump_node *n);
+    void (*begin)(FILE *to, const struct dg_dump_cluster *c, int depth);
+    const char *end;
+};
+
+/* Writes all nodes and clusters, each cluster with what is in it. */
+void dg_put_nodes(FILE *to, const struct dg_dump *dump, const struct dg_dump_syntax *syntax);
+
 /* Writes s; `escape` gives what stands for an ASCII character, or NULL for itself. */
 void dg_put_text(FILE *to, const char *s, const char *(*escape)(char c));
 

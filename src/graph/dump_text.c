@@ -397,3 +397,33 @@ void dg_put_text(FILE *to, const char *s, const char *(*escape)(char c))
         s += n;
     }
 }
+
+void dg_put_indent(FILE *to, int depth)
+{
+    fprintf(to, "%*s", 2 + 2 * depth, "");
+}
+
+/* Those of a cluster; -1: those of none. */
+static void put_nodes_of(FILE *to, const struct dg_dump *d, int cluster, int depth,
+                         const struct dg_dump_syntax *syntax)
+{
+    for (uint32_t i = 0; i < d->n_nodes; i++) {
+        if (d->nodes[i].cluster != cluster)
+            continue;
+        dg_put_indent(to, depth);
+        syntax->node(to, d, &d->nodes[i]);
+    }
+    for (uint32_t i = 0; i < d->n_clusters; i++) {
+        if (d->clusters[i].parent != cluster)
+            continue;
+        syntax->begin(to, &d->clusters[i], depth);
+        put_nodes_of(to, d, (int)i, depth + 1, syntax);
+        dg_put_indent(to, depth);
+        fprintf(to, "%s\n", syntax->end);
+    }
+}
+
+void dg_put_nodes(FILE *to, const struct dg_dump *d, const struct dg_dump_syntax *syntax)
+{
+    put_nodes_of(to, d, -1, 0, syntax);
+}

@@ -18,7 +18,7 @@ struct dg_op;
 /* What changes from step to step. Read-only while tiles run. */
 struct dg_step {
     uint32_t past;                    /* positions that the KV cache held before this step */
-    uint32_t rows;                    /* positions that it evaluates; 0: none, it loads a model */
+    uint32_t rows;                    /* positions that it evaluates; may be 0 */
     const struct dg_kernels *kernels; /* used by the ops, opaque to graph and runtime */
 };
 

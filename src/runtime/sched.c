@@ -2,8 +2,9 @@
  *
  *   waiting   waits > 0 of its inputs are not written
  *   ready     the finisher of its last input took waits from 1 to 0; the tile is in the queue of
- * its home worker, or the finisher runs it next running   on the one worker that popped it (or kept
- * it) done      its output is written, and each successor's count is one lower
+ *             its home worker, or the finisher runs it next
+ *   running   on the one worker that popped it (or kept it)
+ *   done      its output is written, and each successor's count is one lower
  *
  * A worker runs the tile it kept, else one from its own queue, else the oldest of another's. With
  * nothing to run it polls for a bounded time and then sleeps; who pushes wakes as many as it

@@ -54,7 +54,7 @@ struct dg_trace_op {
 };
 
 struct dg_trace_plan {
-    uint32_t rows; /* positions that a step evaluates; 0: the plan loads a model */
+    uint32_t rows; /* positions that a step evaluates; may be 0 */
     uint32_t n_ops, n_tiles, n_joins, n_nodes;
     struct dg_trace_op *ops; /* [n_ops] */
     struct dg_tile *tiles;   /* [n_tiles] */
