@@ -113,11 +113,14 @@ struct dg_model;
 enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg_error *err);
 
 /* Reads the checkpoint at `path` (llm.c version 1, 3 or 5) and packs its weights, with all of the
- * team. The model keeps no reference to the team or the file. */
+ * team, to which the model keeps no reference. Without a team (NULL) the weights are read as part of
+ * the model's first step, each before it is used: until that eval has returned, the model belongs to
+ * its session alone, and an eval that cannot read the file fails with DG_ERR_IO. */
 enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_team *team,
                              struct dg_error *err);
 
-/* The same from data[0 ... n - 1], which `name` stands for in errors. */
+/* The same from data[0 ... n - 1], which `name` stands for in errors, and which must last until the
+ * weights are read. */
 enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n, const char *name,
                               struct dg_team *team, struct dg_error *err);
 void dg_model_free(struct dg_model *model); /* takes NULL; after its sessions */

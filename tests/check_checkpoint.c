@@ -1,7 +1,8 @@
 /* Files that are right, wrong and damaged. The files are made here, byte by byte, with offsets that
  * are computed here: nothing that is tested helps to make what it is tested with. */
 #include "support.h"
-#include "../src/model/model.h"
+#include "../src/graph/plan_check.h"
+#include "../src/model/gpt2.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -754,6 +755,135 @@ START_TEST(truncated_while_loading)
 }
 END_TEST
 
+/* ---- read by the first step ---- */
+
+static float *logits_of(struct dg_team *team, bool at_once, const struct dg_session_options *opt)
+{
+    const int32_t ids[] = {3, 1, 4, 1, 2};
+    struct dg_session *session;
+    struct dg_model *m;
+    struct dg_error err = {0};
+    float *copy;
+    size_t bytes;
+
+    ck_assert_msg(dg_model_open(&m, path, at_once ? team : NULL, &err) == DG_OK, "%s", err.text);
+    bytes = m->header.sizes.vocab * sizeof *copy;
+    copy = malloc(2 * bytes);
+    ck_assert_ptr_nonnull(copy);
+    ck_assert_int_eq(dg_session_new(&session, m, team, opt, &err), DG_OK);
+    ck_assert_msg(dg_session_eval(session, ids, 4, &err) == DG_OK, "%s", err.text);
+    memcpy(copy, dg_session_logits(session), bytes);
+    ck_assert(dg_model_is_loaded(m));
+    ck_assert_msg(dg_session_eval(session, ids + 4, 1, &err) == DG_OK, "%s", err.text);
+    memcpy((char *)copy + bytes, dg_session_logits(session), bytes);
+    dg_session_free(session);
+    dg_model_free(m);
+    return copy;
+}
+
+/* Whole prompts, and chunks, of which the first makes no logits; in all schedules. */
+START_TEST(loaded_by_the_first_step)
+{
+    static const uint32_t chunks[] = {0, 1, 3};
+    const int fd = lowest_free_fd();
+
+    for (int i = 0; i < 3; i++) {
+        for (unsigned workers = 1; workers <= 4; workers += 3) {
+            struct dg_team *team = new_team(workers);
+            float *want;
+
+            write_spec(&little[i]);
+            want = logits_of(team, true, NULL);
+            for (int k = 0; k < 3 * DG_N_SCHED; k++) {
+                const struct dg_session_options opt = {.isa = dg_isa_best(),
+                                                       .sched = (enum dg_sched)(k / 3),
+                                                       .chunk = chunks[k % 3],
+                                                       .no_fuse = k % 2};
+                float *got = logits_of(team, false, &opt);
+
+                ck_assert_mem_eq(got, want, 2 * (size_t)little[i].vocab * sizeof *want);
+                ck_assert_int_eq(lowest_free_fd(), fd);
+                free(got);
+            }
+            free(want);
+            dg_team_free(team);
+        }
+    }
+}
+END_TEST
+
+/* The same, cut short before each read: the eval fails, and so does the next. */
+START_TEST(truncated_in_the_first_step)
+{
+    const int32_t ids[] = {3, 1};
+    struct dg_team *team = new_team(2);
+    struct dg_session *session;
+    struct dg_error err = {0};
+    struct dg_model *m;
+    const int fd = lowest_free_fd();
+    unsigned reads = 0, from = 0;
+
+    for (unsigned i = 0;; i++) {
+        no_accidents();
+        write_spec(&little[2]);
+        ck_assert_int_eq(dg_model_open(&m, path, NULL, &err), DG_OK);
+        ck_assert_int_eq(dg_session_new(&session, m, team, NULL, &err), DG_OK);
+        if (i == 0) {
+            from = accident.calls;
+            ck_assert_int_eq(dg_session_eval(session, ids, 2, &err), DG_OK);
+            reads = accident.calls;
+            ck_assert_uint_ge(reads - from, 36 + 2); /* the weights, and a row of wte for each id */
+        } else {
+            accident.truncate_at = from + i;
+            for (int k = 0; k < 2; k++) {
+                ck_assert_int_eq(dg_session_eval(session, ids, 2, &err), DG_ERR_IO);
+                ck_assert_msg(strncmp(err.text, path, strlen(path)) == 0, "%s", err.text);
+                ck_assert_uint_eq(dg_session_position(session), 0);
+                ck_assert_ptr_null(dg_session_logits(session));
+            }
+        }
+        dg_session_free(session);
+        dg_model_free(m);
+        ck_assert_int_eq(lowest_free_fd(), fd);
+        if (i == reads - from)
+            break;
+    }
+    no_accidents();
+    dg_team_free(team);
+}
+END_TEST
+
+/* Every tile of the first step comes after the weights that it uses; and every weight is loaded. */
+START_TEST(plan_of_the_first_step)
+{
+    struct dg_error err = {0};
+    struct dg_model *m;
+
+    write_spec(&little[0]);
+    ck_assert_int_eq(dg_model_open(&m, path, NULL, &err), DG_OK);
+    for (uint32_t rows = 1; rows <= 5; rows += 2) {
+        for (uint32_t k = 0; k < 3; k++) {
+            const struct dg_gpt2_shape shape = {rows, k == 1 ? rows : k / 2, true};
+            const struct dg_tiling tiling = {.workers = 3, .row_block = 2, .col_block = 16};
+            struct dg_plan_proof proof;
+            struct dg_graph *g;
+            struct dg_plan *plan;
+            unsigned loads = 0;
+
+            ck_assert_msg(dg_gpt2_graph(&g, m, &shape, &err) == DG_OK, "%s", err.text);
+            for (unsigned i = 0; i < g->n_ops; i++)
+                loads += strcmp(g->ops[i].type->name, "load") == 0;
+            ck_assert_uint_eq(loads, 4 + 2 * 16);
+            ck_assert_msg(dg_plan_new(&plan, g, &tiling, &err) == DG_OK, "%s", err.text);
+            ck_assert_msg(dg_plan_check(plan, &proof, &err) == DG_OK, "%s", err.text);
+            dg_plan_free(plan);
+            dg_graph_free(g);
+        }
+    }
+    dg_model_free(m);
+}
+END_TEST
+
 START_TEST(reads_that_return_less)
 {
     for (int i = 0; i < 3; i++) {
@@ -866,6 +996,9 @@ int main(void)
                                   parameters_and_bytes,
                                   truncated_after_opening,
                                   truncated_while_loading,
+                                  loaded_by_the_first_step,
+                                  truncated_in_the_first_step,
+                                  plan_of_the_first_step,
                                   reads_that_return_less,
                                   mutated_headers,
                                   NULL};

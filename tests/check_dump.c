@@ -152,7 +152,7 @@ START_TEST(folded)
     struct dg_model *m = outline(sizes);
 
     for (int fuse = 0; fuse < 2; fuse++) {
-        struct dg_graph *g = outline_graph(m, (struct dg_gpt2_shape){20, 1, fuse});
+        struct dg_graph *g = outline_graph(m, (struct dg_gpt2_shape){20, 20, fuse});
         const uint32_t per_layer = (g->n_ops - 3) / sizes.layers;
 
         for (uint32_t a = 0; a < sizes.layers; a++) {

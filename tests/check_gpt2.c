@@ -49,15 +49,25 @@ static void expect_op(const struct dg_op *op, int layer, const char *name)
 static void expect_ops(const struct dg_graph *g, const struct dg_sizes *z,
                        const struct dg_gpt2_shape *shape)
 {
-    const uint32_t per_block = shape->fuse ? FUSED : PLAIN;
-    const uint32_t outside = shape->logits_rows ? 3 : 1;
+    const char *const *block = shape->fuse ? fused_block : plain_block;
+    const uint32_t per_block = shape->fuse ? FUSED : PLAIN, last = z->layers - 1;
+    const struct dg_op *op = g->ops;
 
-    ck_assert_uint_eq(g->n_ops, z->layers * per_block + outside);
-    expect_op(&g->ops[0], -1, "embed");
-    for (uint32_t l = 0; l < z->layers; l++)
-        for (uint32_t i = 0; i < per_block; i++)
-            expect_op(&g->ops[1 + l * per_block + i], (int)l,
-                      shape->fuse ? fused_block[i] : plain_block[i]);
+    expect_op(op++, -1, "embed");
+    for (uint32_t l = 0; l <= last; l++) {
+        for (uint32_t i = 0; i < per_block; i++) {
+            const bool of_all = i == 0 || i == 2 || i == 3; /* ln1, k, v */
+
+            if (l == last && shape->logits_rows == 0 && !of_all)
+                continue;
+            if (l == last && i == 1 && shape->logits_rows < shape->rows) {
+                expect_op(op++, (int)l, "tail");
+                expect_op(op++, (int)l, "ln1.tail");
+            }
+            expect_op(op++, (int)l, block[i]);
+        }
+    }
+    ck_assert_ptr_eq(op + (shape->logits_rows ? 2 : 0), g->ops + g->n_ops);
     if (shape->logits_rows) {
         expect_op(&g->ops[g->n_ops - 2], -1, "lnf");
         expect_op(&g->ops[g->n_ops - 1], -1, "logits");
@@ -170,8 +180,16 @@ START_TEST(wiring_of_a_block)
     expect_wiring(g, "h1.add2", "h1.add1 h1.fcproj -> h1.add2");
     expect_wiring(g, "lnf", "h2.add2 lnf.gain lnf.bias -> lnf");
     expect_wiring(g, "logits", "lnf wte -> logits");
-    ck_assert_uint_eq(op_named(g, "lnf")->first_row, 3);
-    ck_assert_uint_eq(op_named(g, "h0.ln1")->first_row, 0);
+    expect_wiring(g, "h1.k", "h1.ln1 h1.k.weight h1.k.bias -> h1.K");
+    expect_wiring(g, "h2.tail", "h1.add2 -> h2.tail");
+    expect_wiring(g, "h2.ln1.tail", "h2.ln1 -> h2.ln1.tail");
+    expect_wiring(g, "h2.q", "h2.ln1.tail h2.q.weight h2.q.bias -> h2.q");
+    expect_wiring(g, "h2.k", "h2.ln1 h2.k.weight h2.k.bias -> h2.K");
+    expect_wiring(g, "h2.add1", "h2.tail h2.proj -> h2.add1");
+    ck_assert_uint_eq(op_named(g, "h2.tail")->first_row, 3);
+    ck_assert_uint_eq(op_named(g, "h2.ln1.tail")->first_row, 3);
+    ck_assert_uint_eq(op_named(g, "h2.attention")->first_row, 3);
+    ck_assert_uint_eq(op_named(g, "h1.attention")->first_row, 0);
     dg_graph_free(g);
     dg_model_free(model);
 }
@@ -228,7 +246,7 @@ END_TEST
 static void fuse_two_products(bool swapped)
 {
     struct dg_model *model = outline(sizes[0]);
-    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){5, 0, false});
+    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){5, 5, false});
     struct dg_op *add1 = (struct dg_op *)op_named(g, "h0.add1");
     struct dg_op *add2 = (struct dg_op *)op_named(g, "h0.add2");
 
@@ -383,7 +401,7 @@ static void expect_heads(const struct dg_plan *plan, const struct relation *dire
 static void check_heads(struct dg_sizes z, uint32_t rows, struct dg_tiling tiling)
 {
     struct dg_model *model = outline(z);
-    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){rows, 1, true});
+    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){rows, rows, true});
     struct dg_plan *plan = outline_plan(g, tiling);
     struct relation direct = brute_direct(plan);
 
@@ -460,7 +478,7 @@ START_TEST(row_blocks_run_apart)
     struct dg_model *model = outline(z);
 
     for (int fuse = 0; fuse < 2; fuse++) {
-        struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){64, 1, fuse});
+        struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){64, 64, fuse});
         struct dg_plan *plan = outline_plan(g, (struct dg_tiling){.workers = 4});
 
         check_blocks(plan, 16); /* 16: the planner's choice for 64 rows */
@@ -474,36 +492,42 @@ START_TEST(row_blocks_run_apart)
 }
 END_TEST
 
-/* lnf of the last `n` rows comes right after those tiles of the last block that write them. */
-static void check_last_rows(const struct dg_model *model, uint32_t n)
+/* `name` takes the last n of 17 rows, and comes right after those tiles of `from` that write them. */
+static void expect_tail(const struct dg_plan *plan, const struct relation *direct, const char *name,
+                        const char *from, uint32_t n)
 {
-    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){17, n, true});
-    struct dg_plan *plan = outline_plan(g, (struct dg_tiling){.workers = 2, .row_block = 4});
-    struct relation direct = brute_direct(plan);
-    const uint32_t lnf = op_index(plan, "lnf"), last = lnf - 1;
+    const uint32_t tail = op_index(plan, name), writer = op_index(plan, from);
 
-    for (uint32_t b = plan->op_first[lnf]; b < plan->op_first[lnf + 1]; b++) {
+    for (uint32_t b = plan->op_first[tail]; b < plan->op_first[tail + 1]; b++) {
         const uint32_t r0 = plan->tiles[b].out.r0 + 17 - n, r1 = plan->tiles[b].out.r1 + 17 - n;
 
-        for (uint32_t a = 0; a < plan->op_first[lnf]; a++) {
+        for (uint32_t a = 0; a < plan->op_first[tail]; a++) {
             const struct dg_box box = plan->tiles[a].out;
-            const bool reads = plan->tiles[a].op == last && box.r0 < r1 && r0 < box.r1;
+            const bool reads = plan->tiles[a].op == writer && box.r0 < r1 && r0 < box.r1;
 
-            if (related(&direct, a, b) != reads)
-                ck_abort_msg("lnf tile %u and tile %u (%s)", b, a, dg_tile_op(plan, a)->name);
+            if (related(direct, a, b) != reads)
+                ck_abort_msg("%s tile %u and tile %u (%s)", name, b, a,
+                             dg_tile_op(plan, a)->name);
         }
     }
-    free(direct.bits);
-    dg_plan_free(plan);
-    dg_graph_free(g);
 }
 
-START_TEST(lnf_waits_for_the_last_rows)
+START_TEST(tails_wait_for_the_last_rows)
 {
     struct dg_model *model = outline(sizes[3]);
 
-    for (uint32_t n = 1; n <= 17; n++)
-        check_last_rows(model, n);
+    for (uint32_t n = 1; n < 17; n++) {
+        struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){17, n, true});
+        struct dg_plan *plan = outline_plan(g, (struct dg_tiling){.workers = 2, .row_block = 4});
+        struct relation direct = brute_direct(plan);
+
+        expect_tail(plan, &direct, "h1.tail", "h0.fcproj", n);
+        expect_tail(plan, &direct, "h1.ln1.tail", "h1.ln1", n);
+        ck_assert_uint_eq(op_named(g, "lnf")->in[0]->rows, n);
+        free(direct.bits);
+        dg_plan_free(plan);
+        dg_graph_free(g);
+    }
     dg_model_free(model);
 }
 END_TEST
@@ -518,7 +542,7 @@ static void check_124m(uint32_t rows, struct dg_tiling tiling, bool check)
     struct dg_plan *plan = outline_plan(g, tiling);
     const uint64_t largest = 4 * (uint64_t)rows * 4 * 768, logits = 4 * 50257;
 
-    ck_assert_uint_eq(g->n_ops, 12 * 9 + 3);
+    ck_assert_uint_eq(g->n_ops, 12 * 9 + 3 + (rows > 1 ? 2 : 0));
     ck_assert_uint_gt(plan->n_tiles, g->n_ops);
     ck_assert_uint_lt(plan->arena_bytes, 4 * largest + 2 * logits); /* layers share */
     if (check)
@@ -594,7 +618,7 @@ int main(void)
                                   attention_waits_for_its_head,
                                   heads_of_124m_are_apart,
                                   row_blocks_run_apart,
-                                  lnf_waits_for_the_last_rows,
+                                  tails_wait_for_the_last_rows,
                                   gpt2_124m_is_planned,
                                   costs_of_a_token,
                                   NULL};

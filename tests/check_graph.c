@@ -20,6 +20,15 @@ static struct dg_tensor cache(enum dg_layout layout, uint32_t rows, uint32_t col
     return t;
 }
 
+/* A cache whose blocks are so far apart. */
+static struct dg_tensor apart(uint64_t stride, uint32_t positions)
+{
+    struct dg_tensor t = cache(DG_VALUES, 1, 6, 2, positions);
+
+    t.stride = stride;
+    return t;
+}
+
 static void expect_elements(struct dg_tensor t, uint64_t elements)
 {
     ck_assert_uint_eq(dg_tensor_elements(&t), elements);
@@ -57,8 +66,11 @@ START_TEST(cache_has_room_for_all_positions)
     expect_elements(cache(DG_KEYS, 1, 6, 2, 1), 16 * 6);
     expect_elements(cache(DG_KEYS, 3, 6, 2, 16), 16 * 6);
     expect_elements(cache(DG_KEYS, 3, 6, 2, 17), 32 * 6);
-    expect_elements(cache(DG_VALUES, 1, 6, 2, 1), 6);
-    expect_elements(cache(DG_VALUES, 3, 6, 2, 17), 17 * 6);
+    expect_elements(cache(DG_VALUES, 1, 6, 2, 1), 16 * 6);
+    expect_elements(cache(DG_VALUES, 3, 6, 2, 17), 32 * 6);
+    expect_elements(apart(100, 16), 16 * 6);
+    expect_elements(apart(100, 17), 100 + 16 * 6);
+    expect_elements(apart(100, 33), 2 * 100 + 16 * 6);
 }
 END_TEST
 
@@ -300,6 +312,9 @@ START_TEST(cache_that_is_too_short)
 {
     expect_tensor(cache(DG_KEYS, 9, 6, 2, 8), DG_ERR_USAGE, "tensor t: 9 rows, room for 8");
     expect_tensor(cache(DG_VALUES, 8, 6, 2, 8), DG_OK, NULL);
+    expect_tensor(apart(16 * 6, 40), DG_OK, NULL);
+    expect_tensor(apart(16 * 6 - 1, 40), DG_ERR_USAGE,
+                  "tensor t: blocks are 95 elements apart, expected 16 x 6 at least");
 }
 END_TEST
 
@@ -386,7 +401,7 @@ static void build_real(struct real *z)
     z->attention = real_op(z, &dg_op_attention,
                            add_tensor(z->g, "mix", DG_ACTIVATION, DG_ROWS, T, C), z->q, z->k, z->v);
     z->attention->heads = HEADS;
-    z->last = real_op(z, &dg_op_layernorm, z->few, z->x, z->gain, z->bias);
+    z->last = real_op(z, &dg_op_tail, z->few, z->x, NULL, NULL);
     z->last->first_row = T - 2;
     z->head = real_op(z, &dg_op_logits, z->logits, z->few, z->wte, NULL);
 }
@@ -424,8 +439,8 @@ START_TEST(shapes_that_do_not_fit)
     refuse_value(&z, &z.gain->cols, C + 1, "op layernorm: shape of gain (gain)");
     refuse_value(&z, &z.gain->rows, 2, "op layernorm: shape of gain (gain): got 2 x 6");
     refuse_value(&z, &z.bias->cols, C + 1, "op layernorm: shape of bias (bias)");
-    refuse_value(&z, &z.last->first_row, T - 1, "op layernorm: shape of x (x): got 5 x 6");
-    refuse_value(&z, &z.last->first_row, T - 3, "op layernorm: shape of x (x): got 5 x 6");
+    refuse_value(&z, &z.last->first_row, T - 1, "op tail: shape of x (x): got 5 x 6");
+    refuse_value(&z, &z.last->first_row, T - 3, "op tail: shape of x (x): got 5 x 6");
     refuse_value(&z, &z.y->rows, T - 1, "op layernorm: shape of x (x)");
     refuse_value(&z, &z.w->rows, C + 1, "op matmul: shape of w (w)");
     refuse_value(&z, &z.w->cols, C + 1, "op matmul: shape of x (y)");
@@ -436,7 +451,7 @@ START_TEST(shapes_that_do_not_fit)
     refuse_value(&z, &z.gelu->out->rows, T + 1, "op gelu: shape of x (sum)");
     refuse_value(&z, &z.attention->out->rows, T - 1, "op attention: shape of q (q)");
     refuse_value(&z, &z.v->rows, T - 1, "op attention: shape of V (v)");
-    refuse_value(&z, &z.few->rows, 3, "op layernorm: shape of x (x)");
+    refuse_value(&z, &z.few->rows, 3, "op tail: shape of x (x)");
     refuse_value(&z, &z.logits->cols, 20, "op logits: shape of w (wte)");
     refuse_value(&z, &z.logits->rows, 1, "op logits: shape of x (few)");
     dg_graph_free(z.g);

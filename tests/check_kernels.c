@@ -593,10 +593,11 @@ enum { N_HEAD_SIZES = sizeof head_sizes / sizeof *head_sizes };
 /* Queries, keys and values of one head, for up to n keys, and the results of the specification. */
 struct head {
     size_t n, d, stride; /* stride: of q and p */
+    size_t block;        /* from one block of keys or values to the next */
     float *q;            /* [ATTENTION_ROWS][stride] */
     float *p;            /* [ATTENTION_ROWS][stride], n + ATTENTION_ROWS - 1 used */
-    float *keys;         /* [n / P][d][P] */
-    float *values;       /* [n + ATTENTION_ROWS - 1][d] */
+    float *keys;         /* [n / P][d][P], blocks apart */
+    float *values;       /* [n + ATTENTION_ROWS - 1][d], blocks of P apart */
     float *scores;       /* [ATTENTION_ROWS][n] */
     struct room q_room, p_room, keys_room, values_room, s_room, y_room;
 };
@@ -606,21 +607,23 @@ static const float SCALE = 0.3f;
 static void head_new(struct head *h, size_t n, size_t d, enum fill fill)
 {
     const size_t most = n + ATTENTION_ROWS - 1, whole = dg_round_up(n, P),
-                 stride = (most > d ? most : d) + GAP;
+                 stride = (most > d ? most : d) + GAP, block = P * d + GAP,
+                 key_room = whole / P * block, value_room = dg_round_up(most, P) / P * block;
 
-    *h = (struct head){.n = n, .d = d, .stride = stride};
+    *h = (struct head){.n = n, .d = d, .stride = stride, .block = block};
     h->q = values(ATTENTION_ROWS * stride, fill, n + d);
     h->p = values(ATTENTION_ROWS * stride, ORDINARY, n + d + 1);
-    h->keys = values(whole * d, fill, n + d + 2);
-    h->values = values(most * d, fill, n + d + 3);
+    h->keys = values(key_room, fill, n + d + 2);
+    h->values = values(value_room, fill, n + d + 3);
     h->scores = new_floats(ATTENTION_ROWS * n);
     h->q_room = room_new(ATTENTION_ROWS * stride);
     h->p_room = room_new(ATTENTION_ROWS * stride);
-    h->keys_room = room_new(whole * d);
-    h->values_room = room_new(most * d);
+    h->keys_room = room_new(key_room);
+    h->values_room = room_new(value_room);
     h->s_room = room_new(ATTENTION_ROWS * (whole + P));
     h->y_room = room_new(ATTENTION_ROWS * (d + GAP));
-    dg_kernels_scalar.scores(h->scores, n, h->q, stride, h->keys, ATTENTION_ROWS, n, d, SCALE);
+    dg_kernels_scalar.scores(h->scores, n, h->q, stride, h->keys, block, ATTENTION_ROWS, n, d,
+                             SCALE);
 }
 
 static void head_free(struct head *h)
@@ -639,17 +642,20 @@ static void head_free(struct head *h)
 }
 
 /* Floats of the keys that are read: the last key block ends in the middle of a row of lanes. */
-static size_t key_floats(size_t n, size_t d)
+static size_t key_floats(const struct head *h, size_t n)
 {
-    const size_t before = (n - 1) / P * P;
+    return (n - 1) / P * h->block + (h->d - 1) * P + (n - 1) % P + 1;
+}
 
-    return before * d + (d - 1) * P + (n - before);
+static size_t value_floats(const struct head *h, size_t n)
+{
+    return (n - 1) / P * h->block + ((n - 1) % P + 1) * h->d;
 }
 
 /* s: rows at least P apart from the next, so that writing past n rounded up shows. */
 static void scores_at(const struct head *h, const struct dg_kernels *k, size_t n)
 {
-    const float *keys = place(h->keys_room, h->keys, key_floats(n, h->d));
+    const float *keys = place(h->keys_room, h->keys, key_floats(h, n));
     const size_t whole = dg_round_up(n, P), stride = whole + P;
 
     for (size_t rows = 1; rows <= ATTENTION_ROWS; rows++) {
@@ -657,7 +663,7 @@ static void scores_at(const struct head *h, const struct dg_kernels *k, size_t n
         const float *q = place(h->q_room, h->q, (rows - 1) * h->stride + h->d);
         float *s = take(h->s_room, (rows - 1) * stride + whole);
 
-        k->scores(s, stride, q, h->stride, keys, rows, n, h->d, SCALE);
+        k->scores(s, stride, q, h->stride, keys, h->block, rows, n, h->d, SCALE);
         expect_untouched(&run, s - MARGIN, MARGIN);
         for (size_t r = 0; r < rows; r++) {
             expect_same(&run, s + r * stride, h->scores + r * h->n, n);
@@ -694,7 +700,8 @@ static float *all_sums(const struct head *h)
     for (size_t n = 1; n <= most; n++)
         for (size_t r = 0; r < ATTENTION_ROWS; r++)
             dg_kernels_scalar.mix(sums + (n * ATTENTION_ROWS + r) * h->d, h->d,
-                                  h->p + r * h->stride, h->stride, h->values, 1, n, h->d);
+                                  h->p + r * h->stride, h->stride, h->values, h->block, 1, n,
+                                  h->d);
     return sums;
 }
 
@@ -708,10 +715,10 @@ static void mix_at(const struct head *h, const struct dg_kernels *k, size_t n, c
         const struct run run = {k, "mix", rows, n, h->d};
         const size_t seen = n + rows - 1;
         const float *p = place(h->p_room, h->p, (rows - 1) * h->stride + seen);
-        const float *v = place(h->values_room, h->values, seen * h->d);
+        const float *v = place(h->values_room, h->values, value_floats(h, seen));
         float *y = take(h->y_room, (rows - 1) * stride + h->d);
 
-        k->mix(y, stride, p, h->stride, v, rows, n, h->d);
+        k->mix(y, stride, p, h->stride, v, h->block, rows, n, h->d);
         expect_matrix(&run, y, stride, want, want_stride, h->d);
     }
 }
@@ -745,7 +752,7 @@ static void attention_at(size_t n)
     struct head h;
 
     head_new(&h, n, 64, ORDINARY);
-    dg_kernels_scalar.mix(want, 64, h.p, h.stride, h.values, ATTENTION_ROWS, n, 64);
+    dg_kernels_scalar.mix(want, 64, h.p, h.stride, h.values, h.block, ATTENTION_ROWS, n, 64);
     for (enum dg_isa isa = DG_ISA_SCALAR + 1; isa <= dg_isa_best(); isa++) {
         scores_at(&h, dg_kernels_for(isa), n);
         mix_at(&h, dg_kernels_for(isa), n, want, 64);
@@ -808,10 +815,10 @@ static void run_all(const struct dg_kernels *k, struct around *a, float fill)
     k->softmax(lay(a, N), N);
     k->matmul(lay(a, ROWS * N), N, lay(a, ROWS * DEPTH), DEPTH, lay_panels(a), lay(a, N), ROWS, N,
               DEPTH);
-    k->scores(lay(a, ROWS * 3 * P), 3 * P, lay(a, ROWS * DEPTH), DEPTH, lay_panels(a), ROWS, N,
-              DEPTH, SCALE);
-    k->mix(lay(a, ROWS * DEPTH), DEPTH, lay(a, ROWS * N), N, lay(a, (N + ROWS) * DEPTH), ROWS,
-           N - ROWS, DEPTH);
+    k->scores(lay(a, ROWS * 3 * P), 3 * P, lay(a, ROWS * DEPTH), DEPTH, lay_panels(a),
+              P * DEPTH, ROWS, N, DEPTH, SCALE);
+    k->mix(lay(a, ROWS * DEPTH), DEPTH, lay(a, ROWS * N), N, lay(a, (N + ROWS) * DEPTH),
+           P * DEPTH, ROWS, N - ROWS, DEPTH);
 }
 
 /* Two runs differ where they were filled differently, and nowhere else. */
@@ -879,14 +886,15 @@ static void scores_near(const struct dg_kernels *k, const struct head *h)
     const size_t stride = dg_round_up(h->n, P);
     float *s = new_floats(ATTENTION_ROWS * stride);
 
-    k->scores(s, stride, h->q, h->stride, h->keys, ATTENTION_ROWS, h->n, h->d, SCALE);
+    k->scores(s, stride, h->q, h->stride, h->keys, h->block, ATTENTION_ROWS, h->n, h->d,
+              SCALE);
     for (size_t r = 0; r < ATTENTION_ROWS; r++) {
         for (size_t j = 0; j < h->n; j++) {
             double sum = 0.0, magnitude = 0.0;
 
             for (size_t i = 0; i < h->d; i++) {
                 const double term = (double)h->q[r * h->stride + i] *
-                                    (double)h->keys[j / P * P * h->d + i * P + j % P];
+                                    (double)h->keys[j / P * h->block + i * P + j % P];
 
                 sum += term;
                 magnitude += fabs(term);
@@ -903,14 +911,14 @@ static void mix_near(const struct dg_kernels *k, const struct head *h)
     const struct run run = {k, "mix", ATTENTION_ROWS, h->n, h->d};
     float *y = new_floats(ATTENTION_ROWS * h->d);
 
-    k->mix(y, h->d, h->p, h->stride, h->values, ATTENTION_ROWS, h->n, h->d);
+    k->mix(y, h->d, h->p, h->stride, h->values, h->block, ATTENTION_ROWS, h->n, h->d);
     for (size_t r = 0; r < ATTENTION_ROWS; r++) {
         for (size_t i = 0; i < h->d; i++) {
             double sum = 0.0, magnitude = 0.0;
 
             for (size_t j = 0; j < h->n + r; j++) {
                 const double term =
-                    (double)h->p[r * h->stride + j] * (double)h->values[j * h->d + i];
+                    (double)h->p[r * h->stride + j] * (double)h->values[j / P * h->block + j % P * h->d + i];
 
                 sum += term;
                 magnitude += fabs(term);

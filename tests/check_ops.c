@@ -62,10 +62,9 @@ static size_t place_of(const struct dg_tensor *t, size_t row, size_t col)
     case DG_PANELS:
         return row / 16 * 16 * t->cols + col * 16 + row % 16;
     case DG_KEYS:
-        return col / d * dg_round_up(t->positions, 16) * d + row / 16 * 16 * d + col % d * 16 +
-               row % 16;
+        return row / 16 * t->stride + col / d * 16 * d + col % d * 16 + row % 16;
     case DG_VALUES:
-        return col / d * t->positions * d + row * d + col % d;
+        return row / 16 * t->stride + col / d * 16 * d + row % 16 * d + col % d;
     default:
         return row * t->cols + col;
     }
@@ -147,7 +146,8 @@ static struct dg_tensor *cache(struct stage *s, enum dg_layout layout, uint32_t 
                                 .rows = rows,
                                 .cols = heads * head_size,
                                 .heads = heads,
-                                .positions = 40};
+                                .positions = 40,
+                                .stride = (uint64_t)16 * heads * (head_size + 1) + 7};
 
     return given(s, t, written);
 }
@@ -353,35 +353,54 @@ END_TEST
 
 /* ---- layernorm ---- */
 
-static void build_layernorm(struct stage *s, unsigned first_row)
+static void build_layernorm(struct stage *s, unsigned rows)
 {
-    struct dg_tensor *x = input(s, "x", 9, 35), *gain = weight(s, "gain", DG_ROWS, 1, 35),
+    struct dg_tensor *x = input(s, "x", rows, 35), *gain = weight(s, "gain", DG_ROWS, 1, 35),
                      *bias = weight(s, "bias", DG_ROWS, 1, 35);
 
-    op_of(s, &dg_op_layernorm, activation(s, "y", 9 - first_row, 35), x, gain, bias, NULL)
-        ->first_row = first_row;
+    op_of(s, &dg_op_layernorm, activation(s, "y", rows, 35), x, gain, bias, NULL);
 }
 
 static double layernorm_reference(const struct dg_op *op, uint32_t past, size_t row, size_t col)
 {
     const struct dg_tensor *x = op->in[0];
-    const size_t r = op->first_row + row;
     double mean = 0.0, variance = 0.0;
 
     (void)past;
     for (size_t c = 0; c < x->cols; c++)
-        mean += number(x, r, c) / x->cols;
+        mean += number(x, row, c) / x->cols;
     for (size_t c = 0; c < x->cols; c++)
-        variance += (number(x, r, c) - mean) * (number(x, r, c) - mean) / x->cols;
-    return (number(x, r, col) - mean) / sqrt(variance + 1e-5) * number(op->in[1], 0, col) +
+        variance += (number(x, row, c) - mean) * (number(x, row, c) - mean) / x->cols;
+    return (number(x, row, col) - mean) / sqrt(variance + 1e-5) * number(op->in[1], 0, col) +
            number(op->in[2], 0, col);
 }
 
 START_TEST(layernorm)
 {
-    check_op(build_layernorm, 0, 0, layernorm_reference, 2e-6);
-    check_op(build_layernorm, 4, 0, layernorm_reference, 2e-6);
-    check_op(build_layernorm, 8, 3, layernorm_reference, 2e-6);
+    check_op(build_layernorm, 9, 0, layernorm_reference, 2e-6);
+    check_op(build_layernorm, 1, 3, layernorm_reference, 2e-6);
+}
+END_TEST
+
+/* ---- tail ---- */
+
+static void build_tail(struct stage *s, unsigned rows)
+{
+    op_of(s, &dg_op_tail, activation(s, "y", rows, 35), input(s, "x", 9, 35), NULL, NULL, NULL)
+        ->first_row = 9 - rows;
+}
+
+static double tail_reference(const struct dg_op *op, uint32_t past, size_t row, size_t col)
+{
+    (void)past;
+    return number(op->in[0], 9 - op->out->rows + row, col);
+}
+
+START_TEST(tail)
+{
+    check_op(build_tail, 1, 0, tail_reference, 0);
+    check_op(build_tail, 5, 3, tail_reference, 0);
+    check_op(build_tail, 9, 0, tail_reference, 0);
 }
 END_TEST
 
@@ -470,15 +489,21 @@ END_TEST
 
 /* ---- attention ---- */
 
-/* Positions after the last of the step hold NaNs. 19 rows are more than are handled at once. */
+/* Positions after the last of the step hold NaNs. 19 rows are more than are handled at once. The step
+ * has 19 rows, 1 row, or 19 of which the last 4 are wanted. */
 static void build_attention(struct stage *s, unsigned variant)
 {
-    const uint32_t d = head_sizes[variant % N_HEAD_SIZES], rows = variant < N_HEAD_SIZES ? 19 : 1;
+    static const uint32_t steps[] = {19, 1, 19}, wanted[] = {19, 1, 4};
+    const uint32_t d = head_sizes[variant % N_HEAD_SIZES], rows = wanted[variant / N_HEAD_SIZES],
+                   all = steps[variant / N_HEAD_SIZES];
     struct dg_tensor *q = input(s, "q", rows, HEADS * d),
-                     *k = cache(s, DG_KEYS, rows, HEADS, d, s->past + rows),
-                     *v = cache(s, DG_VALUES, rows, HEADS, d, s->past + rows);
+                     *k = cache(s, DG_KEYS, all, HEADS, d, s->past + all),
+                     *v = cache(s, DG_VALUES, all, HEADS, d, s->past + all);
+    struct dg_op *op =
+        op_of(s, &dg_op_attention, activation(s, "y", rows, HEADS * d), q, k, v, NULL);
 
-    op_of(s, &dg_op_attention, activation(s, "y", rows, HEADS * d), q, k, v, NULL)->heads = HEADS;
+    op->heads = HEADS;
+    op->first_row = all - rows;
 }
 
 static double score(const struct dg_op *op, size_t row, size_t position, size_t head)
@@ -496,7 +521,7 @@ static double attention_reference(const struct dg_op *op, uint32_t past, size_t 
     const size_t head = col / (op->out->cols / op->heads);
     double weights = 0.0, sum = 0.0;
 
-    for (size_t t = 0; t <= past + row; t++) {
+    for (size_t t = 0; t <= past + op->first_row + row; t++) {
         const double w = exp(score(op, row, t, head));
 
         weights += w;
@@ -507,7 +532,7 @@ static double attention_reference(const struct dg_op *op, uint32_t past, size_t 
 
 START_TEST(attention)
 {
-    for (unsigned variant = 0; variant < 2 * N_HEAD_SIZES; variant++) {
+    for (unsigned variant = 0; variant < 3 * N_HEAD_SIZES; variant++) {
         check_op(build_attention, variant, 0, attention_reference, 1e-5);
         check_op(build_attention, variant, 13, attention_reference, 1e-5);
         check_op(build_attention, variant, 21, attention_reference, 1e-5);
@@ -736,8 +761,8 @@ START_TEST(wrong_shapes)
     } ops[] = {
         /* a column of ids lies in memory alike in both layouts; V and maxT are the model's */
         {build_embed, 5, {OTHER_LAYOUT, MORE_ROWS, MORE_ROWS}},
-        {build_layernorm, 0, {0}},
-        {build_layernorm, 4, {0}},
+        {build_layernorm, 9, {0}},
+        {build_tail, 5, {0}},
         {build_matmul, 0, {0}},
         {build_matmul, WITH_GELU | WITH_RESIDUAL | BY_HEADS, {0}},
         {build_cached, 0, {0, 0, 0, OTHER_LAYOUT}},
@@ -755,11 +780,11 @@ START_TEST(wrong_shapes)
 }
 END_TEST
 
-START_TEST(wrong_layernorm)
+START_TEST(wrong_tail)
 {
     struct stage s;
 
-    stage_new(&s, build_layernorm, 4, 0);
+    stage_new(&s, build_tail, 5, 0);
     s.g->ops[0].first_row = 3;
     expect_refused(&s, "an earlier first row");
     s.g->ops[0].first_row = 5;
@@ -844,13 +869,21 @@ END_TEST
 
 /* ---- fusion ---- */
 
-static struct dg_tensor *layernorm_of(struct stage *s, struct dg_tensor *x, uint32_t first_row)
+static struct dg_tensor *layernorm_of(struct stage *s, struct dg_tensor *x)
 {
     struct dg_tensor *gain = weight(s, "gain", DG_ROWS, 1, x->cols),
                      *bias = weight(s, "bias", DG_ROWS, 1, x->cols),
-                     *y = activation(s, "normal", x->rows - first_row, x->cols);
+                     *y = activation(s, "normal", x->rows, x->cols);
 
-    op_of(s, &dg_op_layernorm, y, x, gain, bias, NULL)->first_row = first_row;
+    op_of(s, &dg_op_layernorm, y, x, gain, bias, NULL);
+    return y;
+}
+
+static struct dg_tensor *last_of(struct stage *s, struct dg_tensor *x)
+{
+    struct dg_tensor *y = activation(s, "last", 1, x->cols);
+
+    op_of(s, &dg_op_tail, y, x, NULL, NULL, NULL)->first_row = x->rows - 1;
     return y;
 }
 
@@ -909,9 +942,9 @@ static void build_gpt2(struct stage *s, unsigned variant)
 
     (void)variant;
     op_of(s, &dg_op_embed, x, ids, wte, wpe, NULL);
-    x = sum_of(s, x, product_of(s, attention_of(s, layernorm_of(s, x, 0)), C));
-    x = sum_of(s, x, product_of(s, gelu_after(s, product_of(s, layernorm_of(s, x, 0), 4 * C)), C));
-    x = layernorm_of(s, x, T - 1);
+    x = sum_of(s, x, product_of(s, attention_of(s, layernorm_of(s, x)), C));
+    x = sum_of(s, x, product_of(s, gelu_after(s, product_of(s, layernorm_of(s, x), 4 * C)), C));
+    x = layernorm_of(s, last_of(s, x));
     op_of(s, &dg_op_logits, activation(s, "logits", 1, V), x, wte, NULL, NULL);
 }
 
@@ -962,13 +995,13 @@ static void build_small(struct stage *s, unsigned variant)
         sum_of(s, sum_of(s, m, r), m);
         break;
     case OTHER_WRITTEN_LATER:
-        sum_of(s, layernorm_of(s, x, 0), m);
+        sum_of(s, layernorm_of(s, x), m);
         break;
     case OTHER_WRITTEN_LATER_B:
-        sum_of(s, m, layernorm_of(s, x, 0));
+        sum_of(s, m, layernorm_of(s, x));
         break;
     case GELU_OF_LAYERNORM:
-        gelu_after(s, layernorm_of(s, x, 0));
+        gelu_after(s, layernorm_of(s, x));
         break;
     case GELU_OF_GELU:
         gelu_after(s, gelu_after(s, m));
@@ -1128,6 +1161,7 @@ int main(void)
 {
     const TTest *const tests[] = {embed,
                                   layernorm,
+                                  tail,
                                   matmul,
                                   matmul_into_a_cache,
                                   logits,
@@ -1137,7 +1171,7 @@ int main(void)
                                   load,
                                   load_of_a_short_file,
                                   wrong_shapes,
-                                  wrong_layernorm,
+                                  wrong_tail,
                                   wrong_attention,
                                   wrong_matmul_into_a_cache,
                                   wrong_load,

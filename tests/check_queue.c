@@ -26,6 +26,11 @@ static void free_queue(struct dg_queue *q)
     free(q);
 }
 
+static void push(struct dg_queue *q, uint32_t tile)
+{
+    dg_queue_push(q, &tile, 1);
+}
+
 START_TEST(empty)
 {
     struct dg_queue *q = new_queue(3), *none = new_queue(0);
@@ -34,7 +39,7 @@ START_TEST(empty)
         ck_assert_uint_eq(dg_queue_pop(q), DG_NO_TILE);
         ck_assert_uint_eq(dg_queue_pop(none), DG_NO_TILE);
     }
-    dg_queue_push(q, 0);
+    push(q, 0);
     ck_assert_uint_eq(dg_queue_pop(q), 0);
     ck_assert_uint_eq(dg_queue_pop(q), DG_NO_TILE);
     free_queue(q);
@@ -50,9 +55,12 @@ START_TEST(fifo)
     uint32_t in = 0, out = 0;
 
     while (out < N) {
-        for (uint32_t n = random_below(&state, 5); n > 0 && in < N; n--)
-            dg_queue_push(q, 3 * in++);
-        for (uint32_t n = random_below(&state, 5); n > 0 && out < in; n--)
+        uint32_t list[5], n = 0;
+
+        while (n < random_below(&state, 6) && n < 5 && in < N)
+            list[n++] = 3 * in++;
+        dg_queue_push(q, list, n);
+        for (n = random_below(&state, 5); n > 0 && out < in; n--)
             ck_assert_uint_eq(dg_queue_pop(q), 3 * out++);
         if (out == in)
             ck_assert_uint_eq(dg_queue_pop(q), DG_NO_TILE);
@@ -70,7 +78,7 @@ START_TEST(reset)
     for (uint32_t pushes = 0; pushes <= ROOM; pushes++) {
         for (uint32_t pops = 0; pops <= pushes; pops++) {
             for (uint32_t i = 0; i < pushes; i++)
-                dg_queue_push(q, i);
+                push(q, i);
             for (uint32_t i = 0; i < pops; i++)
                 ck_assert_uint_eq(dg_queue_pop(q), i);
             dg_queue_reset(q);
@@ -78,9 +86,30 @@ START_TEST(reset)
         }
     }
     for (uint32_t i = 0; i < ROOM; i++)
-        dg_queue_push(q, 100 + i);
+        push(q, 100 + i);
     for (uint32_t i = 0; i < ROOM; i++)
         ck_assert_uint_eq(dg_queue_pop(q), 100 + i);
+    free_queue(q);
+}
+END_TEST
+
+/* What is seen can be taken once. */
+START_TEST(take_what_was_seen)
+{
+    struct dg_queue *q = new_queue(3);
+    uint32_t head, again;
+
+    ck_assert_uint_eq(dg_queue_peek(q, &head), DG_NO_TILE);
+    dg_queue_push(q, (uint32_t[]){7, 8, 9}, 3);
+    ck_assert_uint_eq(dg_queue_peek(q, &head), 7);
+    ck_assert_uint_eq(dg_queue_peek(q, &again), 7);
+    ck_assert(dg_queue_take(q, head));
+    ck_assert(!dg_queue_take(q, again));
+    ck_assert_uint_eq(dg_queue_pop(q), 8);
+    ck_assert_uint_eq(dg_queue_peek(q, &head), 9);
+    ck_assert_uint_eq(dg_queue_pop(q), 9);
+    ck_assert(!dg_queue_take(q, head));
+    ck_assert_uint_eq(dg_queue_peek(q, &head), DG_NO_TILE);
     free_queue(q);
 }
 END_TEST
@@ -109,9 +138,15 @@ static void *pusher(void *arg)
     const struct member *m = arg;
     struct crowd *c = m->crowd;
 
+    uint32_t list[7], n = 0;
+
     for (uint32_t i = m->index * c->n; i < (m->index + 1) * c->n; i++) {
         c->carried[i] = i ^ 0x5555;
-        dg_queue_push(c->queue, i);
+        list[n++] = i;
+        if (n > i % 7 || i + 1 == (m->index + 1) * c->n) { /* 1 to 7 at a time */
+            dg_queue_push(c->queue, list, n);
+            n = 0;
+        }
     }
     return NULL;
 }
@@ -193,7 +228,7 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {empty, fifo, reset, each_tile_once, short_crowds, NULL};
+    const TTest *const tests[] = {empty, fifo, reset, take_what_was_seen, each_tile_once, short_crowds, NULL};
 
     return run_suite("queue", tests);
 }

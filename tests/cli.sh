@@ -370,7 +370,7 @@ for command in "tokens -m $tiny" "next -m $tiny --all"; do
     run $command --stats $prompt
     count "dagpt $command --stats: other results" \
         eval '[ "$status" -eq 0 ] && cmp -s "$dir/plain" "$dir/out"'
-    for word in load prompt 'tokens/s'; do
+    for word in prompt 'tokens/s'; do
         count "dagpt $command --stats: no '$word' on stderr" has "$word" "$dir/err"
     done
 done

@@ -87,7 +87,7 @@ struct bench_process {
     char total[16], workers[16];
     char ids[2][16];
     bool no_cache;
-    double load_ms; /* of the last one, as it says itself */
+    double first_ms; /* to the first new id, of the last one, as it says itself */
 };
 void bench_process_init(struct bench_process *p, const struct dg_sizes *z, unsigned workers,
                         uint32_t total, bool no_cache);
@@ -126,7 +126,7 @@ struct bench_report {
     struct bench_stat prompts[BENCH_PROMPTS];
     unsigned lab_ids; /* given and completed */
     struct bench_stat lab;
-    double lab_load_ms;
+    double lab_first_ms;
     unsigned n_no_cache, no_cache_ids, no_cache_workers[2];
     struct bench_stat no_cache[2];
     unsigned n_tiles;

@@ -241,7 +241,7 @@ void bench_process_run(void *process)
     if ((!WIFEXITED(status) || WEXITSTATUS(status) != 0) && !cli_trace_stopped())
         cli_die(DG_ERR_RESOURCE, "dagpt tokens, run as a process, failed: %.*s",
                 (int)strcspn(text, "\n"), text);
-    line = strstr(text, "load ");
-    if (!line || sscanf(line, "load %lf ms", &p->load_ms) != 1)
-        p->load_ms = 0;
+    line = strstr(text, "first token");
+    if (!line || sscanf(line, "first token %lf ms", &p->first_ms) != 1)
+        p->first_ms = 0;
 }

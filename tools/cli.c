@@ -479,8 +479,6 @@ void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t 
         .col_block = cli_model.tile.cols,
         .all_logits = cli_model.all_logits,
     };
-    const double start = cli_seconds();
-    enum dg_status st;
     struct dg_error err;
 
     *e = (struct cli_engine){0};
@@ -489,25 +487,23 @@ void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t 
     cli_check(dg_team_new(&e->team, (unsigned)cli_model.workers, (unsigned)cli_model.cpus, &err),
               &err);
     cli_trace_begin(e);
-    cli_progress(e->team, "loading");
-    st = cli_model_open(&e->model, e->team, &err);
-    cli_progress(e->team, NULL);
-    cli_check(st, &err);
-    e->load_seconds = cli_seconds() - start;
+    cli_check(cli_model_open(&e->model, NULL, &err), &err);
     cli_check(dg_session_new(&e->session, e->model, e->team, &opt, &err), &err);
 }
 
-void cli_eval(const struct cli_engine *e, const int32_t *ids, size_t n)
+void cli_eval(struct cli_engine *e, const int32_t *ids, size_t n)
 {
+    const bool bar = n > 1 || !e->loaded;
     struct dg_error err;
     enum dg_status st;
 
-    if (n > 1)
-        cli_progress(e->team, "reading the prompt");
+    if (bar)
+        cli_progress(e->team, e->loaded ? "reading the prompt" : "loading");
     st = dg_session_eval(e->session, ids, n, &err);
-    if (n > 1)
+    if (bar)
         cli_progress(e->team, NULL);
     cli_check(st, &err);
+    e->loaded = true;
 }
 
 void cli_engine_close(struct cli_engine *e)

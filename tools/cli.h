@@ -116,14 +116,14 @@ struct cli_engine {
     struct dg_team *team;
     struct dg_model *model;
     struct dg_session *session;
-    double load_seconds;
+    bool loaded; /* by the first cli_eval() */
 };
 
 /* Before any work, from the model's header: are the n ids in the vocabulary, and are there `total`
  * positions? Leaves with 3 or 4 when not; *sizes are the model's. */
 void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_sizes *sizes);
 
-/* cli_request_check, then loads the model. Leaves on errors. */
+/* cli_request_check, then makes team, model and session. Leaves on errors. */
 void cli_engine_open(struct cli_engine *e, const int32_t *ids, size_t n, size_t total);
 void cli_engine_close(struct cli_engine *e);
 
@@ -157,8 +157,10 @@ void cli_trace_end(const struct cli_engine *e, bool leaving);
 bool cli_trace_stopped(void);
 
 const char *cli_command_line(void); /* the subcommand and its arguments, once parsed */
-/* Evaluates ids, with a progress bar where there are many. Leaves on errors. */
-void cli_eval(const struct cli_engine *e, const int32_t *ids, size_t n);
+
+/* Evaluates ids; the first time the weights are read meanwhile. With a progress bar, then and where
+ * there are many. Leaves on errors. */
+void cli_eval(struct cli_engine *e, const int32_t *ids, size_t n);
 
 /* Where stderr is a terminal: from now on, and after a moment, a bar tells how far the team's steps
  * are with `what`. NULL: no more, and the line is empty again. */

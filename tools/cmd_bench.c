@@ -211,7 +211,7 @@ static void measure_lab(struct bench *b)
     bench_process_init(&lab, &r->sizes, most->workers, r->lab_ids, false);
     bench_measure(&item, 1, &b->effort);
     r->lab = item.stat;
-    r->lab_load_ms = lab.load_ms;
+    r->lab_first_ms = lab.first_ms;
     r->no_cache_ids = least(NO_CACHE_TOTAL, r->sizes.positions);
     for (unsigned i = 0; i < n; i++) {
         struct bench_crew *c = i ? most : few;

@@ -171,19 +171,18 @@ static void print_end(struct completion *c, enum finish finish)
     if (json)
         printf(
             "\", \"finish\": \"%s\", \"prompt_tokens\": %zu, \"new_tokens\": %zu, \"seed\": %llu, "
-            "\"load_ms\": %.3f, \"prompt_ms\": %.3f, \"decode_ms_per_token\": %.3f}",
+            "\"prompt_ms\": %.3f, \"decode_ms_per_token\": %.3f}",
             finish_names[finish], c->n_prompt, c->n_new, (unsigned long long)c->seed,
-            1e3 * c->e.load_seconds, 1e3 * c->prompt_seconds,
+            1e3 * c->prompt_seconds,
             c->n_decoded ? 1e3 * c->decode_seconds / (double)c->n_decoded : 0.0);
     putchar('\n');
     cli_flush();
     if (cli_model.stats)
         fprintf(stderr,
-                "load         %9.3f ms\n"
                 "prompt       %9.3f ms   %zu tokens, %.1f tokens/s\n"
                 "decode       %9.3f ms   %zu tokens, %.1f tokens/s\n"
                 "finish       %s, seed %llu\n",
-                1e3 * c->e.load_seconds, 1e3 * c->prompt_seconds, c->n_prompt,
+                1e3 * c->prompt_seconds, c->n_prompt,
                 rate(c->n_prompt, c->prompt_seconds), 1e3 * c->decode_seconds, c->n_decoded,
                 rate(c->n_decoded, c->decode_seconds), finish_names[finish],
                 (unsigned long long)c->seed);

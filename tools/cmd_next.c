@@ -82,9 +82,8 @@ int cmd_next(int argc, char **argv)
     cli_flush();
     if (cli_model.stats)
         fprintf(stderr,
-                "load         %9.3f ms\nprompt       %9.3f ms   %d tokens, %.1f tokens/s\n"
-                "in all       %9.3f ms\n",
-                1e3 * e.load_seconds, 1e3 * prompt, n, n / prompt, 1e3 * (cli_seconds() - start));
+                "prompt       %9.3f ms   %d tokens, %.1f tokens/s\nin all       %9.3f ms\n",
+                1e3 * prompt, n, n / prompt, 1e3 * (cli_seconds() - start));
     cli_engine_close(&e);
     free(ids);
     return 0;

@@ -38,9 +38,8 @@ struct times {
     size_t rows;               /* that went through the network */
 };
 
-static void print_stats(const struct cli_engine *e, const struct times *t, size_t n)
+static void print_stats(const struct times *t, size_t n)
 {
-    fprintf(stderr, "load         %9.3f ms\n", 1e3 * e->load_seconds);
     fprintf(stderr, "first token  %9.3f ms   from the start of the program's work\n",
             1e3 * (t->first - t->start));
     fprintf(stderr, "prompt       %9.3f ms   %zu tokens, %.1f tokens/s\n", 1e3 * t->prompt, n,
@@ -89,7 +88,7 @@ static int32_t choose(const struct chooser *c, const struct cli_engine *e, const
 
 /* A step appends what the cache does not hold yet: the prompt, then one id at a time; or, without
  * the cache, all of the sequence. */
-static void complete(const struct cli_engine *e, const int32_t *ids, size_t n, struct times *t)
+static void complete(struct cli_engine *e, const int32_t *ids, size_t n, struct times *t)
 {
     int32_t *sequence = malloc(total * sizeof *sequence);
     struct chooser chooser;
@@ -142,7 +141,7 @@ int cmd_tokens(int argc, char **argv)
     cli_engine_open(&e, ids, (size_t)n, total);
     complete(&e, ids, (size_t)n, &t);
     if (cli_model.stats)
-        print_stats(&e, &t, (size_t)n);
+        print_stats(&t, (size_t)n);
     cli_engine_close(&e);
     free(ids);
     return 0;

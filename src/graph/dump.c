@@ -117,11 +117,6 @@ uint32_t dg_graph_layers(const struct dg_graph *g)
     return (uint32_t)(top + 1);
 }
 
-struct dg_box dg_whole_box(const struct dg_tensor *t)
-{
-    return (struct dg_box){0, t->rows, 0, t->cols};
-}
-
 const char *dg_short_name(const char *name, int layer)
 {
     char prefix[16];
@@ -185,7 +180,7 @@ static bool same_tensor(const struct dg_tensor *a, const struct dg_tensor *b)
 {
     return a->role == b->role && a->layout == b->layout && a->dtype == b->dtype &&
            a->rows == b->rows && a->cols == b->cols && a->heads == b->heads &&
-           a->positions == b->positions;
+           a->positions == b->positions && a->stride == b->stride;
 }
 
 /* Input k of op b does for layer b->layer what input k of op a does for the layer before. `first`:

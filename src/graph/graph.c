@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <inttypes.h>
 #include <string.h>
 
 enum dg_status dg_graph_new(struct dg_graph **out, unsigned max_ops, unsigned max_tensors,
@@ -135,6 +136,10 @@ static enum dg_status check_tensor(const struct dg_tensor *t, struct dg_error *e
     if (t->role == DG_CACHE && t->rows > t->positions)
         return dg_fail(err, DG_ERR_USAGE, "tensor %s: %u rows, room for %u", t->name, t->rows,
                        t->positions);
+    if (t->stride > 0 && t->stride < (uint64_t)DG_LANES * t->cols)
+        return dg_fail(err, DG_ERR_USAGE,
+                       "tensor %s: blocks are %" PRIu64 " elements apart, expected %u x %u at least",
+                       t->name, t->stride, DG_LANES, t->cols);
     if (t->rows > INT32_MAX || t->cols > INT32_MAX || dg_tensor_elements(t) > SIZE_MAX / 8)
         return dg_fail(err, DG_ERR_RESOURCE, "tensor %s: %u x %u cannot be addressed", t->name,
                        t->rows, t->cols);

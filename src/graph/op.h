@@ -48,8 +48,7 @@ struct dg_op_type {
     /* tiling->row_block is set, and at most the output's rows. */
     struct dg_cut (*split)(const struct dg_op *op, const struct dg_tiling *tiling);
 
-    /* The box of in[i] that the tile writing `out` reads. Asked for inputs that an op of the same
-     * graph writes. */
+    /* The box of in[i] that the tile writing `out` reads. */
     struct dg_box (*reads)(const struct dg_op *op, unsigned i, struct dg_box out);
 
     /* What a tile, or the whole op, that writes `out` takes, with `past` positions in the cache
@@ -75,10 +74,11 @@ struct dg_op {
 
     /* Attributes; each is 0 where its kind does not use it. */
     uint32_t heads;     /* attention, and a matmul whose output is cut by heads */
-    uint32_t first_row; /* layernorm: output row r is made from input row first_row + r */
+    uint32_t first_row; /* tail: output row r is input row first_row + r; attention: it is the step's
+                         * row first_row + r */
     bool gelu;          /* matmul: gelu is applied to the result (fused) */
     bool residual;      /* matmul: the last input is added to the result (fused) */
-    const void *source; /* load: where the bytes come from (src/ops/load.h) */
+    const void *source; /* load, embed: where the bytes come from (src/ops/load.h) */
 };
 
 #endif

@@ -2,11 +2,14 @@
 
 uint64_t dg_tensor_elements(const struct dg_tensor *t)
 {
-    uint64_t rows = t->role == DG_CACHE ? t->positions : t->rows;
+    const uint64_t rows = t->role == DG_CACHE ? t->positions : t->rows;
+    const uint64_t blocks = (rows + DG_LANES - 1) / DG_LANES;
 
-    if (t->layout == DG_PANELS || t->layout == DG_KEYS)
-        rows = (rows + DG_LANES - 1) / DG_LANES * DG_LANES;
-    return rows * t->cols;
+    if (t->layout == DG_ROWS)
+        return rows * t->cols;
+    if (t->layout == DG_PANELS)
+        return blocks * DG_LANES * t->cols;
+    return (blocks - 1) * dg_block_stride(t) + (uint64_t)DG_LANES * t->cols;
 }
 
 uint64_t dg_tensor_bytes(const struct dg_tensor *t)

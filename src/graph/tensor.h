@@ -22,8 +22,8 @@ enum dg_role {
 enum dg_layout {
     DG_ROWS,   /* row * cols + col */
     DG_PANELS, /* [row / P][col][row % P]: a weight's rows are its outputs, one per lane */
-    DG_KEYS,   /* [head][position / P][d][position % P]: keys of one head, one per lane */
-    DG_VALUES, /* [head][position][d]: values of one head, position after position */
+    DG_KEYS,   /* [position / P][head][d][position % P]: P keys of one head, one per lane */
+    DG_VALUES, /* [position / P][head][position % P][d]: P values of one head, one after another */
 };
 
 enum dg_dtype { DG_F32, DG_I32 };
@@ -36,6 +36,8 @@ struct dg_tensor {
     uint32_t rows, cols; /* >= 1 */
     uint32_t heads;      /* DG_KEYS and DG_VALUES: cols = heads * head size; else 0 */
     uint32_t positions;  /* DG_KEYS and DG_VALUES: positions there is room for, >= rows; else 0 */
+    uint64_t stride;     /* DG_KEYS and DG_VALUES: elements from one block of P positions to the next,
+                          * or 0: P * cols, without a gap */
     void *data;
 };
 
@@ -52,9 +54,20 @@ static inline bool dg_box_meets(struct dg_box a, struct dg_box b)
     return a.r0 < b.r1 && b.r0 < a.r1 && a.c0 < b.c1 && b.c0 < a.c1;
 }
 
+/* All of a tensor. */
+static inline struct dg_box dg_whole_box(const struct dg_tensor *t)
+{
+    return (struct dg_box){0, t->rows, 0, t->cols};
+}
+
 static inline uint64_t dg_box_area(struct dg_box b)
 {
     return (uint64_t)(b.r1 - b.r0) * (b.c1 - b.c0);
+}
+
+static inline uint64_t dg_block_stride(const struct dg_tensor *t)
+{
+    return t->stride ? t->stride : (uint64_t)DG_LANES * t->cols;
 }
 
 /* Elements that `data` must have room for, padding of panels and key blocks included. */

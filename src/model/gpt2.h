@@ -11,16 +11,21 @@ struct dg_gpt2_shape {
     bool fuse;            /* gelu and residual into the matmuls before them */
 };
 
-/* A block:
+/* Until the model is loaded, the graph has a load op for every weight, before the first op that reads
+ * it. A block:
  *
  *   x -> ln1 -> q ------------.
  *            -> k -> K cache --> attention -> proj -> add(x) -> ln2 -> fc -> gelu -> fcproj -> add
  *            -> v -> V cache -'
  *
+ * Of the last block only the logits_rows last rows go on behind ln1, the others to K and V alone.
  * The tensors `ids`, and K and V of each layer, come without data. DG_ERR_USAGE where the shape is
  * none. */
 enum dg_status dg_gpt2_graph(struct dg_graph **out, const struct dg_model *model,
                              const struct dg_gpt2_shape *shape, struct dg_error *err);
+
+/* Floats from one block of DG_LANES positions of a K or V to the next. */
+uint64_t dg_gpt2_cache_stride(const struct dg_sizes *z);
 
 /* Tensors of such a graph that the session has the memory of. */
 struct dg_tensor *dg_gpt2_ids(const struct dg_graph *g);

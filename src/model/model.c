@@ -1,9 +1,9 @@
-/* Opening a model is itself a graph: one load op for each weight, without edges, cut into tiles
- * that read and pack, and run by the team like any other plan. */
+/* Loading is an op as any other: one for each weight, whose tiles read and pack. A model that is
+ * opened with a team runs a graph of those alone; else they are part of the graph of its first step,
+ * and layer 0 computes while layer 5 is being read. */
 #include "model.h"
 #include "../base/arena.h"
 #include "../base/checked.h"
-#include "../ops/load.h"
 #include "../ops/ops.h"
 #include "../runtime/sched.h"
 
@@ -18,6 +18,14 @@ struct place {
     struct dg_tensor *tensor;
     enum dg_section section;
     uint32_t layer, first;
+};
+
+struct dg_loading {
+    struct dg_checkpoint file;
+    bool over; /* the file is closed */
+    char *path;
+    struct place *places;
+    struct dg_source *sources; /* [count_places()] of each place */
 };
 
 static unsigned count_places(const struct dg_model *m)
@@ -117,8 +125,9 @@ enum dg_status dg_model_outline(struct dg_model **out, const struct dg_checkpoin
 }
 
 /* Memory for all weights in one piece, so that they share huge pages. */
-static enum dg_status allocate(struct dg_model *m, const struct place *list, struct dg_error *err)
+static enum dg_status allocate(struct dg_model *m, struct dg_error *err)
 {
+    const struct place *list = m->loading->places;
     const unsigned n = count_places(m);
     uint64_t bytes = 0;
     char *at;
@@ -135,74 +144,108 @@ static enum dg_status allocate(struct dg_model *m, const struct place *list, str
     return DG_OK;
 }
 
-/* A load op for each place. */
-static enum dg_status build_load_graph(struct dg_graph **out, const struct dg_model *m,
-                                       const struct place *list, const struct dg_checkpoint *c,
-                                       struct dg_source *sources, struct dg_error *err)
+static struct dg_source find_source(const struct dg_loading *l, const struct place *p)
+{
+    const struct dg_checkpoint_header *h = &l->file.header;
+    const struct dg_section_shape shape = dg_section_shape(h, p->section);
+    const uint32_t element = dg_element_bytes(h);
+    const uint64_t matrix = (uint64_t)shape.rows * shape.cols;
+    const uint64_t first = (uint64_t)p->first * (shape.rows == 1 ? 1 : shape.cols);
+
+    return (struct dg_source){
+        .file = &l->file.file,
+        .offset = l->file.offset[p->section] + (p->layer * matrix + first) * element,
+        .bf16 = element == 2,
+    };
+}
+
+/* Memory for the weights, and where each comes from. */
+static enum dg_status prepare(struct dg_model *m, const struct dg_checkpoint *c, const char *path,
+                              struct dg_error *err)
 {
     const unsigned n = count_places(m);
-    const uint32_t element = dg_element_bytes(&c->header);
+    struct dg_loading *l = dg_arena_alloc(m->arena, sizeof *l);
+
+    if (l) {
+        l->path = dg_arena_alloc(m->arena, strlen(path) + 1);
+        l->places = dg_arena_array(m->arena, n, sizeof *l->places);
+        l->sources = dg_arena_array(m->arena, n, sizeof *l->sources);
+    }
+    if (!l || !l->path || !l->places || !l->sources)
+        return dg_fail_memory(err, "a list of weights", n * sizeof *l->places);
+    memcpy(l->path, path, strlen(path) + 1);
+    l->file = *c;
+    list_places(m, l->places);
+    for (unsigned i = 0; i < n; i++)
+        l->sources[i] = find_source(l, &l->places[i]);
+    m->loading = l;
+    return allocate(m, err);
+}
+
+bool dg_model_is_loaded(const struct dg_model *m)
+{
+    return !m->loading || m->loading->over;
+}
+
+const struct dg_tensor *dg_model_weight(const struct dg_model *m, unsigned i)
+{
+    return i < count_places(m) ? m->loading->places[i].tensor : NULL;
+}
+
+const struct dg_source *dg_model_source(const struct dg_model *m, const struct dg_tensor *weight)
+{
+    unsigned i = 0;
+
+    while (m->loading->places[i].tensor != weight)
+        i++;
+    return &m->loading->sources[i];
+}
+
+enum dg_status dg_model_loaded(const struct dg_model *m, int failed, struct dg_error *err)
+{
+    if (failed)
+        return dg_fail(err, DG_ERR_IO, "%s: cannot read the weights: %s", m->loading->path,
+                       strerror(failed));
+    dg_checkpoint_close(&m->loading->file);
+    m->loading->over = true;
+    return DG_OK;
+}
+
+/* A load op for each weight. */
+static enum dg_status build_load_graph(struct dg_graph **out, const struct dg_model *m,
+                                       struct dg_error *err)
+{
+    const unsigned n = count_places(m);
     enum dg_status st = dg_graph_new(out, n, n, err);
 
-    for (unsigned i = 0; i < n && st == DG_OK; i++) {
-        const struct dg_section_shape shape = dg_section_shape(&c->header, list[i].section);
-        const uint64_t matrix = (uint64_t)shape.rows * shape.cols;
-        const uint64_t first = (uint64_t)list[i].first * (shape.rows == 1 ? 1 : shape.cols);
-        struct dg_op op = {.type = &dg_op_load, .layer = -1, .source = &sources[i]};
-
-        sources[i] = (struct dg_source){
-            .file = &c->file,
-            .offset = c->offset[list[i].section] + (list[i].layer * matrix + first) * element,
-            .bf16 = element == 2,
-        };
-        snprintf(op.name, sizeof op.name, "%s", list[i].tensor->name);
-        op.out = dg_graph_tensor(*out, *list[i].tensor);
-        dg_graph_op(*out, op);
-    }
+    for (unsigned i = 0; i < n && st == DG_OK; i++)
+        dg_graph_load(*out, m->loading->places[i].tensor, -1, &m->loading->sources[i]);
     return st == DG_OK ? dg_graph_check(*out, err) : st;
 }
 
-static enum dg_status load(struct dg_model *m, const struct dg_checkpoint *c, const char *path,
-                           struct dg_team *team, struct dg_error *err)
+/* Loads with all of the team. */
+static enum dg_status load(struct dg_model *m, struct dg_team *team, struct dg_error *err)
 {
     const struct dg_tiling tiling = {.workers = dg_team_awake(team)};
     const struct dg_step step = {0};
-    const unsigned n = count_places(m);
-    struct dg_arena *arena = dg_arena_new();
-    struct place *list = arena ? dg_arena_array(arena, n, sizeof *list) : NULL;
-    struct dg_source *sources = arena ? dg_arena_array(arena, n, sizeof *sources) : NULL;
     struct dg_graph *g = NULL;
     struct dg_plan *plan = NULL;
     struct dg_run *run = NULL;
-    enum dg_status st;
-    int failed;
+    enum dg_status st = build_load_graph(&g, m, err);
 
-    if (!list || !sources) {
-        st = dg_fail_memory(err, "a list of weights", n * sizeof *list);
-        goto out;
-    }
-    list_places(m, list);
-    st = allocate(m, list, err);
-    if (st == DG_OK)
-        st = build_load_graph(&g, m, list, c, sources, err);
     if (st == DG_OK)
         st = dg_plan_new(&plan, g, &tiling, err);
     if (st == DG_OK)
         st = dg_run_new(&run, plan, team, err);
-    if (st != DG_OK)
-        goto out;
-    failed = dg_run_step(run, &step, DG_SCHED_DATAFLOW);
-    if (failed)
-        st = dg_fail(err, DG_ERR_IO, "%s: cannot read the weights: %s", path, strerror(failed));
-out:
+    if (st == DG_OK)
+        st = dg_model_loaded(m, dg_run_step(run, &step, DG_SCHED_DATAFLOW), err);
     dg_run_free(run);
     dg_plan_free(plan);
     dg_graph_free(g);
-    dg_arena_free(arena);
     return st;
 }
 
-/* Reads and packs an open checkpoint, and closes it. */
+/* Takes over an open checkpoint. */
 static enum dg_status open_model(struct dg_model **out, struct dg_checkpoint *c, const char *path,
                                  struct dg_team *team, struct dg_error *err)
 {
@@ -210,8 +253,11 @@ static enum dg_status open_model(struct dg_model **out, struct dg_checkpoint *c,
     enum dg_status st = dg_model_outline(&m, &c->header, err);
 
     if (st == DG_OK)
-        st = load(m, c, path, team, err);
-    dg_checkpoint_close(c);
+        st = prepare(m, c, path, err);
+    if (st != DG_OK)
+        dg_checkpoint_close(c);
+    else if (team)
+        st = load(m, team, err);
     if (st == DG_OK)
         *out = m;
     else
@@ -251,8 +297,11 @@ enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg
 
 void dg_model_free(struct dg_model *m)
 {
-    if (m)
-        dg_arena_free(m->arena);
+    if (!m)
+        return;
+    if (!dg_model_is_loaded(m))
+        dg_checkpoint_close(&m->loading->file);
+    dg_arena_free(m->arena);
 }
 
 struct dg_sizes dg_model_sizes(const struct dg_model *m)

@@ -1,9 +1,11 @@
 /* model.h - packed weights, as tensors that every graph of this model copies.
- * Memory:  a model owns the weights' data. Threads: read-only once open. */
+ * Memory:  a model owns the weights' data, and until it is loaded the open file.
+ * Threads: read-only once loaded. */
 #ifndef DG_MODEL_MODEL_H
 #define DG_MODEL_MODEL_H
 
 #include "../graph/tensor.h"
+#include "../ops/load.h"
 #include "checkpoint.h"
 
 /* One block. Matrices are [outputs][inputs] in panels, vectors [1][n] in rows. q, k and v are the
@@ -16,8 +18,11 @@ struct dg_layer {
     struct dg_tensor fc_weight, fc_bias, fcproj_weight, fcproj_bias;
 };
 
+struct dg_loading;
+
 struct dg_model {
     struct dg_arena *arena; /* holds the model itself, too */
+    struct dg_loading *loading; /* NULL: an outline */
     struct dg_checkpoint_header header;
     struct dg_tensor wte; /* [vocab][channels] in panels */
     struct dg_tensor wpe; /* [positions][channels] in rows */
@@ -28,6 +33,14 @@ struct dg_model {
 /* A model of those sizes with tensors that have no data: enough to build and plan its graphs. */
 enum dg_status dg_model_outline(struct dg_model **out, const struct dg_checkpoint_header *header,
                                 struct dg_error *err);
+
+/* Until a model is loaded, a graph of it writes each weight with a load op from dg_model_source(), and
+ * who has run all of them says so. dg_model_loaded() closes the file; failed is what the step
+ * returned, and makes it DG_ERR_IO. */
+bool dg_model_is_loaded(const struct dg_model *m); /* an outline is: it has nothing to load */
+const struct dg_tensor *dg_model_weight(const struct dg_model *m, unsigned i); /* NULL: no more */
+const struct dg_source *dg_model_source(const struct dg_model *m, const struct dg_tensor *weight);
+enum dg_status dg_model_loaded(const struct dg_model *m, int failed, struct dg_error *err);
 
 uint64_t dg_model_parameters(const struct dg_model *m); /* weights that count: no padding */
 uint64_t dg_model_bytes(const struct dg_model *m);      /* in memory, packed */

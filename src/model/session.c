@@ -38,20 +38,21 @@ struct dg_session {
     float *all_logits;   /* [rows of the last eval][vocab], with opt.all_logits */
 };
 
+/* One block of positions after another, each with the keys and values of all layers. */
 static enum dg_status allocate_cache(struct dg_session *s, struct dg_error *err)
 {
     const struct dg_sizes z = s->model->header.sizes;
-    const size_t rows = dg_round_up(z.positions, DG_LANES), floats = rows * z.channels;
+    const size_t stride = dg_gpt2_cache_stride(&z), one = (size_t)DG_LANES * z.channels;
+    float *at = dg_arena_array(s->arena, dg_div_up(z.positions, DG_LANES), stride * sizeof *at);
 
     s->keys = dg_arena_array(s->arena, z.layers, sizeof *s->keys);
     s->values = dg_arena_array(s->arena, z.layers, sizeof *s->values);
-    if (!s->keys || !s->values)
-        return dg_fail_memory(err, "a session", z.layers * sizeof *s->keys);
+    if (!at || !s->keys || !s->values)
+        return dg_fail_memory(err, "the KV cache",
+                              dg_div_up(z.positions, DG_LANES) * stride * sizeof *at);
     for (uint32_t i = 0; i < z.layers; i++) {
-        s->keys[i] = dg_arena_array(s->arena, floats, sizeof **s->keys);
-        s->values[i] = dg_arena_array(s->arena, floats, sizeof **s->values);
-        if (!s->keys[i] || !s->values[i])
-            return dg_fail_memory(err, "the KV cache", 2 * floats * sizeof **s->keys * z.layers);
+        s->keys[i] = at + 2 * i * one;
+        s->values[i] = at + (2 * i + 1) * one;
     }
     return DG_OK;
 }
@@ -198,8 +199,14 @@ static enum dg_status eval_step(struct dg_session *s, const int32_t *ids, uint32
         return st;
     memcpy(p->ids->data, ids, rows * sizeof *ids);
     failed = dg_run_step(p->run, &step, s->opt.sched);
-    if (failed)
-        return dg_fail(err, DG_ERR_IO, "a step failed: %s", strerror(failed));
+    if (!dg_model_is_loaded(s->model)) {
+        st = dg_model_loaded(s->model, failed, err);
+        p->rows = 0; /* never again: it would load again */
+    } else if (failed) {
+        st = dg_fail(err, DG_ERR_IO, "a step failed: %s", strerror(failed));
+    }
+    if (st != DG_OK)
+        return st;
     s->position += rows;
     s->logits = logits_rows ? p->logits->data : NULL;
     if (all)

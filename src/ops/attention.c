@@ -1,5 +1,5 @@
 /* softmax(q K^T / sqrt(d)) V for the rows of a block and one head, over the KV cache. The row at
- * position t sees the keys 0 ... t.
+ * position t sees the keys 0 ... t. Row r is the step's row first_row + r.
  *
  * All scores of a row are computed before its softmax, in scratch: rows of up to `positions`
  * floats. A running softmax would need no such row, but its sums would depend on how keys are
@@ -29,9 +29,9 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
     if (st == DG_OK)
         st = dg_expect_shape(op, "q", q, DG_ROWS, y->rows, y->cols, err);
     if (st == DG_OK)
-        st = dg_expect_shape(op, "K", keys, DG_KEYS, q->rows, q->cols, err);
+        st = dg_expect_shape(op, "K", keys, DG_KEYS, op->first_row + q->rows, q->cols, err);
     if (st == DG_OK)
-        st = dg_expect_shape(op, "V", values, DG_VALUES, q->rows, q->cols, err);
+        st = dg_expect_shape(op, "V", values, DG_VALUES, keys->rows, q->cols, err);
     if (st == DG_OK)
         st = dg_expect_shape(op, "y", y, DG_ROWS, q->rows, q->cols, err);
     return st;
@@ -45,17 +45,18 @@ static struct dg_cut split(const struct dg_op *op, const struct dg_tiling *tilin
 
 static struct dg_box reads(const struct dg_op *op, unsigned i, struct dg_box out)
 {
-    (void)op;
-    if (i > 0)
-        out.r0 = 0; /* the keys and values of all earlier rows of the step, too */
-    return out;
+    if (i == 0)
+        return out;
+    /* the keys and values of all earlier rows of the step, too */
+    return (struct dg_box){0, op->first_row + out.r1, out.c0, out.c1};
 }
 
 /* Per head, and pair of row and key, two products of length d, and some ten for softmax. The box may
  * have several heads: a tile has one, the whole op all. */
 static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
-    const uint64_t first = past + out.r0 + 1, last = past + out.r1;
+    const uint64_t before = (uint64_t)past + op->first_row;
+    const uint64_t first = before + out.r0 + 1, last = before + out.r1;
     const uint64_t pairs = (first + last) * (last - first + 1) / 2, cols = out.c1 - out.c0;
 
     return (struct dg_cost){
@@ -81,17 +82,20 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
     const size_t d = head_size(op), stride = row_room(op), cols = op->out->cols;
     const float *keys = dg_head_at(op->in[1], out.c0 / d);
     const float *values = dg_head_at(op->in[2], out.c0 / d);
+    const size_t key_stride = dg_block_stride(op->in[1]), value_stride = dg_block_stride(op->in[2]);
     const float scale = 1.0f / sqrtf((float)d);
     float *s = scratch;
 
     for (size_t r = out.r0; r < out.r1; r += DG_ATTENTION_ROWS) {
         const size_t rows = out.r1 - r < DG_ATTENTION_ROWS ? out.r1 - r : DG_ATTENTION_ROWS;
-        const size_t n = step->past + r + 1; /* keys that the first of these rows sees */
+        /* keys that the first of these rows sees */
+        const size_t n = (size_t)step->past + op->first_row + r + 1;
 
-        k->scores(s, stride, dg_at(op->in[0], r, out.c0), cols, keys, rows, n + rows - 1, d, scale);
+        k->scores(s, stride, dg_at(op->in[0], r, out.c0), cols, keys, key_stride, rows,
+                  n + rows - 1, d, scale);
         for (size_t i = 0; i < rows; i++)
             k->softmax(s + i * stride, n + i);
-        k->mix(dg_at(op->out, r, out.c0), cols, s, stride, values, rows, n, d);
+        k->mix(dg_at(op->out, r, out.c0), cols, s, stride, values, value_stride, rows, n, d);
     }
     return 0;
 }

@@ -27,8 +27,10 @@ struct dg_cut dg_cut_rows(const struct dg_op *op, const struct dg_tiling *tiling
 }
 
 /* A tile should hold enough weights that running it dwarfs handing it over, and few enough that
- * each worker gets several. Weights are what one row costs: it reads each of them once. */
-enum { TILE_MOST = 96 << 10, TILE_LEAST = 4 << 10, TILES_PER_WORKER = 3 };
+ * each worker gets several. Weights are what one row costs: it reads each of them once. Where there
+ * are columns enough, it holds four panels: four streams side by side come faster from memory than
+ * two (docs/performance.md). */
+enum { TILE_MOST = 96 << 10, TILE_LEAST = 4 << 10, TILES_PER_WORKER = 3, STREAMS = 4 * DG_LANES };
 
 /* A matmul that is cut by heads gets the smallest multiple of a head (rounded up to whole panels)
  * that holds TILE_LEAST, so that attention waits for no other head's columns. */
@@ -44,7 +46,7 @@ struct dg_cut dg_cut_product(const struct dg_op *op, const struct dg_tiling *til
         width = (uint32_t)dg_round_up(cols / op->heads, DG_LANES);
         width *= (uint32_t)dg_div_up(least, width);
     } else {
-        width = TILE_MOST / depth;
+        width = TILE_MOST / depth > STREAMS ? TILE_MOST / depth : STREAMS;
         if (width > cols / (TILES_PER_WORKER * tiling->workers))
             width = cols / (TILES_PER_WORKER * tiling->workers);
         if (width < least)
@@ -73,4 +75,12 @@ struct dg_box dg_reads_rows(const struct dg_op *op, unsigned i, struct dg_box ou
     out.c0 = 0;
     out.c1 = op->in[i]->cols;
     return out;
+}
+
+/* A column of the output is a row of the weight, and a column of the bias. */
+struct dg_box dg_reads_product(const struct dg_op *op, unsigned i, struct dg_box out)
+{
+    if (i == 1)
+        return (struct dg_box){out.c0, out.c1, 0, op->in[1]->cols};
+    return i == 2 ? (struct dg_box){0, 1, out.c0, out.c1} : dg_reads_rows(op, i, out);
 }

@@ -18,12 +18,10 @@ static inline const float *dg_panel_at(const struct dg_tensor *w, size_t row)
     return (const float *)w->data + row * w->cols;
 }
 
-/* The keys (DG_KEYS) or values (DG_VALUES) of one head. */
+/* The keys (DG_KEYS) or values (DG_VALUES) of one head: the first block of positions. */
 static inline float *dg_head_at(const struct dg_tensor *t, size_t head)
 {
-    const size_t rows = t->layout == DG_KEYS ? dg_round_up(t->positions, DG_LANES) : t->positions;
-
-    return (float *)t->data + head * rows * (t->cols / t->heads);
+    return (float *)t->data + head * DG_LANES * (t->cols / t->heads);
 }
 
 /* DG_ERR_USAGE unless t is float, in that layout and of that shape. what: "x", "bias", ... */
@@ -44,8 +42,10 @@ struct dg_cut dg_cut_rows(const struct dg_op *op, const struct dg_tiling *tiling
 /* Columns of a tile of an op that multiplies with a weight [out->cols][depth]. */
 struct dg_cut dg_cut_product(const struct dg_op *op, const struct dg_tiling *tiling);
 
-/* The same box of the input; and the same rows, all columns. For dg_op_type.reads. */
+/* For dg_op_type.reads: the same box of the input; the same rows, all columns; and what a product
+ * reads of x, its weight and its bias. */
 struct dg_box dg_reads_same(const struct dg_op *op, unsigned i, struct dg_box out);
 struct dg_box dg_reads_rows(const struct dg_op *op, unsigned i, struct dg_box out);
+struct dg_box dg_reads_product(const struct dg_op *op, unsigned i, struct dg_box out);
 
 #endif

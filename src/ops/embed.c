@@ -1,23 +1,36 @@
 /* x[t] = wte[ids[t]] + wpe[past + t]. The token embedding is stored once, in panels, for the
  * logits: a row of it is one lane of a panel, and is gathered here 16 floats apart. That costs a
- * token some microseconds, and saves a second copy of the model's largest tensor. */
+ * token some microseconds, and saves a second copy of the model's largest tensor.
+ *
+ * In the step that loads the model wte comes last, as the logits do, and the few rows of it that are
+ * wanted here are read from the file: op->source is set, and wte is no input. */
 #include "common.h"
+#include "load.h"
 
 static enum dg_status check(const struct dg_op *op, struct dg_error *err)
 {
-    const struct dg_tensor *ids = op->in[0], *wte = op->in[1], *wpe = op->in[2], *y = op->out;
-    enum dg_status st = dg_expect_inputs(op, 3, err);
+    const struct dg_tensor *ids = op->in[0], *y = op->out;
+    enum dg_status st = dg_expect_inputs(op, op->source ? 2 : 3, err);
 
     if (st == DG_OK && (ids->dtype != DG_I32 || ids->rows != y->rows || ids->cols != 1))
         st = dg_fail(err, DG_ERR_USAGE, "op %s: ids (%s): got %u x %u, expected %u x 1 integers",
                      op->name, ids->name, ids->rows, ids->cols, y->rows);
-    if (st == DG_OK)
-        st = dg_expect_shape(op, "wte", wte, DG_PANELS, wte->rows, y->cols, err);
-    if (st == DG_OK)
+    if (st == DG_OK && !op->source)
+        st = dg_expect_shape(op, "wte", op->in[1], DG_PANELS, op->in[1]->rows, y->cols, err);
+    if (st == DG_OK) {
+        const struct dg_tensor *wpe = op->in[op->n_in - 1];
+
         st = dg_expect_shape(op, "wpe", wpe, DG_ROWS, wpe->rows, y->cols, err);
+    }
     if (st == DG_OK)
-        st = dg_expect_shape(op, "y", y, DG_ROWS, ids->rows, wte->cols, err);
+        st = dg_expect_shape(op, "y", y, DG_ROWS, ids->rows, y->cols, err);
     return st;
+}
+
+/* Which rows of the weights a tile reads is known when it runs: it waits for all of them. */
+static struct dg_box reads(const struct dg_op *op, unsigned i, struct dg_box out)
+{
+    return i == 0 ? (struct dg_box){out.r0, out.r1, 0, 1} : dg_whole_box(op->in[i]);
 }
 
 static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
@@ -27,20 +40,34 @@ static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t p
     return (struct dg_cost){dg_box_area(out), 4 * (3 * dg_box_area(out) + out.r1 - out.r0)};
 }
 
+static uint64_t scratch(const struct dg_op *op, struct dg_cut cut)
+{
+    (void)cut;
+    return op->source ? 4 * (uint64_t)op->out->cols : 0;
+}
+
 /* The session has checked that every id has a row in wte and every position one in wpe. */
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
 {
     const int32_t *ids = op->in[0]->data;
+    const struct dg_tensor *wpe = op->in[op->n_in - 1];
+    const size_t cols = op->out->cols, stride = op->source ? 1 : DG_LANES;
 
-    (void)scratch;
     for (size_t r = out.r0; r < out.r1; r++) {
         const size_t id = (size_t)ids[r];
-        const float *token = dg_panel_at(op->in[1], id / DG_LANES * DG_LANES) + id % DG_LANES;
-        const float *place = dg_at(op->in[2], step->past + r, 0);
+        const float *token = scratch, *place = dg_at(wpe, step->past + r, 0);
         float *y = dg_at(op->out, r, 0);
 
+        if (op->source) {
+            const int failed = dg_source_read(op->source, id * cols, cols, scratch);
+
+            if (failed)
+                return failed;
+        } else {
+            token = dg_panel_at(op->in[1], id / DG_LANES * DG_LANES) + id % DG_LANES;
+        }
         for (size_t c = out.c0; c < out.c1; c++)
-            y[c] = token[c * DG_LANES] + place[c];
+            y[c] = token[c * stride] + place[c];
     }
     return 0;
 }
@@ -49,7 +76,8 @@ const struct dg_op_type dg_op_embed = {
     .name = "embed",
     .check = check,
     .split = dg_cut_rows,
-    .reads = dg_reads_rows,
+    .reads = reads,
     .cost = cost,
+    .scratch = scratch,
     .run = run,
 };

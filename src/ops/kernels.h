@@ -50,16 +50,17 @@ struct dg_kernels {
     void (*tanh)(float *y, const float *x, size_t n);
 
     /* s[r][j] = scale * sum over k of q[r][k] * key[j][k], for r < rows <= DG_ATTENTION_ROWS, j <
-     * n, k < d. keys: [block][d][DG_LANES], key j in lane j % DG_LANES of block j / DG_LANES; lanes
-     * of keys >= n are not read. s_stride >= n rounded up to DG_LANES: s[r] may be written up to
-     * there. */
+     * n, k < d. keys: [block][d][DG_LANES], key j in lane j % DG_LANES of block j / DG_LANES, blocks
+     * key_stride apart; lanes of keys >= n are not read. s_stride >= n rounded up to DG_LANES: s[r]
+     * may be written up to there. */
     void (*scores)(float *s, size_t s_stride, const float *q, size_t q_stride, const float *keys,
-                   size_t rows, size_t n, size_t d, float scale);
+                   size_t key_stride, size_t rows, size_t n, size_t d, float scale);
 
     /* y[r][i] = sum over j < n + r of p[r][j] * values[j][i], for r < rows <= DG_ATTENTION_ROWS,
-     * i < d. values: [j][d]. */
+     * i < d. values: [block][DG_LANES][d], value j the one j % DG_LANES of block j / DG_LANES, blocks
+     * value_stride apart. */
     void (*mix)(float *y, size_t y_stride, const float *p, size_t p_stride, const float *values,
-                size_t rows, size_t n, size_t d);
+                size_t value_stride, size_t rows, size_t n, size_t d);
 };
 
 /* The table of an instruction set that this build and CPU have (isa <= dg_isa_best()). */

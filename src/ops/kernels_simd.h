@@ -287,25 +287,36 @@ INLINE void score_block(const int R, float *s, size_t s_stride, const float *q, 
 }
 
 static void scores(float *s, size_t s_stride, const float *q, size_t q_stride, const float *keys,
-                   size_t rows, size_t n, size_t d, float scale)
+                   size_t key_stride, size_t rows, size_t n, size_t d, float scale)
 {
-    for (size_t j = 0; j < n; j += P) {
+    for (size_t j = 0; j < n; j += P, keys += key_stride) {
         const size_t m = n - j < P ? n - j : P;
         size_t r = 0;
 
         for (; r + SCORE_ROWS <= rows; r += SCORE_ROWS)
-            score_block(SCORE_ROWS, s + r * s_stride + j, s_stride, q + r * q_stride, q_stride,
-                        keys + j * d, m, d, scale);
-        for (; r < rows; r++)
-            score_block(1, s + r * s_stride + j, s_stride, q + r * q_stride, q_stride, keys + j * d,
+            score_block(SCORE_ROWS, s + r * s_stride + j, s_stride, q + r * q_stride, q_stride, keys,
                         m, d, scale);
+        for (; r < rows; r++)
+            score_block(1, s + r * s_stride + j, s_stride, q + r * q_stride, q_stride, keys, m, d,
+                        scale);
     }
 }
 
-/* Dimensions i ... of R rows, N vectors wide, the last of them `last` lanes. The rows run together
+/* The values of a head, and where one of them is. */
+struct values {
+    const float *first;
+    size_t stride, d; /* floats from block to block, and from one value to the next in a block */
+};
+
+INLINE const float *value_at(const struct values *v, size_t position)
+{
+    return v->first + position / P * v->stride + position % P * v->d;
+}
+
+/* Dimensions from i on of R rows, N vectors wide, the last of them `last` lanes. The rows run together
  * over the positions that all of them see, then each row alone over its own few more. */
 INLINE void mix_block(const int R, const int N, float *y, size_t y_stride, const float *p,
-                      size_t p_stride, const float *values, size_t n, size_t d, size_t last)
+                      size_t p_stride, const struct values *values, size_t n, size_t i0, size_t last)
 {
     v16 acc[MIX_ROWS][MIX_VECTORS], v[MIX_VECTORS];
 
@@ -313,45 +324,50 @@ INLINE void mix_block(const int R, const int N, float *y, size_t y_stride, const
         for (int j = 0; j < N; j++)
             acc[i][j] = v16_set1(0.0f);
     for (size_t t = 0; t < n; t++) {
+        const float *value = value_at(values, t) + i0;
+
         for (int j = 0; j < N; j++)
-            v[j] = v16_load_n(values + t * d + j * P, j == N - 1 ? last : P);
+            v[j] = v16_load_n(value + j * P, j == N - 1 ? last : P);
         for (int i = 0; i < R; i++)
             for (int j = 0; j < N; j++)
                 acc[i][j] = v16_fma(v16_set1(p[i * p_stride + t]), v[j], acc[i][j]);
     }
     for (int i = 0; i < R; i++) {
-        for (size_t t = n; t < n + (size_t)i; t++)
+        for (size_t t = n; t < n + (size_t)i; t++) {
+            const float *value = value_at(values, t) + i0;
+
             for (int j = 0; j < N; j++)
-                acc[i][j] =
-                    v16_fma(v16_set1(p[i * p_stride + t]),
-                            v16_load_n(values + t * d + j * P, j == N - 1 ? last : P), acc[i][j]);
+                acc[i][j] = v16_fma(v16_set1(p[i * p_stride + t]),
+                                    v16_load_n(value + j * P, j == N - 1 ? last : P), acc[i][j]);
+        }
         for (int j = 0; j < N; j++)
-            v16_store_n(y + i * y_stride + j * P, acc[i][j], j == N - 1 ? last : P);
+            v16_store_n(y + i * y_stride + i0 + j * P, acc[i][j], j == N - 1 ? last : P);
     }
 }
 
 /* R rows over all dimensions. */
 INLINE void mix_rows(const int R, float *y, size_t y_stride, const float *p, size_t p_stride,
-                     const float *values, size_t n, size_t d)
+                     const struct values *values, size_t n)
 {
+    const size_t d = values->d;
     size_t i = 0;
 
     for (; i + MIX_VECTORS * P <= d; i += MIX_VECTORS * P)
-        mix_block(R, MIX_VECTORS, y + i, y_stride, p, p_stride, values + i, n, d, P);
+        mix_block(R, MIX_VECTORS, y, y_stride, p, p_stride, values, n, i, P);
     for (; i < d; i += P)
-        mix_block(R, 1, y + i, y_stride, p, p_stride, values + i, n, d, d - i < P ? d - i : P);
+        mix_block(R, 1, y, y_stride, p, p_stride, values, n, i, d - i < P ? d - i : P);
 }
 
 static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, const float *values,
-                size_t rows, size_t n, size_t d)
+                size_t value_stride, size_t rows, size_t n, size_t d)
 {
+    const struct values v = {values, value_stride, d};
     size_t r = 0;
 
     for (; r + MIX_ROWS <= rows; r += MIX_ROWS)
-        mix_rows(MIX_ROWS, y + r * y_stride, y_stride, p + r * p_stride, p_stride, values, n + r,
-                 d);
+        mix_rows(MIX_ROWS, y + r * y_stride, y_stride, p + r * p_stride, p_stride, &v, n + r);
     for (; r < rows; r++)
-        mix_rows(1, y + r * y_stride, y_stride, p + r * p_stride, p_stride, values, n + r, d);
+        mix_rows(1, y + r * y_stride, y_stride, p + r * p_stride, p_stride, &v, n + r);
 }
 
 const struct dg_kernels TABLE = {

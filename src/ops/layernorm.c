@@ -1,5 +1,4 @@
-/* Each row to mean 0 and variance 1, then times gain plus bias. With first_row, only the rows from
- * there on: the last row of a prompt is all that its logits need. */
+/* Each row to mean 0 and variance 1, then times gain plus bias. */
 #include "common.h"
 
 static enum dg_status check(const struct dg_op *op, struct dg_error *err)
@@ -8,22 +7,19 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
     enum dg_status st = dg_expect_inputs(op, 3, err);
 
     if (st == DG_OK)
-        st = dg_expect_shape(op, "x", x, DG_ROWS, op->first_row + y->rows, y->cols, err);
+        st = dg_expect_shape(op, "x", x, DG_ROWS, y->rows, y->cols, err);
     if (st == DG_OK)
         st = dg_expect_shape(op, "gain", op->in[1], DG_ROWS, 1, y->cols, err);
     if (st == DG_OK)
         st = dg_expect_shape(op, "bias", op->in[2], DG_ROWS, 1, y->cols, err);
     if (st == DG_OK)
-        st = dg_expect_shape(op, "y", y, DG_ROWS, x->rows - op->first_row, x->cols, err);
+        st = dg_expect_shape(op, "y", y, DG_ROWS, x->rows, x->cols, err);
     return st;
 }
 
 static struct dg_box reads(const struct dg_op *op, unsigned i, struct dg_box out)
 {
-    out = dg_reads_rows(op, i, out);
-    out.r0 += op->first_row;
-    out.r1 += op->first_row;
-    return out;
+    return i == 0 ? out : dg_whole_box(op->in[i]);
 }
 
 static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
@@ -38,7 +34,7 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
 {
     (void)scratch;
     for (size_t r = out.r0; r < out.r1; r++)
-        step->kernels->layernorm(dg_at(op->out, r, 0), dg_at(op->in[0], op->first_row + r, 0),
+        step->kernels->layernorm(dg_at(op->out, r, 0), dg_at(op->in[0], r, 0),
                                  op->in[1]->data, op->in[2]->data, op->out->cols);
     return 0;
 }

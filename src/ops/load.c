@@ -42,9 +42,9 @@ static uint64_t scratch(const struct dg_op *op, struct dg_cut cut)
     return 4 * (uint64_t)DG_LANES * op->out->cols;
 }
 
-/* n elements at `row` of the source, as floats in buf. A bf16 is read into the upper half of buf
- * and widened from the front, so that no element is overwritten before it is read. */
-static int read_elements(const struct dg_source *s, uint64_t at, size_t n, float *buf)
+/* A bf16 is read into the upper half of buf and widened from the front, so that no element is
+ * overwritten before it is read. */
+int dg_source_read(const struct dg_source *s, uint64_t at, size_t n, float *buf)
 {
     uint16_t *half = (uint16_t *)(void *)buf + n;
     int failed;
@@ -73,7 +73,7 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
     for (size_t r = out.r0; r < out.r1; r += DG_LANES) {
         const size_t n = out.r1 - r < DG_LANES ? out.r1 - r : DG_LANES;
         float *to = dg_at(op->out, r, 0); /* of row r in rows, and of its panel in panels */
-        const int failed = read_elements(s, r * cols, n * cols, rows);
+        const int failed = dg_source_read(s, r * cols, n * cols, rows);
 
         if (failed)
             return failed;
@@ -96,3 +96,14 @@ const struct dg_op_type dg_op_load = {
     .scratch = scratch,
     .run = run,
 };
+
+struct dg_tensor *dg_graph_load(struct dg_graph *g, const struct dg_tensor *weight, int layer,
+                                const struct dg_source *source)
+{
+    struct dg_op op = {.type = &dg_op_load, .layer = layer, .source = source};
+
+    memcpy(op.name, weight->name, sizeof op.name);
+    op.out = dg_graph_tensor(g, *weight);
+    dg_graph_op(g, op);
+    return op.out;
+}

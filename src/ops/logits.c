@@ -38,7 +38,7 @@ const struct dg_op_type dg_op_logits = {
     .name = "logits",
     .check = check,
     .split = dg_cut_product,
-    .reads = dg_reads_rows,
+    .reads = dg_reads_product,
     .cost = cost,
     .run = run,
 };

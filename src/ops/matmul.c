@@ -33,7 +33,7 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
 
 static struct dg_box reads(const struct dg_op *op, unsigned i, struct dg_box out)
 {
-    return i == 3 ? out : dg_reads_rows(op, i, out);
+    return i == 3 ? out : dg_reads_product(op, i, out);
 }
 
 static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
@@ -56,20 +56,19 @@ static uint64_t scratch(const struct dg_op *op, struct dg_cut cut)
 static void store_in_cache(const struct dg_tensor *t, size_t position, uint32_t c0, uint32_t c1,
                            const float *row)
 {
-    const size_t d = t->cols / t->heads;
+    const size_t d = t->cols / t->heads, lane = position % DG_LANES;
+    const size_t block = position / DG_LANES * dg_block_stride(t);
 
     for (size_t c = c0, n; c < c1; c += n) {
         const size_t first = c % d;
-        float *head = dg_head_at(t, c / d);
+        float *head = dg_head_at(t, c / d) + block;
 
         n = d - first < c1 - c ? d - first : c1 - c; /* what is left of this head */
         if (t->layout == DG_VALUES) {
-            memcpy(head + position * d + first, row + (c - c0), n * sizeof *row);
+            memcpy(head + lane * d + first, row + (c - c0), n * sizeof *row);
         } else {
-            float *key = head + position / DG_LANES * DG_LANES * d + position % DG_LANES;
-
             for (size_t i = 0; i < n; i++)
-                key[(first + i) * DG_LANES] = row[c - c0 + i];
+                head[(first + i) * DG_LANES + lane] = row[c - c0 + i];
         }
     }
 }

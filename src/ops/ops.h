@@ -7,13 +7,16 @@
 
 /* Shapes: T rows in the step, C channels, N outputs, V vocabulary; w in panels, the rest in rows.
  */
-extern const struct dg_op_type dg_op_embed; /* ids[T][1], wte[V][C] in panels, wpe[][C] -> [T][C] */
-extern const struct dg_op_type dg_op_layernorm; /* x[][C], gain[1][C], bias[1][C] -> [T][C] */
+extern const struct dg_op_type dg_op_embed; /* ids[T][1], wte[V][C] in panels (unless op->source
+                                             * has it: load.h), wpe[][C] -> [T][C] */
+extern const struct dg_op_type dg_op_layernorm; /* x[T][C], gain[1][C], bias[1][C] -> [T][C] */
 extern const struct dg_op_type dg_op_matmul;    /* x[T][C], w[N][C], bias[1][N] (, residual[T][N]
                                                  * if op->residual) -> [T][N] in rows or a cache */
-extern const struct dg_op_type dg_op_attention; /* q[T][C], K[T][C], V[T][C] of a cache -> [T][C] */
+extern const struct dg_op_type dg_op_attention; /* q[R][C], the last R of T rows; K[T][C] and V[T][C]
+                                                 * of a cache -> [R][C] */
 extern const struct dg_op_type dg_op_gelu;      /* x[T][N] -> [T][N] */
 extern const struct dg_op_type dg_op_add;       /* a[T][C], b[T][C] -> [T][C] */
+extern const struct dg_op_type dg_op_tail;      /* x[T][C] -> its last R rows, [R][C] */
 extern const struct dg_op_type dg_op_logits;    /* x[T][C], wte[V][C] -> [T][V]: matmul, no bias */
 extern const struct dg_op_type dg_op_load;      /* a file (op->source, load.h) -> a weight */
 

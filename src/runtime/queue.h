@@ -36,25 +36,38 @@ static inline void dg_queue_reset(struct dg_queue *q)
         dg_store_relaxed(&q->slots[i], 0);
 }
 
-static inline void dg_queue_push(struct dg_queue *q, uint32_t tile)
+/* Tiles list[0 ... n - 1], in this order. */
+static inline void dg_queue_push(struct dg_queue *q, const uint32_t *list, uint32_t n)
 {
-    dg_store_release(&q->slots[dg_add_relaxed(&q->tail, 1)], tile + 1);
+    const uint32_t at = dg_add_relaxed(&q->tail, n);
+
+    for (uint32_t i = 0; i < n; i++)
+        dg_store_release(&q->slots[at + i], list[i] + 1);
 }
 
-/* The oldest tile, or DG_NO_TILE when there is none, or when the oldest is still being pushed: tiles
- * behind it wait a moment longer, but its pusher wakes a worker once it is there. */
+/* The oldest tile and its position; DG_NO_TILE when there is none, or when the oldest is still being
+ * pushed: tiles behind it wait a moment longer, but its pusher wakes a worker once it is there. */
+static inline uint32_t dg_queue_peek(const struct dg_queue *q, uint32_t *head)
+{
+    *head = dg_load_relaxed(&q->head);
+    return dg_load_acquire(&q->slots[*head]) - 1; /* 0 - 1 is DG_NO_TILE */
+}
+
+/* Takes the tile that was seen at that position; false when another worker was faster. */
+static inline bool dg_queue_take(struct dg_queue *q, uint32_t head)
+{
+    return dg_change_relaxed(&q->head, head, head + 1);
+}
+
+/* Takes the oldest tile, or DG_NO_TILE. */
 static inline uint32_t dg_queue_pop(struct dg_queue *q)
 {
-    uint32_t head = dg_load_relaxed(&q->head);
-
     for (;;) {
-        const uint32_t entry = dg_load_acquire(&q->slots[head]);
+        uint32_t head;
+        const uint32_t tile = dg_queue_peek(q, &head);
 
-        if (entry == 0)
-            return DG_NO_TILE;
-        if (dg_change_relaxed(&q->head, head, head + 1))
-            return entry - 1;
-        head = dg_load_relaxed(&q->head);
+        if (tile == DG_NO_TILE || dg_queue_take(q, head))
+            return tile;
     }
 }
 

@@ -6,9 +6,10 @@
  *   running   on the one worker that popped it (or kept it)
  *   done      its output is written, and each successor's count is one lower
  *
- * A worker runs the tile it kept, else one from its own queue, else the oldest of another's. With
- * nothing to run it polls for a bounded time and then sleeps; who pushes wakes as many as it
- * pushed.
+ * A worker runs the tile it kept, else one from its own queue, else the oldest of another's, else one
+ * that waits for nothing because its op has no inputs: those that load weights, in the order in which
+ * they are wanted. With nothing to run it polls for a bounded time and then sleeps; who pushes wakes
+ * as many as it pushed.
  *
  * Invariants: a tile is pushed or kept exactly once a step; a join is never queued: whoever takes
  * its count to 0 lowers its successors' at once; the step is over when the plan's last join, `end`,
@@ -16,6 +17,12 @@
  *
  * The finisher keeps one ready successor instead of queueing all: a chain then stays on one worker,
  * whose cache holds its input, and costs no queue. It prefers a tile whose home it is.
+ *
+ * What the workers share travels from cache to cache, which takes longer than some tiles. So there
+ * is no count where there is one predecessor; tiles for one queue are pushed together; and a worker
+ * that has run a tile which leads to a join alone, and has another such tile first in its queue, runs
+ * that, too, before it lowers the join's count for all of them at once. The join could not have been
+ * reached before that tile was done.
  *
  * The barrier schedule runs the same tiles op by op: workers draw tiles of one op from a counter,
  * and wait for the last of them before they go on. The serial one runs them on the caller, in
@@ -66,7 +73,7 @@ struct dg_run {
      * Test: tests/check_sched.c "diamond". */
     struct dg_atomic *waits;
 
-    struct dg_queue *queues; /* [workers] */
+    struct dg_queue *queues; /* [workers + 1]; the last has the tiles of ops without inputs */
     struct lane *lanes;      /* [workers] */
     struct op_run *ops;      /* [n_ops] */
 
@@ -78,16 +85,23 @@ struct dg_run {
 
 /* ---- making one ---- */
 
+static struct dg_queue *queue_of(const struct dg_run *run, uint32_t tile)
+{
+    const unsigned home = run->plan->tiles[tile].home % run->workers;
+
+    return &run->queues[dg_tile_op(run->plan, tile)->n_in > 0 ? home : run->workers];
+}
+
 static bool make_queues(struct dg_run *run)
 {
     const struct dg_plan *plan = run->plan;
 
-    run->queues = dg_arena_array(run->arena, run->workers, sizeof *run->queues);
+    run->queues = dg_arena_array(run->arena, run->workers + 1, sizeof *run->queues);
     if (!run->queues)
         return false;
     for (uint32_t t = 0; t < plan->n_tiles; t++)
-        run->queues[plan->tiles[t].home % run->workers].room++;
-    for (unsigned w = 0; w < run->workers; w++) {
+        queue_of(run, t)->room++;
+    for (unsigned w = 0; w <= run->workers; w++) {
         run->queues[w].slots = dg_arena_array(run->arena, run->queues[w].room + (size_t)1,
                                               sizeof *run->queues[w].slots);
         if (!run->queues[w].slots)
@@ -169,53 +183,90 @@ static void run_tile(struct dg_run *run, unsigned worker, uint32_t tile)
         lane->failed = failed;
 }
 
-static struct dg_queue *home_queue(struct dg_run *run, uint32_t tile)
-{
-    return &run->queues[run->plan->tiles[tile].home % run->workers];
-}
+enum { BATCH = 32 };
 
 /* The successors that a finisher has made ready. */
 struct ready {
     uint32_t kept;   /* to be run next, or DG_NO_TILE */
-    unsigned pushed; /* how many went to queues */
+    unsigned pushed; /* how many went to queues, or wait in batch */
+    struct dg_queue *queue; /* that batch[0 ... n - 1] will go to */
+    uint32_t batch[BATCH], n;
 };
+
+static void push_batch(struct ready *r)
+{
+    if (r->n > 0)
+        dg_queue_push(r->queue, r->batch, r->n);
+    r->n = 0;
+}
 
 static void take_ready(struct dg_run *run, unsigned worker, uint32_t tile, struct ready *r)
 {
+    const struct dg_queue *own = &run->queues[worker];
+
     if (r->kept == DG_NO_TILE) {
         r->kept = tile;
         return;
     }
-    if (home_queue(run, r->kept) != &run->queues[worker] &&
-        home_queue(run, tile) == &run->queues[worker]) {
+    if (queue_of(run, r->kept) != own && queue_of(run, tile) == own) {
         const uint32_t other = r->kept;
 
         r->kept = tile;
         tile = other;
     }
-    dg_queue_push(home_queue(run, tile), tile);
+    if (r->n == BATCH || (r->n > 0 && r->queue != queue_of(run, tile)))
+        push_batch(r);
+    r->queue = queue_of(run, tile);
+    r->batch[r->n++] = tile;
     r->pushed++;
 }
 
-/* Lowers the counts of a node's successors. Joins are passed through; they lead to tiles alone, so
+static void release(struct dg_run *run, unsigned worker, uint32_t node, struct ready *r);
+
+/* n of the nodes before this one are done. Joins are passed through; they lead to tiles alone, so
  * this goes no deeper than two. */
+static void lower(struct dg_run *run, unsigned worker, uint32_t node, uint32_t n, struct ready *r)
+{
+    if (run->plan->nodes[node].waits > n && dg_sub_acq_rel(&run->waits[node], n) > 0)
+        return;
+    if (node < run->plan->n_tiles) {
+        take_ready(run, worker, node, r);
+    } else if (node != dg_plan_end(run->plan)) {
+        release(run, worker, node, r);
+    } else {
+        dg_store_release(&run->over, 1);
+        dg_team_wake(run->team, run->workers);
+    }
+}
+
+/* Lowers the counts of a node's successors. */
 static void release(struct dg_run *run, unsigned worker, uint32_t node, struct ready *r)
 {
     const struct dg_plan *plan = run->plan;
     const uint32_t *next = plan->next + plan->nodes[node].first;
 
-    for (uint32_t i = 0; i < plan->nodes[node].n_next; i++) {
-        if (dg_sub_acq_rel(&run->waits[next[i]], 1) > 0)
-            continue;
-        if (next[i] < plan->n_tiles) {
-            take_ready(run, worker, next[i], r);
-        } else if (next[i] != dg_plan_end(plan)) {
-            release(run, worker, next[i], r);
-        } else {
-            dg_store_release(&run->over, 1);
-            dg_team_wake(run->team, run->workers);
-        }
-    }
+    for (uint32_t i = 0; i < plan->nodes[node].n_next; i++)
+        lower(run, worker, next[i], 1, r);
+}
+
+/* The join that is all that a tile leads to, or DG_NO_TILE. */
+static uint32_t only_join(const struct dg_plan *plan, uint32_t tile)
+{
+    const uint32_t to = plan->next[plan->nodes[tile].first];
+
+    return plan->nodes[tile].n_next == 1 && to >= plan->n_tiles ? to : DG_NO_TILE;
+}
+
+/* The first tile of the worker's queue, if it leads to that join alone. */
+static uint32_t take_alike(struct dg_run *run, unsigned worker, uint32_t join)
+{
+    uint32_t head;
+    const uint32_t tile = dg_queue_peek(&run->queues[worker], &head);
+
+    if (tile == DG_NO_TILE || only_join(run->plan, tile) != join ||
+        !dg_queue_take(&run->queues[worker], head))
+        return DG_NO_TILE;
+    return tile;
 }
 
 /* ---- waiting ---- */
@@ -266,21 +317,44 @@ static uint32_t wait_for(struct dg_run *run, unsigned worker, look_function *loo
 
 static uint32_t look_for_tile(struct dg_run *run, unsigned worker, uint32_t op)
 {
+    uint32_t tile;
+
     (void)op;
     for (unsigned i = 0; i < run->workers; i++) {
         const unsigned w = worker + i < run->workers ? worker + i : worker + i - run->workers;
-        const uint32_t tile = dg_queue_pop(&run->queues[w]);
 
+        tile = dg_queue_pop(&run->queues[w]);
         if (tile != DG_NO_TILE)
             return tile;
     }
+    tile = dg_queue_pop(&run->queues[run->workers]);
+    if (tile != DG_NO_TILE)
+        return tile;
     return dg_load_acquire(&run->over) ? DONE : DG_NO_TILE;
+}
+
+/* Runs a tile, and those alike that are first in the queue, and makes their successors ready. */
+static void run_alike(struct dg_run *run, unsigned worker, uint32_t tile, struct ready *r)
+{
+    const uint32_t join = only_join(run->plan, tile);
+    uint32_t n = 0;
+
+    if (join == DG_NO_TILE) {
+        run_tile(run, worker, tile);
+        release(run, worker, tile, r);
+        return;
+    }
+    for (; tile != DG_NO_TILE; n++) {
+        run_tile(run, worker, tile);
+        tile = take_alike(run, worker, join);
+    }
+    lower(run, worker, join, n, r);
 }
 
 static void dataflow(void *arg, unsigned worker)
 {
     struct dg_run *run = arg;
-    struct ready r = {DG_NO_TILE, 0};
+    struct ready r = {.kept = DG_NO_TILE};
 
     for (;;) {
         const uint32_t tile =
@@ -288,9 +362,10 @@ static void dataflow(void *arg, unsigned worker)
 
         if (tile == DONE)
             return;
-        run_tile(run, worker, tile);
-        r = (struct ready){DG_NO_TILE, 0};
-        release(run, worker, tile, &r);
+        r.kept = DG_NO_TILE;
+        r.pushed = 0;
+        run_alike(run, worker, tile, &r);
+        push_batch(&r);
         if (r.pushed > 0)
             dg_team_wake(run->team, r.pushed);
     }
@@ -351,11 +426,11 @@ static void reset_dataflow(struct dg_run *run)
     dg_store_relaxed(&run->over, 0);
     for (uint32_t n = 0; n < plan->n_nodes; n++)
         dg_store_relaxed(&run->waits[n], plan->nodes[n].waits);
-    for (unsigned w = 0; w < run->workers; w++)
+    for (unsigned w = 0; w <= run->workers; w++)
         dg_queue_reset(&run->queues[w]);
     for (uint32_t t = 0; t < plan->n_tiles; t++)
         if (plan->nodes[t].waits == 0)
-            dg_queue_push(home_queue(run, t), t);
+            dg_queue_push(queue_of(run, t), &t, 1);
 }
 
 static void reset_barrier(struct dg_run *run)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # train.py - trains the demo model: GPT-2's graph in PyTorch, on the CPU. Use:
-#   train.py CORPUS HELDOUT MERGES OUT --steps 5000 [--lr 2e-3] [--rows 32] [--resume]
+#   train.py CORPUS HELDOUT MERGES OUT --steps 9000 [--lr 3e-3] [--rows 16] [--resume]
 # writes OUT.pt (to resume), OUT.log (step, tokens, loss, held-out loss, seconds) and, whenever
 # held-out loss is measured, OUT.bin: a checkpoint of version 1 that dagpt reads.
 
@@ -17,6 +17,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 import bpe
+import words
 
 
 class Block(nn.Module):
@@ -98,10 +99,71 @@ def load_bin(path):
     return model
 
 
+# ---------------------------------------------------------------- the blocks' matrices
+class Muon:
+    """Momentum, made orthogonal: every direction of a matrix learns at the same speed, the rare ones
+    too (Jordan 2024, kellerjordan.github.io/posts/muon). The steps of matrices of one shape are made
+    together; those of q, k and v apart. Scaled by 0.2 sqrt(greater side), as large as AdamW's
+    (arXiv:2502.16982), so that one learning rate serves both."""
+
+    def __init__(self, model, decay, momentum=0.95):
+        self.groups, self.decay, self.momentum = {}, decay, momentum
+        for b in model.blocks:
+            for w in (*b.qkv.weight.chunk(3), b.attproj.weight, b.fc.weight, b.fcproj.weight):
+                self.groups.setdefault(w.shape, []).append(w)
+        self.state = [torch.zeros(len(ws), *shape) for shape, ws in self.groups.items()]
+
+    @staticmethod
+    def grads(model):
+        for b in model.blocks:
+            yield from (*b.qkv.weight.grad.chunk(3), b.attproj.weight.grad, b.fc.weight.grad,
+                        b.fcproj.weight.grad)
+
+    @torch.no_grad()
+    def step(self, model, lr):
+        grads = {}
+        for g in self.grads(model):
+            grads.setdefault(g.shape, []).append(g)
+        for (shape, ws), m in zip(self.groups.items(), self.state):
+            g = torch.stack(grads[shape])
+            m.lerp_(g, 1 - self.momentum)
+            x = g.lerp(m, self.momentum)
+            if shape[0] > shape[1]:
+                x = x.mT
+            x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+            for _ in range(5):  # Newton-Schulz; the coefficients are Jordan's
+                a = x @ x.mT
+                x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+            if shape[0] > shape[1]:
+                x = x.mT
+            for w, d in zip(ws, x):
+                w.mul_(1 - lr * self.decay).sub_(d, alpha=lr * 0.2 * max(shape) ** 0.5)
+
+
 # ---------------------------------------------------------------- rows
 def read(path, tokenizer):
     return [np.array(tokenizer.encode(s), np.int16)
             for s in open(path).read().split(bpe.END) if s]
+
+
+def content_tokens(tok):
+    """Which ids name somebody, something, a place, or a spot: what a story must keep straight."""
+    lists = [words.CHARACTERS, words.SPECIES, words.PLACES, words.COLORS, words.THINGS]
+    lists += [spots for _, spots in words.PLACES.values()]
+    lists += [adjectives for adjectives, _ in words.THINGS.values()]
+    lists += list(words.PHRASES.values())
+    content = {w for some in lists for text in some for w in text.split()} - set("a the some in on at".split())
+    ids = {i for w in content for i in tok.encode(" " + w)}
+    return torch.tensor([i in ids for i in range(tok.end + 1)])
+
+
+def weights(ids, end, content, weight):
+    """A weight for each next id of the rows ids: `weight` where it is of content and its story has it
+    already, else 1."""
+    y = ids[:, 1:]
+    story = (ids == end).cumsum(1)
+    same = (y[:, :, None] == ids[:, None, :-1]) & (story[:, 1:, None] == story[:, None, :-1])
+    return 1 + (weight - 1) * (same.tril().any(2) & content[y]).float()
 
 
 def rows(stories, end, T, rng):
@@ -154,6 +216,7 @@ def main():
     ap.add_argument("--layers", type=int, default=6)
     ap.add_argument("--heads", type=int, default=4)
     ap.add_argument("--channels", type=int, default=128)
+    ap.add_argument("--again", type=float, default=3, help="weight of content that a story has already")
     ap.add_argument("--resume", action="store_true")
     args = ap.parse_args()
 
@@ -165,22 +228,24 @@ def main():
     print(f"{len(data[0])} stories, {sum(map(len, data[0]))} tokens, {n} parameters", flush=True)
     shared = torch.zeros(args.processes, n + 1).share_memory_()  # gradients and loss of each
     barrier = mp.Barrier(args.processes)
-    others = [mp.Process(target=train, args=(args, tok.end, model, data, r, shared, barrier))
+    others = [mp.Process(target=train, args=(args, tok, model, data, r, shared, barrier))
               for r in range(1, args.processes)]
     for p in others:
         p.daemon = True
         p.start()
-    train(args, tok.end, model, data, 0, shared, barrier)
+    train(args, tok, model, data, 0, shared, barrier)
 
 
-def train(args, end, model, data, rank, shared, barrier):
+def train(args, tok, model, data, rank, shared, barrier):
     """One of the processes, a thread each: every process takes its share of a batch's rows, and
     all add up the gradients in the same order, so that their models stay equal."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    stories, heldout = data
+    (stories, heldout), end = data, tok.end
+    content = content_tokens(tok)
     params = list(model.parameters())
-    opt = torch.optim.AdamW([{"params": [p for p in params if p.dim() == 2], "weight_decay": 0.1},
+    muon = Muon(model, 0.1)
+    opt = torch.optim.AdamW([{"params": [model.wte.weight, model.wpe.weight], "weight_decay": 0.1},
                              {"params": [p for p in params if p.dim() < 2], "weight_decay": 0.0}],
                             betas=(0.9, 0.98))
     step, seconds = 0, 0.0
@@ -188,6 +253,7 @@ def train(args, end, model, data, rank, shared, barrier):
         saved = torch.load(args.out + ".pt")
         model.load_state_dict(saved["model"])
         opt.load_state_dict(saved["opt"])
+        muon.state = saved["muon"]
         step, seconds = saved["step"], saved["seconds"]
     log = open(args.out + ".log", "a" if step else "w") if rank == 0 else None
     began, running, epoch, packed, first = time.time() - seconds, None, 0, None, 0
@@ -203,10 +269,13 @@ def train(args, end, model, data, rank, shared, barrier):
         for g in opt.param_groups:
             g["lr"] = lr
         logits = model(batch[:, :-1])
-        loss = F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
-        opt.zero_grad(set_to_none=True)
+        losses = F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="none")
+        weight = weights(batch, end, content, args.again).flatten()
+        loss = (losses * weight).sum() / weight.sum()
+        model.zero_grad(set_to_none=True)
         loss.backward()
-        torch.cat([p.grad.flatten() for p in params] + [loss.detach()[None]], out=shared[rank])
+        torch.cat([p.grad.flatten() for p in params] + [losses.detach().mean()[None]],
+                  out=shared[rank])
         barrier.wait()
         total = shared.mean(0)
         barrier.wait()
@@ -216,6 +285,7 @@ def train(args, end, model, data, rank, shared, barrier):
             i += p.numel()
         nn.utils.clip_grad_norm_(params, 1.0)
         opt.step()
+        muon.step(model, lr)
         step += 1
         if rank:
             continue
@@ -226,8 +296,8 @@ def train(args, end, model, data, rank, shared, barrier):
             if step % args.every == 0 or step == args.steps:
                 measured = f"{held_out_loss(model, heldout, end):.4f}"
                 save_bin(model, args.out + ".bin")
-                torch.save({"model": model.state_dict(), "opt": opt.state_dict(), "step": step,
-                            "seconds": time.time() - began}, args.out + ".pt.tmp")
+                torch.save({"model": model.state_dict(), "opt": opt.state_dict(), "muon": muon.state,
+                            "step": step, "seconds": time.time() - began}, args.out + ".pt.tmp")
                 os.replace(args.out + ".pt.tmp", args.out + ".pt")
             print(step, step * args.rows * 256, f"{running:.4f}", measured,
                   f"{time.time() - began:.0f}", file=log, flush=True)
