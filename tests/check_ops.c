@@ -852,9 +852,6 @@ START_TEST(wrong_load)
     stage_new(&s, build_load, PANELS, 0);
     op = &s.g->ops[0];
     ck_assert_int_eq(dg_graph_check(s.g, &s.err), DG_OK);
-    op->source = NULL;
-    expect_refused(&s, "no source");
-    op->source = &s.source;
     op->out->role = DG_ACTIVATION;
     expect_refused(&s, "an activation from a file");
     op->out->role = DG_WEIGHT;

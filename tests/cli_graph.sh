@@ -54,14 +54,17 @@ render 5 -m "$big" --all --no-fuse --rows 1024
 render 5 -m "$big" --layers 3:5
 render 10 -m "$big" --tiles --rows 64 --cpus 4
 render 10 -m "$big" --tiles --layers 10:12 --rows 1
+render 5 -m "$big" --load
+render 10 -m "$big" --load --tiles --rows 20
 
 # ---- what the pictures say ----
 
 run graph -m "$big" --rows 64
-count 'folded: "block × 12"' has 'block × 12' "$dir/out"
-count 'folded: the loop' has '"h0:12.fcproj" -> "h0:12.ln1" [id="h0:12.fcproj/h0:12.ln1/loop"' "$dir/out"
+count 'folded: "block × 11"' has 'block × 11' "$dir/out"
+count 'folded: the loop' has '"h0:11.fcproj" -> "h0:11.ln1" [id="h0:11.fcproj/h0:11.ln1/loop"' "$dir/out"
+count 'the last block goes on with its last row' has '"h11.ln1.tail" -> "h11.q"' "$dir/out"
 run graph -m "$big" --rows 64 --no-fuse
-count '--no-fuse shows the gelu' has '"h0:12.gelu"' "$dir/out"
+count '--no-fuse shows the gelu' has '"h0:11.gelu"' "$dir/out"
 run graph -m "$big" --tiles --rows 64 --cpus 4
 count 'tiles: the first two layers' has 'layers 0:2 of 12 are drawn' "$dir/out"
 count 'tiles: head 3 waits for its q' has '"h0.q[16:32,192:256]" -> "h0.attention[16:32,192:256]"' "$dir/out"
@@ -86,11 +89,11 @@ run graph -m "$big" --tiles
 cp "$dir/out" "$dir/first"
 run graph -m "$big" --tiles
 count 'two dumps of one plan differ' cmp -s "$dir/out" "$dir/first"
-for rows in 1 7; do
+for rows in 3 7; do
     run graph -m "$big" --all --rows $rows
     sed -n 's/^ *"\([^"]*\)" \[id=.*/\1/p' "$dir/out" >"$dir/ids$rows"
 done
-count 'other rows give other ids' cmp -s "$dir/ids1" "$dir/ids7"
+count 'other rows give other ids' cmp -s "$dir/ids3" "$dir/ids7"
 
 for show in shape cost deps worker none; do
     run graph -m "$big" --tiles --rows 40 --show $show
@@ -120,7 +123,7 @@ for name in tiny odd; do
     run graph --trace "$dir/trace.json" --rows 5
     count "$name: the step of five rows" has 'a step of 5 rows after 0' "$dir/out"
     run graph --trace "$dir/trace.json" --step 2
-    count "$name: the second decoded token" has 'a step of 1 row after 5' "$dir/out"
+    count "$name: the second decoded token" has 'a step of 1 row after 6' "$dir/out"
     count "$name: a critical path" has 'penwidth=2.5' "$dir/out"
 done
 run tokens -m "$tiny" -j 2 --cpus 2 --total 8 --tile 2x16 --trace "$dir/tiled.json" 1 2 3 4 5

@@ -54,7 +54,7 @@ void bench_step_cost(const struct dg_model *m, unsigned workers, uint32_t rows, 
                      double *flops, double *bytes)
 {
     const struct dg_sizes *z = &m->header.sizes;
-    const struct dg_gpt2_shape shape = {rows, 1, true};
+    const struct dg_gpt2_shape shape = {rows, 1, true, false};
     const struct dg_tiling tiling = {workers, cli_model.tile.rows, cli_model.tile.cols};
     const double row = sizeof(float) * (double)z->channels;
     struct dg_graph *g;

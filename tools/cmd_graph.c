@@ -21,7 +21,7 @@ static const char *const paints[] = {"time", "slack", NULL};
 
 static uint64_t rows, past, step_number = UINT64_MAX;
 static const char *layers, *show, *out_path, *trace_path;
-static bool all, tiles, no_fuse, check;
+static bool all, tiles, no_fuse, check, load;
 static unsigned format, paint;
 
 static const struct cli_option options[] = {
@@ -33,6 +33,8 @@ static const struct cli_option options[] = {
     {0, "all", CLI_FLAG, NULL, "unfold, or draw, all layers", &all, 0, 0, NULL},
     {0, "tiles", CLI_FLAG, NULL, "the plan's tiles; of layers 0:2 unless said", &tiles, 0, 0, NULL},
     {0, "no-fuse", CLI_FLAG, NULL, "before gelu and residual go into the matmuls", &no_fuse, 0, 0,
+     NULL},
+    {0, "load", CLI_FLAG, NULL, "of the model's first step, which reads the weights", &load, 0, 0,
      NULL},
     {0, "show", CLI_TEXT, "LIST", "of shape,cost,deps,worker, or none; else what fits", &show, 0, 0,
      NULL},
@@ -135,7 +137,7 @@ static void choose_from_model(struct subject *s)
     s->name = cli_model_path();
     s->header = c.header;
     dg_checkpoint_close(&c);
-    s->shape = (struct dg_gpt2_shape){rows ? (uint32_t)rows : 1, 1, !no_fuse};
+    s->shape = (struct dg_gpt2_shape){rows ? (uint32_t)rows : 1, 1, !no_fuse, load};
     s->tiling.workers = cpus < cli_model.workers ? cpus : (uint32_t)cli_model.workers;
     s->tiling.row_block = cli_model.tile.rows;
     s->tiling.col_block = cli_model.tile.cols;
@@ -165,8 +167,9 @@ static void choose_from_trace(struct subject *s)
     const struct trace_plan *p;
     struct dg_error err;
 
-    if (cli_model.path || past || no_fuse)
-        cli_die(DG_ERR_USAGE, "--trace says what ran: expected no --model, --past or --no-fuse");
+    if (cli_model.path || past || no_fuse || load)
+        cli_die(DG_ERR_USAGE,
+                "--trace says what ran: expected no --model, --past, --no-fuse or --load");
     cli_check(trace_file_read(&s->trace, trace_path, &err), &err);
     s->step = choose_step(s->trace);
     p = trace_plan_of(s->trace, s->step);
@@ -175,12 +178,14 @@ static void choose_from_trace(struct subject *s)
     s->header.sizes = s->trace->sizes;
     s->header.padded_vocab = s->header.sizes.vocab;
     cli_check(dg_checkpoint_check(&s->header, trace_path, &err), &err);
-    s->shape = (struct dg_gpt2_shape){s->step->rows, 0, true};
+    s->shape = (struct dg_gpt2_shape){.rows = s->step->rows, .fuse = true};
     for (uint32_t i = 0; i < p->n_ops; i++) {
         if (strcmp(p->ops[i].kind, "logits") == 0)
             s->shape.logits_rows = p->ops[i].rows;
         if (strcmp(p->ops[i].kind, "gelu") == 0)
             s->shape.fuse = false;
+        if (strcmp(p->ops[i].kind, "load") == 0)
+            s->shape.load = true;
     }
     s->tiling = (struct dg_tiling){s->trace->awake, cli_model.tile.rows, cli_model.tile.cols};
 }

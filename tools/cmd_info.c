@@ -35,7 +35,7 @@ struct plan_facts {
 
 static struct plan_facts plan_facts(const struct dg_model *m, uint32_t T, unsigned workers)
 {
-    const struct dg_gpt2_shape shape = {T, 1, true};
+    const struct dg_gpt2_shape shape = {T, 1, true, false};
     const struct dg_tiling tiling = {workers, cli_model.tile.rows, cli_model.tile.cols};
     struct plan_facts f = {.rows = T};
     struct dg_graph *g;

@@ -122,25 +122,28 @@ struct team {
     const struct trace_run *runs;
     const struct replay_costs *costs;
     unsigned workers;
-    struct lane *lanes;
+    struct lane *lanes; /* [workers + 1]: the last has only a queue, of the tiles that load weights */
     uint32_t *waits, *homes, *slots;
     uint32_t done;
     uint64_t end; /* of the last tile */
 };
 
-/* The homes that the planner would deal out for so many workers (src/graph/plan.c). */
+/* The homes that the planner would deal out for so many workers (src/graph/plan.c), and the queue of
+ * their own for tiles of ops without inputs (src/runtime/sched.c). */
 static void deal_homes(struct team *m)
 {
     const struct trace_plan *p = m->p;
 
     for (uint32_t a = 0, b; a < p->n_tiles; a = b) {
         const struct dg_box first = p->tiles[a].box;
+        const bool load = !strcmp(p->ops[p->tiles[a].op].kind, "load");
         bool blocks = false;
 
         for (b = a; b < p->n_tiles && p->tiles[b].op == p->tiles[a].op; b++)
             blocks = blocks || p->tiles[b].box.r0 != first.r0;
         for (uint32_t t = a; t < b; t++)
-            m->homes[t] = blocks ? p->tiles[t].box.r0 / (first.r1 - first.r0) % m->workers
+            m->homes[t] = load   ? m->workers
+                          : blocks ? p->tiles[t].box.r0 / (first.r1 - first.r0) % m->workers
                                  : (uint32_t)((uint64_t)(t - a) * m->workers / (b - a));
     }
 }
@@ -154,8 +157,8 @@ static void push(struct team *m, uint32_t tile)
 
 static uint32_t look(struct team *m, unsigned worker)
 {
-    for (unsigned i = 0; i < m->workers; i++) {
-        struct lane *l = &m->lanes[(worker + i) % m->workers];
+    for (unsigned i = 0; i <= m->workers; i++) {
+        struct lane *l = &m->lanes[i < m->workers ? (worker + i) % m->workers : i];
 
         if (l->head < l->tail)
             return m->slots[l->first + l->head++];
@@ -257,7 +260,7 @@ static void run_dataflow(struct team *m)
         m->lanes[w] = (struct lane){.at = w ? m->costs->enter : 0, .tile = TRACE_NO_TILE};
     for (uint32_t t = 0; t < p->n_tiles; t++)
         m->lanes[m->homes[t]].first++; /* for now: how many */
-    for (unsigned w = 0; w < m->workers; w++) {
+    for (unsigned w = 0; w <= m->workers; w++) {
         const uint32_t room = m->lanes[w].first;
 
         m->lanes[w].first = at;
@@ -313,7 +316,7 @@ bool replay_step(uint64_t *ns, const struct trace_plan *p, const struct trace_ru
 
     bool ok = false;
 
-    m.lanes = calloc(workers, sizeof *m.lanes);
+    m.lanes = calloc(workers + 1, sizeof *m.lanes);
     m.waits = malloc(p->n_nodes * sizeof *m.waits);
     m.homes = malloc(p->n_tiles * sizeof *m.homes);
     m.slots = malloc(p->n_tiles * sizeof *m.slots);

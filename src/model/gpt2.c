@@ -15,6 +15,7 @@ struct builder {
     struct dg_graph *g;
     const struct dg_model *model;
     uint32_t rows;
+    bool load;
     int layer;             /* of the ops being added; -1 outside the blocks */
     struct dg_tensor *wte; /* read by embed and by logits; NULL before it is loaded */
 };
@@ -78,9 +79,8 @@ static struct dg_op *add_op(struct builder *b, const struct dg_op_type *type, co
 /* A weight of the model: a constant, or what its load op writes, which is added here. */
 static struct dg_tensor *weight(struct builder *b, const struct dg_tensor *w)
 {
-    if (dg_model_is_loaded(b->model))
-        return dg_graph_tensor(b->g, *w);
-    return dg_graph_load(b->g, w, b->layer, dg_model_source(b->model, w));
+    return b->load ? dg_graph_load(b->g, w, b->layer, dg_model_source(b->model, w))
+                   : dg_graph_tensor(b->g, *w);
 }
 
 static struct dg_tensor *layernorm(struct builder *b, const char *name, struct dg_tensor *x,
@@ -146,11 +146,10 @@ static struct dg_tensor *embed(struct builder *b)
     struct dg_tensor *in[3] = {dg_graph_tensor(b->g, ids)};
     unsigned n = 1;
 
-    if (dg_model_is_loaded(m))
+    if (!b->load)
         in[n++] = b->wte = dg_graph_tensor(b->g, m->wte);
     in[n++] = weight(b, &m->wpe);
-    add_op(b, &dg_op_embed, "embed", x, in, n)->source =
-        n == 2 ? dg_model_source(m, &m->wte) : NULL;
+    add_op(b, &dg_op_embed, "embed", x, in, n)->source = dg_model_source(m, &m->wte);
     return x;
 }
 
@@ -214,7 +213,8 @@ enum dg_status dg_gpt2_graph(struct dg_graph **out, const struct dg_model *model
                              const struct dg_gpt2_shape *shape, struct dg_error *err)
 {
     const struct dg_sizes *z = &model->header.sizes;
-    struct builder b = {.model = model, .rows = shape->rows, .layer = -1};
+    struct builder b = {
+        .model = model, .rows = shape->rows, .load = shape->load, .layer = -1};
     unsigned ops, weights;
     struct dg_tensor *x;
     enum dg_status st;
@@ -233,7 +233,7 @@ enum dg_status dg_gpt2_graph(struct dg_graph **out, const struct dg_model *model
     b.layer = -1;
     if (x)
         logits(&b, x);
-    if (!dg_model_is_loaded(model))
+    if (b.load)
         load_rest(&b);
     if (shape->fuse)
         dg_graph_fuse(b.g);

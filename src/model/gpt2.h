@@ -9,10 +9,10 @@ struct dg_gpt2_shape {
     uint32_t rows;        /* T: tokens of the step, 1 ... positions */
     uint32_t logits_rows; /* the last so many rows get logits: 0 ... rows */
     bool fuse;            /* gelu and residual into the matmuls before them */
+    bool load;            /* a load op for every weight, before the first op that reads it */
 };
 
-/* Until the model is loaded, the graph has a load op for every weight, before the first op that reads
- * it. A block:
+/* A block:
  *
  *   x -> ln1 -> q ------------.
  *            -> k -> K cache --> attention -> proj -> add(x) -> ln2 -> fc -> gelu -> fcproj -> add

@@ -189,13 +189,22 @@ bool dg_model_is_loaded(const struct dg_model *m)
 
 const struct dg_tensor *dg_model_weight(const struct dg_model *m, unsigned i)
 {
-    return i < count_places(m) ? m->loading->places[i].tensor : NULL;
+    const struct dg_tensor *const outside[] = {&m->wte, &m->wpe, &m->lnf_gain, &m->lnf_bias};
+
+    if (i < 4)
+        return outside[i];
+    i -= 4;
+    return i < m->header.sizes.layers * TENSORS_PER_LAYER
+               ? (const struct dg_tensor *)&m->layers[i / TENSORS_PER_LAYER] + i % TENSORS_PER_LAYER
+               : NULL;
 }
 
 const struct dg_source *dg_model_source(const struct dg_model *m, const struct dg_tensor *weight)
 {
     unsigned i = 0;
 
+    if (dg_model_is_loaded(m))
+        return NULL;
     while (m->loading->places[i].tensor != weight)
         i++;
     return &m->loading->sources[i];
@@ -309,16 +318,14 @@ struct dg_sizes dg_model_sizes(const struct dg_model *m)
     return m->header.sizes;
 }
 
-/* Sums over all weights of one layer times layers, and the four outside. */
 static uint64_t sum(const struct dg_model *m, uint64_t (*of)(const struct dg_tensor *))
 {
-    const struct dg_tensor *layer = (const struct dg_tensor *)&m->layers[0];
+    const struct dg_tensor *w;
     uint64_t n = 0;
 
-    for (size_t i = 0; i < TENSORS_PER_LAYER; i++)
-        n += of(&layer[i]);
-    return n * m->header.sizes.layers + of(&m->wte) + of(&m->wpe) + of(&m->lnf_gain) +
-           of(&m->lnf_bias);
+    for (unsigned i = 0; (w = dg_model_weight(m, i)) != NULL; i++)
+        n += of(w);
+    return n;
 }
 
 static uint64_t parameters_of(const struct dg_tensor *t)

@@ -34,11 +34,13 @@ struct dg_model {
 enum dg_status dg_model_outline(struct dg_model **out, const struct dg_checkpoint_header *header,
                                 struct dg_error *err);
 
-/* Until a model is loaded, a graph of it writes each weight with a load op from dg_model_source(), and
- * who has run all of them says so. dg_model_loaded() closes the file; failed is what the step
- * returned, and makes it DG_ERR_IO. */
+/* Weight i: wte, wpe, lnf's two, and then those of the layers; NULL: no more. */
+const struct dg_tensor *dg_model_weight(const struct dg_model *m, unsigned i);
+
+/* A model that was opened without a team is loaded by the first graph that has a load op for each
+ * weight, from dg_model_source() (NULL once that is over, and for an outline). Who has run it says so:
+ * dg_model_loaded() closes the file. failed is what the step returned, and makes it DG_ERR_IO. */
 bool dg_model_is_loaded(const struct dg_model *m); /* an outline is: it has nothing to load */
-const struct dg_tensor *dg_model_weight(const struct dg_model *m, unsigned i); /* NULL: no more */
 const struct dg_source *dg_model_source(const struct dg_model *m, const struct dg_tensor *weight);
 enum dg_status dg_model_loaded(const struct dg_model *m, int failed, struct dg_error *err);
 

@@ -106,7 +106,8 @@ void dg_session_free(struct dg_session *s)
 static enum dg_status prepare(struct dg_session *s, struct prepared *p, uint32_t rows,
                               uint32_t logits_rows, struct dg_error *err)
 {
-    const struct dg_gpt2_shape shape = {rows, logits_rows, !s->opt.no_fuse};
+    const struct dg_gpt2_shape shape = {rows, logits_rows, !s->opt.no_fuse,
+                                         !dg_model_is_loaded(s->model)};
     const struct dg_tiling tiling = {dg_team_awake(s->team), s->opt.row_block, s->opt.col_block};
     enum dg_status st = dg_gpt2_graph(&p->graph, s->model, &shape, err);
 

@@ -3,19 +3,24 @@
  * token some microseconds, and saves a second copy of the model's largest tensor.
  *
  * In the step that loads the model wte comes last, as the logits do, and the few rows of it that are
- * wanted here are read from the file: op->source is set, and wte is no input. */
+ * wanted here are read from the file, op->source: then wte is no input. */
 #include "common.h"
 #include "load.h"
+
+static bool reads_file(const struct dg_op *op)
+{
+    return op->n_in == 2;
+}
 
 static enum dg_status check(const struct dg_op *op, struct dg_error *err)
 {
     const struct dg_tensor *ids = op->in[0], *y = op->out;
-    enum dg_status st = dg_expect_inputs(op, op->source ? 2 : 3, err);
+    enum dg_status st = dg_expect_inputs(op, reads_file(op) ? 2 : 3, err);
 
     if (st == DG_OK && (ids->dtype != DG_I32 || ids->rows != y->rows || ids->cols != 1))
         st = dg_fail(err, DG_ERR_USAGE, "op %s: ids (%s): got %u x %u, expected %u x 1 integers",
                      op->name, ids->name, ids->rows, ids->cols, y->rows);
-    if (st == DG_OK && !op->source)
+    if (st == DG_OK && !reads_file(op))
         st = dg_expect_shape(op, "wte", op->in[1], DG_PANELS, op->in[1]->rows, y->cols, err);
     if (st == DG_OK) {
         const struct dg_tensor *wpe = op->in[op->n_in - 1];
@@ -43,7 +48,7 @@ static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t p
 static uint64_t scratch(const struct dg_op *op, struct dg_cut cut)
 {
     (void)cut;
-    return op->source ? 4 * (uint64_t)op->out->cols : 0;
+    return reads_file(op) ? 4 * (uint64_t)op->out->cols : 0;
 }
 
 /* The session has checked that every id has a row in wte and every position one in wpe. */
@@ -51,14 +56,14 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
 {
     const int32_t *ids = op->in[0]->data;
     const struct dg_tensor *wpe = op->in[op->n_in - 1];
-    const size_t cols = op->out->cols, stride = op->source ? 1 : DG_LANES;
+    const size_t cols = op->out->cols, stride = reads_file(op) ? 1 : DG_LANES;
 
     for (size_t r = out.r0; r < out.r1; r++) {
         const size_t id = (size_t)ids[r];
         const float *token = scratch, *place = dg_at(wpe, step->past + r, 0);
         float *y = dg_at(op->out, r, 0);
 
-        if (op->source) {
+        if (reads_file(op)) {
             const int failed = dg_source_read(op->source, id * cols, cols, scratch);
 
             if (failed)

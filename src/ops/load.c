@@ -12,10 +12,9 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
 {
     const struct dg_tensor *w = op->out;
 
-    if (w->role != DG_WEIGHT || w->dtype != DG_F32 || op->n_in != 0 || !op->source ||
+    if (w->role != DG_WEIGHT || w->dtype != DG_F32 || op->n_in != 0 ||
         (w->layout != DG_ROWS && w->layout != DG_PANELS))
-        return dg_fail(err, DG_ERR_USAGE,
-                       "op %s: loads a weight, in rows or panels of floats, from a source",
+        return dg_fail(err, DG_ERR_USAGE, "op %s: loads a weight, in rows or panels of floats",
                        op->name);
     return DG_OK;
 }
@@ -30,7 +29,8 @@ static struct dg_cut split(const struct dg_op *op, const struct dg_tiling *tilin
 
 static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
-    const uint64_t read = ((const struct dg_source *)op->source)->bf16 ? 2 : 4;
+    const struct dg_source *s = op->source;
+    const uint64_t read = s && s->bf16 ? 2 : 4;
 
     (void)past;
     return (struct dg_cost){0, (read + 4) * dg_box_area(out)};

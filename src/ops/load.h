@@ -5,7 +5,8 @@
 #include "../base/file.h"
 #include "../graph/graph.h"
 
-/* A matrix in a file, row-major, without gaps. op->source points to one. */
+/* A matrix in a file, row-major, without gaps. op->source points to one; NULL in a graph that is only
+ * looked at. */
 struct dg_source {
     const struct dg_file *file;
     uint64_t offset; /* of the first row, in bytes */

@@ -7,8 +7,8 @@
 
 /* Shapes: T rows in the step, C channels, N outputs, V vocabulary; w in panels, the rest in rows.
  */
-extern const struct dg_op_type dg_op_embed; /* ids[T][1], wte[V][C] in panels (unless op->source
-                                             * has it: load.h), wpe[][C] -> [T][C] */
+extern const struct dg_op_type dg_op_embed; /* ids[T][1], wte[V][C] in panels or, without it, its
+                                             * rows from op->source (load.h), wpe[][C] -> [T][C] */
 extern const struct dg_op_type dg_op_layernorm; /* x[T][C], gain[1][C], bias[1][C] -> [T][C] */
 extern const struct dg_op_type dg_op_matmul;    /* x[T][C], w[N][C], bias[1][N] (, residual[T][N]
                                                  * if op->residual) -> [T][N] in rows or a cache */
