@@ -7,6 +7,7 @@ const CHAR = 6.4; // the width of a character of FONT, at most
 // ---- colours: a hue for each op kind, a lightness for each op of the kind ----
 
 const KIND_HUES = { // OKLCH hue and chroma, near the hues of Okabe and Ito's palette
+  __proto__: null, // a kind may be called "constructor"
   matmul: [250, 0.12], attention: [45, 0.15], layernorm: [165, 0.12], logits: [340, 0.13],
   embed: [205, 0.1], gelu: [105, 0.14], add: [80, 0.13], load: [285, 0.03],
 };

@@ -48,8 +48,6 @@ function runFacts(model) {
   ];
   if (f.dropped > 0)
     rows.push(['not recorded', `${formatNumber(f.dropped)} events`]);
-  if (model.skipped > 0)
-    rows.push(['not readable', `${formatNumber(model.skipped)} events`]);
   return rows;
 }
 
@@ -208,24 +206,20 @@ function tileFacts(s, r) {
   const plan = planOf(s.model, r);
   const time = tiles.end[r] - tiles.start[r];
   const last = tiles.last[r];
+  const t = tiles.tile[r];
+  const [r0, r1, c0, c1] = plan.box.subarray(4 * t, 4 * t + 4);
   const rows = [
     ['kind', op.layer < 0 ? op.kind : `${op.kind}, layer ${op.layer}`],
     ['took', formatTime(time) + (overhead > 0 && time < 20 * overhead ? ` (recording it: about ${formatTime(overhead)})` : '')],
     ['started', formatClock(tiles.start[r])],
     ['ready', tiles.start[r] - tiles.ready[r] < GRAIN ? 'when it started' : `${formatTime(tiles.start[r] - tiles.ready[r])} before it started`],
     ['last input', last < 0 ? 'none' : `${tileName(s.model, last)} (${workerOf(s.model, last)})`],
+    ['writes', `row ${formatRange(r0, r1)}, column ${formatRange(c0, c1)}`],
+    ['ran on', `${workerOf(s.model, r)}${plan.home[t] !== tiles.worker[r] ? `, at home on worker ${plan.home[t]}` : ''}`],
+    ['step', `${steps[tiles.step[r]].label}, tile ${t} of ${plan.n}`],
+    ['moves', `${formatBytes(tiles.bytes[r])}${time > 0 ? `, ${formatNumber(tiles.bytes[r] / time / 1000)} GB/s` : ''}`],
+    ['computes', `${formatNumber(tiles.flops[r])} flop${time > 0 ? `, ${formatNumber(tiles.flops[r] / time / 1000)} GFLOP/s` : ''}`],
   ];
-  if (plan) {
-    const t = tiles.tile[r];
-    const [r0, r1, c0, c1] = plan.box.subarray(4 * t, 4 * t + 4);
-    rows.push(['writes', `row ${formatRange(r0, r1)}, column ${formatRange(c0, c1)}`],
-      ['ran on', `worker ${tiles.worker[r]}${plan.home[t] >= 0 && plan.home[t] !== tiles.worker[r] ? `, at home on worker ${plan.home[t]}` : ''}`],
-      ['step', `${steps[tiles.step[r]].label}, tile ${t} of ${plan.n}`]);
-  } else {
-    rows.push(['ran on', workerOf(s.model, r)]);
-  }
-  rows.push(['moves', `${formatBytes(tiles.bytes[r])}${time > 0 ? `, ${formatNumber(tiles.bytes[r] / time / 1000)} GB/s` : ''}`],
-    ['computes', `${formatNumber(tiles.flops[r])} flop${time > 0 ? `, ${formatNumber(tiles.flops[r] / time / 1000)} GFLOP/s` : ''}`]);
   if (tiles.preempted[r] > 0)
     rows.push(['off the CPU', `${formatTime(tiles.preempted[r])}: preempted`]);
   if (s.model.onPath[r])
