@@ -10,11 +10,12 @@
  *               "next":  [n, n nodes, ...]}],                     of each node: tiles, then joins
  *    "steps":  [plan, past, rows, start, end, ...],
  *    "n_visits", "n_tiles", "n_waits": number,                    in "visits"
- *    "visits": [worker, step, enter, took, n, n SLICEs, ...]}     by worker, then by time
+ *    "visits": [worker, step, enter, took, cpu, preemptions, n, n SLICEs, ...]}
+ *                                                                 by worker, then by time
  *
- * A SLICE is kind, gap, took. Kind: 0 tile, 1 queue, 2 spinning, 3 parked; gap: since the slice
- * before it, or since `enter`. A tile goes on: tile - the visit's tile before it (or 0),
- * start - ready, tile - last (0: no last input), bytes, flops, preempted. Times are in ns. */
+ * A SLICE is kind, gap, took, preempted. Kind: 0 tile, 1 queue, 2 spinning, 3 parked; gap: since
+ * the slice before it, or since `enter`. A tile goes on: tile - the visit's tile before it (or 0),
+ * start - ready, tile - last (0: no last input), bytes, flops. Times are in ns. */
 #include "trace_html.h"
 #include "trace_write.h"
 #include "viewer_page.h"
@@ -128,7 +129,6 @@ static void put_run(struct list *l, const struct trace_run *run, int64_t tile, i
     put(l, run->last == TRACE_NO_TILE ? 0 : tile - run->last);
     put(l, (int64_t)run->bytes);
     put(l, (int64_t)run->flops);
-    put(l, (int64_t)run->preempted);
 }
 
 static bool took_part(const struct trace_visit *v)
@@ -146,6 +146,8 @@ static void put_visit(struct list *l, const struct trace_file *t, uint32_t worke
     put(l, (int64_t)step);
     put(l, (int64_t)v->enter);
     put(l, (int64_t)(v->leave - v->enter));
+    put(l, (int64_t)v->cpu);
+    put(l, (int64_t)v->preemptions);
     put(l, (int64_t)v->n);
     for (size_t i = v->first; i < v->first + v->n; i++) {
         const struct trace_slice *s = &t->slices[i];
@@ -153,6 +155,7 @@ static void put_visit(struct list *l, const struct trace_file *t, uint32_t worke
         put(l, s->kind);
         put(l, (int64_t)(s->start - at));
         put(l, (int64_t)(s->end - s->start));
+        put(l, (int64_t)s->preempted);
         at = s->end;
         if (s->kind == TRACE_TILE) {
             put_run(l, &t->steps[step].runs[s->tile], s->tile, tile);

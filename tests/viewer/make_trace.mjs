@@ -153,7 +153,7 @@ class Recorder {
     if (to - from < 0.05)
       return;
     const spun = Math.min(to, from + 50);
-    this.slice('wait', to - from < 0.6 ? 'queue' : 'spinning', w, from, spun, { step });
+    this.slice('wait', to - from < 0.6 ? 'queue' : 'spinning', w, from, spun, spun - from > 20 ? { step, preempted: 10 } : { step });
     if (spun < to)
       this.slice('wait', 'parked', w, spun, to, { step });
   }

@@ -255,10 +255,20 @@ function drawGap(ctx, s, g, box) {
     return;
   ctx.fillStyle = !isGapLit(s, g) ? color.dim.css : asleep ? s.colors.hatch[why] : color.css;
   ctx.fillRect(x0, box.y, x1 - x0, box.h);
-  if (box.h < 14 || !isGapLit(s, g))
+  if (!isGapLit(s, g))
+    return;
+  drawStrip(ctx, s, gaps, g, x0, x1, box);
+  if (box.h < 14)
     return;
   ctx.fillStyle = s.colors.ink;
   fitText(ctx, gapTexts(s.model, g), x0 + 4, box.y + box.h / 2, x1 - x0);
+}
+
+// Along the bottom: the share of a tile or gap that its worker was not on a CPU.
+function drawStrip(ctx, s, spans, i, x0, x1, box) {
+  ctx.fillStyle = s.colors.strip;
+  if (spans.preempted[i] > 0)
+    ctx.fillRect(x0, box.y + box.h - 3, (x1 - x0) * (spans.preempted[i] / (spans.end[i] - spans.start[i])), 3);
 }
 
 function gapTexts(model, g) {
@@ -278,10 +288,8 @@ function drawTile(ctx, s, r, box) {
   const space = x1 - x0 > 5 ? 1 : 0; // tiles that touch are told apart by a gap
   ctx.fillStyle = isLit(s, r) ? color.css : color.dim.css;
   ctx.fillRect(x0, box.y, x1 - x0 - space, box.h);
-  if (tiles.preempted[r] > 0 && isLit(s, r)) {
-    ctx.fillStyle = s.colors.strip;
-    ctx.fillRect(x0, box.y + box.h - 3, (x1 - x0 - space) * (tiles.preempted[r] / (tiles.end[r] - tiles.start[r])), 3);
-  }
+  if (isLit(s, r))
+    drawStrip(ctx, s, tiles, r, x0, x1 - space, box);
   if (x1 - x0 < 16 || box.h < 14)
     return;
   const op = opOf(s.model, r);

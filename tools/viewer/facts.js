@@ -161,7 +161,7 @@ function gapsOfWorker(gaps, model, w, lastOf) {
   let r = tiles.first[w];
   let before = -1;
   for (let s = spans.first[w]; s < spans.first[w + 1]; s++) {
-    const step = spans.tag[s];
+    const step = spans.step[s];
     let at = spans.start[s];
     if (before >= 0)
       gaps.add(w, before, at, -1, BETWEEN, -1, -1);
@@ -175,16 +175,21 @@ function gapsOfWorker(gaps, model, w, lastOf) {
   }
 }
 
-// How long a gap was spent in which way: the wait slices that it overlaps.
+// How long a gap was spent in which way: the wait slices that it overlaps, and its share of their preemption.
 function fillHow(gaps, waits, nWorkers) {
   const into = HOW.map((name) => (gaps[name] = new Float32Array(gaps.n)));
+  gaps.preempted = new Float32Array(gaps.n);
   for (let w = 0, g = 0; w < nWorkers; w++) {
     let i = waits.first[w];
     for (; g < gaps.n && gaps.worker[g] === w; g++) {
       while (i < waits.first[w + 1] && waits.end[i] <= gaps.start[g])
         i++;
-      for (let k = i; k < waits.first[w + 1] && waits.start[k] < gaps.end[g]; k++)
-        into[waits.tag[k]][g] += Math.max(0, Math.min(waits.end[k], gaps.end[g]) - Math.max(waits.start[k], gaps.start[g]));
+      for (let k = i; k < waits.first[w + 1] && waits.start[k] < gaps.end[g]; k++) {
+        const inGap = Math.max(0, Math.min(waits.end[k], gaps.end[g]) - Math.max(waits.start[k], gaps.start[g]));
+        into[waits.how[k]][g] += inGap;
+        if (waits.preempted[k] > 0)
+          gaps.preempted[g] += (inGap / (waits.end[k] - waits.start[k])) * waits.preempted[k];
+      }
     }
   }
 }

@@ -151,41 +151,47 @@ function readSteps(list, plans) {
 
 const HOW = ['queue', 'spinning', 'parked']; // kinds of slices, less 1
 
-const newSpans = (n) => ({ n, start: new Float64Array(n), end: new Float64Array(n), worker: new Int16Array(n), tag: new Int32Array(n) });
 
-function newTiles(n) {
-  const f64 = () => new Float64Array(n);
-  const i32 = () => new Int32Array(n);
-  return {
-    n, start: f64(), end: f64(), ready: f64(), bytes: f64(), flops: f64(), preempted: new Float32Array(n),
-    worker: new Int16Array(n), step: i32(), tile: i32(), op: i32(), last: i32(),
-  };
+// Arrays of n: numbers of the given names, then indices.
+function newSpans(n, numbers, indices) {
+  const spans = { n, start: new Float64Array(n), end: new Float64Array(n), worker: new Int16Array(n) };
+  for (const name of numbers)
+    spans[name] = new Float64Array(n);
+  for (const name of indices)
+    spans[name] = new Int32Array(n);
+  return spans;
 }
 
-// Slices as typed arrays: tiles; waits, their tag being an index in HOW; and spans, the workers' parts
-// of steps, their tag being the step. All are sorted by worker and start, as the list is.
+// Slices as typed arrays: tiles; waits, which have an index in HOW; and spans, the workers' parts of steps.
+// All are sorted by worker and start, as the list is.
 function readVisits(raw, model) {
   const list = raw.visits;
-  const [tiles, waits, spans] = [newTiles(raw.n_tiles), newSpans(raw.n_waits), newSpans(raw.n_visits)];
+  const tiles = newSpans(raw.n_tiles, ['ready', 'bytes', 'flops', 'preempted'], ['step', 'tile', 'op', 'last']);
+  const waits = newSpans(raw.n_waits, ['preempted'], ['how']);
+  const spans = newSpans(raw.n_visits, ['cpu', 'preemptions'], ['step']);
   for (let v = 0, i = 0, r = 0, w = 0; v < spans.n; v++) {
-    const [worker, step, enter, took, n] = [list[i], list[i + 1], list[i + 2], list[i + 3], list[i + 4]];
+    const [worker, step, enter, took, cpu, preemptions, n] = list.slice(i, i + 7);
     const { record, plan } = model.steps[step];
     const { op } = model.plans[plan];
     spans.start[v] = enter / 1000;
     spans.end[v] = (enter + took) / 1000;
     spans.worker[v] = worker;
-    spans.tag[v] = step;
-    i += 5;
+    spans.step[v] = step;
+    spans.cpu[v] = cpu / 1000;
+    spans.preemptions[v] = preemptions;
+    i += 7;
     for (let k = 0, at = enter, tile = 0; k < n; k++) {
       const kind = list[i];
       const start = at + list[i + 1];
+      const off = list[i + 3] / 1000;
       at = start + list[i + 2];
-      i += 3;
+      i += 4;
       if (kind) {
         waits.start[w] = start / 1000;
         waits.end[w] = at / 1000;
         waits.worker[w] = worker;
-        waits.tag[w++] = kind - 1;
+        waits.preempted[w] = off;
+        waits.how[w++] = kind - 1;
         continue;
       }
       tile += list[i];
@@ -200,8 +206,8 @@ function readVisits(raw, model) {
       tiles.last[r] = list[i + 2] ? tile - list[i + 2] : -1; // the tile; linkLast() makes it the record
       tiles.bytes[r] = list[i + 3];
       tiles.flops[r] = list[i + 4];
-      tiles.preempted[r++] = list[i + 5] / 1000;
-      i += 6;
+      tiles.preempted[r++] = off;
+      i += 5;
     }
   }
   return { tiles, waits, spans };

@@ -234,6 +234,8 @@ function gapFacts(s, g) {
   const how = HOW.filter((h) => gaps[h][g] > GRAIN).map((h) => `${h} ${formatTime(gaps[h][g])}`);
   if (how.length)
     rows.push(['spent', how.join(', ')]);
+  if (gaps.preempted[g] > 0)
+    rows.push(['off the CPU', `${formatTime(gaps.preempted[g])}: preempted`]);
   if (gaps.next[g] >= 0)
     rows.push(['ran next', tileName(s.model, gaps.next[g])]);
   if (gaps.why[g] === INPUT)
@@ -245,9 +247,19 @@ function gapFacts(s, g) {
 
 function stepFacts(s, i) {
   const step = s.model.steps[i];
+  const { spans } = s.model;
+  let [inside, cpu, preemptions] = [0, 0, 0];
+  for (let v = 0; v < spans.n; v++)
+    if (spans.step[v] === i) {
+      inside += spans.end[v] - spans.start[v];
+      cpu += spans.cpu[v];
+      preemptions += spans.preemptions[v];
+    }
   return [['took', formatTime(step.end - step.start)], ['started', formatClock(step.start)],
     ['critical path', `${formatTime(step.path)}, ${formatShare(step.path / (step.end - step.start || 1))}`],
-    ['workers busy', `${formatNumber(trackMean(s.model.tracks.busy, step.start, step.end))} on average`]];
+    ['workers busy', `${formatNumber(trackMean(s.model.tracks.busy, step.start, step.end))} on average`],
+    ['on a CPU', `${formatShare(cpu / (inside || 1))} of the workers' time in it`],
+    ['preemptions', formatNumber(preemptions)]];
 }
 
 // Title, sentence and facts of what is under the pointer; null: nothing to say.
