@@ -95,7 +95,7 @@ install: all  ## install the command and its man page below PREFIX (/usr/local)
 
 # ---- tests: the only part that needs more than gcc and make ----
 
-test: need-check need-pcre2 check-rooms all $(SUITES) $(BUILD)/tests/page  ## build and run all tests (SAN=thread|address|undefined too)
+test: need-check need-pcre2 check-rooms all $(SUITES)  ## build and run all tests (SAN=thread|address|undefined too)
 	@BUILD=$(BUILD) SAN=$(SAN) tests/run.sh $(SUITES)
 
 test-bits: need-check $(BUILD)/tests/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
@@ -121,9 +121,6 @@ $(BUILD)/tests/check_split: LDLIBS += -lpcre2-8
 
 $(BUILD)/tests/check_%: $(BUILD)/tests/check_%.o $(BUILD)/tests/support.o $(LIB)
 	$(call LINK,$(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt))
-
-$(BUILD)/tests/page: $(BUILD)/tests/page.o $(BUILD)/tools/trace_html.o $(LIB)
-	$(call LINK)
 
 $(BUILD)/tests/check_trace: $(patsubst %,$(BUILD)/tools/trace_%.o,write file analysis replay)
 

@@ -187,7 +187,8 @@ count "other steps cannot be judged" [ "$status" -eq 2 ]
 
 run trace "$trace" --html "$dir/page.html"
 count "a page" succeeded
-count "that has the trace" has '"version": 1, "program": "dagpt' "$dir/page.html"
+count "that has the trace" has '"model": "odd.bin", "sched": "dataflow"' "$dir/page.html"
+count "in less than an eighth of its bytes" [ "$(sed '1,/id="trace"/d' "$dir/page.html" | sed '/<\/script>/q' | wc -c)" -lt "$(($(wc -c <"$trace") / 8))" ]
 expect_error 5 'cannot write' trace "$trace" --html "$dir/none/page.html"
 expect_error 2 '--html' trace "$trace" --html "$dir/page.html" --json
 

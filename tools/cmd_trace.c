@@ -146,19 +146,13 @@ static void run_summary(const char *path)
 
 static void write_page(const char *path)
 {
-    struct trace_file *t;
+    struct trace_file *t = read_trace(path);
     struct cli_output output;
-    struct dg_error err;
-    char *text;
-    size_t n;
 
-    cli_check(trace_file_text(&text, &n, path, &err), &err);
-    cli_check(trace_file_parse(&t, path, text, n, &err), &err);
-    trace_file_free(t);
     if (!cli_output_open(&output, html))
         cli_die(DG_ERR_IO, "%s: cannot write: %s", html, strerror(errno));
-    trace_html(output.to, text, n);
-    free(text);
+    trace_html(output.to, t);
+    trace_file_free(t);
     if (!cli_output_keep(&output))
         cli_die(DG_ERR_IO, "%s: cannot write: %s", html, strerror(errno));
 }

@@ -677,7 +677,8 @@ enum dg_status trace_file_parse(struct trace_file **out, const char *name, const
     return st;
 }
 
-enum dg_status trace_file_text(char **out, size_t *n, const char *path, struct dg_error *err)
+/* All of a file, *n bytes; the caller frees it. */
+static enum dg_status file_text(char **out, size_t *n, const char *path, struct dg_error *err)
 {
     struct dg_file file;
     enum dg_status st = dg_file_open(&file, path, err);
@@ -703,7 +704,7 @@ enum dg_status trace_file_read(struct trace_file **out, const char *path, struct
 {
     char *text;
     size_t n;
-    enum dg_status st = trace_file_text(&text, &n, path, err);
+    enum dg_status st = file_text(&text, &n, path, err);
 
     if (st != DG_OK)
         return st;

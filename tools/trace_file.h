@@ -87,9 +87,6 @@ enum dg_status trace_file_parse(struct trace_file **out, const char *name, const
                                 size_t n, struct dg_error *err);
 void trace_file_free(struct trace_file *t); /* takes NULL */
 
-/* All of a file, *n bytes; the caller frees it. */
-enum dg_status trace_file_text(char **out, size_t *n, const char *path, struct dg_error *err);
-
 static inline const struct trace_plan *trace_plan_of(const struct trace_file *t,
                                                      const struct trace_step *s)
 {

@@ -66,7 +66,7 @@ void trace_write_string(FILE *to, const char *text)
             fputs("\\ufffd", to);
         else if (*s == '"' || *s == '\\')
             fprintf(to, "\\%c", *s);
-        else if (*s < 0x20)
+        else if (*s < 0x20 || *s == '<')
             fprintf(to, "\\u%04x", *s);
         else
             fwrite(s, 1, (size_t)n, to);

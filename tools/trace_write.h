@@ -19,7 +19,8 @@ struct trace_facts {
 /* Writes the trace. False: out of memory. Errors of the stream are left to ferror(to). */
 bool trace_write(FILE *to, struct dg_trace *trace, const struct trace_facts *facts);
 
-/* Text as a JSON string. Bytes that are not UTF-8 become U+FFFD. */
+/* Text as a JSON string. Bytes that are not UTF-8 become U+FFFD, and '<' its escape: in a page the
+ * string cannot end the element that it stands in. */
 void trace_write_string(FILE *to, const char *text);
 
 #endif

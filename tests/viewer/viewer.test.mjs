@@ -1,22 +1,24 @@
 // viewer.test.mjs - the trace viewer in a browser. Started by tests/viewer.sh, with
-//   DAGPT_BUILD    the build folder: its tests/page makes pages, its viewer/ takes pictures
+//   DAGPT_BUILD    the build folder: its dagpt makes pages, its viewer/ takes pictures
 //   DAGPT_BROWSER  a Chromium
 // Every page must load without a message on the console, a request, or a breach of its policy. What the
 // page computes is compared with what is computed here from the trace's JSON, by other means.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import { emptyTrace, hostileTrace, makeTrace } from './make_trace.mjs';
 
 // For 200,000 tiles, all in view. Loading is limited in CPU time of the page's thread, from navigation to
-// the first frame, and a frame by the fastest quarter: other programs on the machine take from neither.
-const LOAD_LIMIT = 15; // seconds
-const FRAME_LIMIT = 60; // ms
+// the first frame, and a frame by the fastest quarter: other programs on the machine take little from either.
+// Measured on two shared CPUs, both busy with other programs: 2.0 s, 10 ms, 9.6 MB.
+const LOAD_LIMIT = 5; // seconds
+const FRAME_LIMIT = 25; // ms
+const SIZE_LIMIT = 15; // MB
 const PATIENCE = 300000; // ms, for what must happen at all
 
 const build = process.env.DAGPT_BUILD;
@@ -38,14 +40,11 @@ function run(program, args, options = {}) {
   assert.equal(done.status, 0, `${program} ${args.join(' ')}: ${done.error ?? done.stderr}`);
 }
 
-// The page that shows `text`; returns its address.
-function makePage(name, text) {
+// The page that shows a trace; returns its address.
+function makePage(name, shown) {
   const [json, html] = [join(folder, `${name}.json`), join(folder, `${name}.html`)];
-  writeFileSync(json, text);
-  const [input, output] = [openSync(json), openSync(html, 'w')];
-  run(join(build, 'tests/page'), [], { stdio: [input, output, 'pipe'] });
-  closeSync(input);
-  closeSync(output);
+  writeFileSync(json, JSON.stringify(shown));
+  run(join(build, 'dagpt'), ['trace', json, '--html', html]);
   return pathToFileURL(html).href;
 }
 
@@ -64,7 +63,7 @@ async function open(url, { width = 1440, height = 900, dark = false } = {}) {
   await session.send('Performance.enable');
   page.cpu = async () => (await session.send('Performance.getMetrics')).metrics.find((m) => m.name === 'ThreadTime').value;
   await page.goto(url, { timeout: PATIENCE });
-  await page.waitForFunction(() => state.stats.load > 0 || !byId('message').hidden, null, { timeout: PATIENCE });
+  await page.waitForFunction(() => state.stats.load > 0, null, { timeout: PATIENCE });
   await settled(page);
   return page;
 }
@@ -80,7 +79,7 @@ async function close(page) {
 
 const trace = makeTrace({ tiles: 9000 });
 let address; // of the page with `trace`, made once
-const openTrace = (options) => open((address ??= makePage('trace', JSON.stringify(trace))), options);
+const openTrace = (options) => open((address ??= makePage('trace', trace)), options);
 
 const tilesOf = (t) => t.traceEvents.filter((e) => e.cat === 'tile');
 const close3 = (a, b) => Math.abs(a - b) < 0.002;
@@ -181,7 +180,7 @@ test('idle gaps: tiles and gaps fill a worker\'s step, and a gap names its culpr
     const sum = (x) => Array.from({ length: x.n }, (_, i) => x.end[i] - x.start[i]).reduce((a, b) => a + b, 0);
     const one = (r) => (r < 0 ? null : { step: tiles.step[r], tile: tiles.tile[r] });
     return { busy: sum(tiles), spans: sum(s), gaps: Array.from({ length: g.n }, (_, i) => ({ worker: g.worker[i], start: g.start[i], end: g.end[i],
-      why: g.why[i], next: one(g.next[i]), culprit: one(g.culprit[i]), how: g.spinning[i] + g.parked[i] + g.queue[i] })) };
+      why: g.why[i], next: one(g.next[i]), culprit: one(g.culprit[i]), how: g.spinning[i] + g.parked[i] + g.queue[i], preempted: g.preempted[i] })) };
   });
   const inSteps = gaps.filter((g) => g.why !== 3).reduce((sum, g) => sum + g.end - g.start, 0);
   assert.ok(Math.abs(inSteps + busy - spans) < 0.002 * gaps.length, `${inSteps} idle + ${busy} busy, ${spans} in steps`);
@@ -198,7 +197,10 @@ test('idle gaps: tiles and gaps fill a worker\'s step, and a gap names its culpr
   for (const g of gaps.filter((x) => x.why === 1))
     assert.ok(g.start >= byTile.get(`${g.next.step} ${g.next.tile}`).args.ready - 0.002);
   const how = gaps.reduce((sum, g) => sum + g.how, 0);
-  const slices = trace.traceEvents.filter((e) => e.cat === 'wait').reduce((sum, e) => sum + e.dur, 0);
+  const waitSlices = trace.traceEvents.filter((e) => e.cat === 'wait');
+  const slices = waitSlices.reduce((sum, e) => sum + e.dur, 0);
+  const preempted = waitSlices.reduce((sum, e) => sum + (e.args.preempted ?? 0), 0);
+  assert.ok(preempted > 0 && Math.abs(gaps.reduce((sum, g) => sum + g.preempted, 0) - preempted) < preempted / 1000, `${preempted} of preemption in gaps`);
   assert.ok(Math.abs(how - slices) < 0.002 * gaps.length, `${how} of waiting in gaps, ${slices} in the file`);
   await close(page);
 });
@@ -384,6 +386,9 @@ test('hover: a tile\'s facts; a gap says for whom the worker waited', async () =
   await picture(page, 'gap-dark');
   await page.mouse.click(gap.x, gap.y);
   assert.equal(await page.locator('#details h2').innerText(), text.split('\n')[0]);
+  const onSteps = await page.evaluate(() => ({ x: byId('timeline').getBoundingClientRect().left + 400, y: byId('timeline').getBoundingClientRect().top + state.layout.steps.y + 9 }));
+  await page.mouse.move(onSteps.x, onSteps.y);
+  assert.match(await page.locator('#tip').innerText(), /^step 4: one token, position 50[^]*on a CPU\s+90 % of[^]*preemptions\s+2$/);
   await page.mouse.move(5, 5);
   assert.ok(await page.locator('#tip').isHidden());
   await close(page);
@@ -490,7 +495,7 @@ test('keyboard and screen reader: names, focus, announcements', async () => {
 // ---- other traces ----
 
 test('a hostile trace: nothing in it runs, and nothing trips', async () => {
-  const page = await open(makePage('hostile', JSON.stringify(hostileTrace())));
+  const page = await open(makePage('hostile', hostileTrace()));
   assert.equal(await page.evaluate(() => state.stats.load > 0), true);
   for (const group of ['op', 'role', 'step', 'layer', 'idle', 'culprit'])
     await page.locator(`#tabs button[data-group=${group}]`).click();
@@ -515,20 +520,26 @@ test('a hostile trace: nothing in it runs, and nothing trips', async () => {
   await close(page);
 });
 
-test('a trace without tiles, and files that are none', async () => {
-  const page = await open(makePage('empty', JSON.stringify(emptyTrace())));
+test('a trace without tiles', async () => {
+  const page = await open(makePage('empty', emptyTrace()));
   assert.equal(await page.locator('#message').innerText(), 'No tile was recorded.');
   for (const key of ['w', 'd', 'ArrowRight', 'g', '[', ']', 'f', 'c', '0', 'Enter', 't'])
     await page.keyboard.press(key);
   await settled(page);
   await picture(page, 'empty');
   await close(page);
-  for (const [i, text] of ['', '{', 'null', '[]', '{}', '{"traceEvents": 5}', '\u0000\ufffd', '{"traceEvents": [], "dagpt": []}'].entries()) {
-    const other = await open(makePage(`none${i}`, text));
-    assert.match(await other.locator('#message').innerText(), i < 7 ? /^This is not a trace that can be shown: / : /^No tile/, text);
-    await close(other);
-  }
 });
+
+// Tiles that were not ready when their worker was done with the one before: on a busy machine there may be none.
+function countWaits(t) {
+  const free = new Map(t.traceEvents.filter((e) => e.cat === 'step').map((e) => [`${e.tid} ${e.args.step}`, e.ts]));
+  return tilesOf(t).sort((a, b) => a.ts - b.ts).filter((e) => {
+    const key = `${e.tid} ${e.args.step}`;
+    const since = free.get(key);
+    free.set(key, e.ts + e.dur);
+    return e.args.ready - since > 0.0007;
+  }).length;
+}
 
 test('a recorded run: dagpt --trace, dagpt trace --html, the page', async () => {
   const [json, html] = [join(folder, 'real.json'), join(folder, 'real.html')];
@@ -538,13 +549,9 @@ test('a recorded run: dagpt --trace, dagpt trace --html, the page', async () => 
   const real = JSON.parse(readFileSync(json, 'utf8'));
   const page = await open(pathToFileURL(html).href);
   assert.equal(await page.evaluate(() => state.model.tiles.n), tilesOf(real).length);
-  assert.equal(await page.evaluate(() => state.model.skipped), 0);
-  const { named, without } = await page.evaluate(() => {
-    const { why, culprit, n } = state.model.gaps;
-    const waits = Array.from({ length: n }, (_, g) => g).filter((g) => why[g] === INPUT);
-    return { named: waits.filter((g) => culprit[g] >= 0).length, without: waits.filter((g) => culprit[g] < 0).length };
-  });
-  assert.ok(named > 0 && without === 0, `${named} waits with a culprit, ${without} without`);
+  const culprits = await page.evaluate(() => [...state.model.gaps.culprit].filter((_, g) => state.model.gaps.why[g] === INPUT));
+  assert.equal(culprits.length, countWaits(real));
+  assert.ok(culprits.every((r) => r >= 0), 'each wait has a culprit');
   assert.match(await page.locator('#facts').innerText(), /model\s+small\.bin/);
   await picture(page, 'recorded');
   await close(page);
@@ -561,7 +568,7 @@ test('widths: nothing sticks out, from 400 to 2200 pixels', async () => {
 });
 
 test('64 workers', async () => {
-  const page = await open(makePage('many', JSON.stringify(makeTrace({ tiles: 6000, workers: 64, rows: 512, layers: 4 }))), { dark: true });
+  const page = await open(makePage('many', makeTrace({ tiles: 6000, workers: 64, rows: 512, layers: 4 })), { dark: true });
   const before = await canvasHash(page);
   await page.evaluate(() => { byId('timeline-box').scrollTop = 1e6; });
   assert.ok(await page.evaluate(() => byId('timeline-box').scrollTop) > 0, 'lanes that have no room are scrolled to');
@@ -571,11 +578,12 @@ test('64 workers', async () => {
 });
 
 test('200,000 tiles: the time to load and to draw', async (t) => {
-  const url = makePage('large', JSON.stringify(makeTrace({ tiles: 200000 })));
+  const url = makePage('large', makeTrace({ tiles: 200000 }));
   const begin = performance.now();
   const page = await open(url);
   const wall = (performance.now() - begin) / 1000;
   const cpu = await page.cpu();
+  const megabytes = statSync(fileURLToPath(url)).size / 1e6;
   assert.ok(await page.evaluate(() => state.model.tiles.n) >= 200000);
   const frames = await page.evaluate(async () => {
     state.stats.frames = [];
@@ -588,7 +596,8 @@ test('200,000 tiles: the time to load and to draw', async (t) => {
   });
   const quarter = frames[Math.floor(frames.length / 4)];
   await picture(page, 'tiles-200000');
-  t.diagnostic(`200,000 tiles: on the screen after ${wall.toFixed(1)} s, ${cpu.toFixed(1)} s of them on a CPU; a frame takes ${quarter.toFixed(1)} ms`);
+  t.diagnostic(`200,000 tiles: on the screen after ${wall.toFixed(1)} s, ${cpu.toFixed(1)} s of them on a CPU; a frame takes ${quarter.toFixed(1)} ms; the page is ${megabytes.toFixed(1)} MB`);
+  assert.ok(megabytes < SIZE_LIMIT, `${megabytes} MB, expected less than ${SIZE_LIMIT}`);
   assert.ok(frames.length >= 30, `${frames.length} frames`);
   assert.ok(cpu < LOAD_LIMIT, `${cpu} s, expected less than ${LOAD_LIMIT}`);
   assert.ok(quarter < FRAME_LIMIT, `${quarter} ms, expected less than ${FRAME_LIMIT}`);

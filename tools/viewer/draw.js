@@ -7,6 +7,7 @@ const CHAR = 6.4; // the width of a character of FONT, at most
 // ---- colours: a hue for each op kind, a lightness for each op of the kind ----
 
 const KIND_HUES = { // OKLCH hue and chroma, near the hues of Okabe and Ito's palette
+  __proto__: null, // a kind may be called "constructor"
   matmul: [250, 0.12], attention: [45, 0.15], layernorm: [165, 0.12], logits: [340, 0.13],
   embed: [205, 0.1], gelu: [105, 0.14], add: [80, 0.13], load: [285, 0.03],
 };
@@ -254,10 +255,20 @@ function drawGap(ctx, s, g, box) {
     return;
   ctx.fillStyle = !isGapLit(s, g) ? color.dim.css : asleep ? s.colors.hatch[why] : color.css;
   ctx.fillRect(x0, box.y, x1 - x0, box.h);
-  if (box.h < 14 || !isGapLit(s, g))
+  if (!isGapLit(s, g))
+    return;
+  drawStrip(ctx, s, gaps, g, x0, x1, box);
+  if (box.h < 14)
     return;
   ctx.fillStyle = s.colors.ink;
   fitText(ctx, gapTexts(s.model, g), x0 + 4, box.y + box.h / 2, x1 - x0);
+}
+
+// Along the bottom: the share of a tile or gap that its worker was not on a CPU.
+function drawStrip(ctx, s, spans, i, x0, x1, box) {
+  ctx.fillStyle = s.colors.strip;
+  if (spans.preempted[i] > 0)
+    ctx.fillRect(x0, box.y + box.h - 3, (x1 - x0) * (spans.preempted[i] / (spans.end[i] - spans.start[i])), 3);
 }
 
 function gapTexts(model, g) {
@@ -277,10 +288,8 @@ function drawTile(ctx, s, r, box) {
   const space = x1 - x0 > 5 ? 1 : 0; // tiles that touch are told apart by a gap
   ctx.fillStyle = isLit(s, r) ? color.css : color.dim.css;
   ctx.fillRect(x0, box.y, x1 - x0 - space, box.h);
-  if (tiles.preempted[r] > 0 && isLit(s, r)) {
-    ctx.fillStyle = s.colors.strip;
-    ctx.fillRect(x0, box.y + box.h - 3, (x1 - x0 - space) * (tiles.preempted[r] / (tiles.end[r] - tiles.start[r])), 3);
-  }
+  if (isLit(s, r))
+    drawStrip(ctx, s, tiles, r, x0, x1 - space, box);
   if (x1 - x0 < 16 || box.h < 14)
     return;
   const op = opOf(s.model, r);

@@ -12,8 +12,8 @@ function markPath(model, step, onPath) {
   let longest = 0;
   let at = -1;
   for (const v of plan.order) {
-    const r = v < plan.n ? step.record[v] : -1;
-    const done = upTo[v] + (r < 0 ? 0 : end[r] - start[r]);
+    const r = step.record[v]; // undefined: a join
+    const done = upTo[v] + (v < plan.n ? end[r] - start[r] : 0);
     if (done > longest) {
       longest = done;
       at = v;
@@ -25,7 +25,7 @@ function markPath(model, step, onPath) {
       }
   }
   for (; at >= 0; at = from[at])
-    if (at < plan.n && step.record[at] >= 0)
+    if (at < plan.n)
       onPath[step.record[at]] = 1;
   return longest;
 }
@@ -34,7 +34,7 @@ function markPath(model, step, onPath) {
 function criticalPath(model) {
   const onPath = new Uint8Array(model.tiles.n);
   for (const step of model.steps)
-    step.path = step.plan < 0 ? 0 : markPath(model, step, onPath);
+    step.path = markPath(model, step, onPath);
   return onPath;
 }
 
@@ -107,30 +107,35 @@ const REASONS = [
 ];
 const GRAIN = 0.0005; // half of the file's grain: what is shorter is rounding
 
-// Gaps in plain arrays while they are found, in typed ones afterwards; sorted by worker and start.
+// Gaps, sorted by worker and start. There are at most two before each tile, one before and one at the end
+// of each span.
 class GapList {
-  constructor() {
-    for (const key of GapList.keys)
-      this[key] = [];
+  constructor(most) {
+    this.n = 0;
+    this.start = new Float64Array(most);
+    this.end = new Float64Array(most);
+    for (const key of ['worker', 'step', 'why', 'next', 'culprit'])
+      this[key] = new Int32Array(most);
   }
 
   add(worker, start, end, step, why, next, culprit) {
     if (end - start <= GRAIN)
       return;
-    const row = { worker, start, end, step, why, next, culprit };
-    for (const key of GapList.keys)
-      this[key].push(row[key]);
+    const g = this.n++;
+    this.worker[g] = worker;
+    this.start[g] = start;
+    this.end[g] = end;
+    this.step[g] = step;
+    this.why[g] = why;
+    this.next[g] = next;
+    this.culprit[g] = culprit;
   }
 
-  pack() {
-    const n = this.start.length;
-    const packed = { n, spinning: new Float32Array(n), parked: new Float32Array(n), queue: new Float32Array(n) };
-    for (const key of GapList.keys)
-      packed[key] = key === 'start' || key === 'end' ? Float64Array.from(this[key]) : Int32Array.from(this[key]);
-    return packed;
+  trim() {
+    for (const key of ['start', 'end', 'worker', 'step', 'why', 'next', 'culprit'])
+      this[key] = this[key].subarray(0, this.n);
   }
 }
-GapList.keys = ['worker', 'start', 'end', 'step', 'why', 'next', 'culprit'];
 
 // Before a tile: until it was ready, the worker waited for its last input; then for itself.
 function addGap(gaps, model, worker, from, to, step, next) {
@@ -145,7 +150,7 @@ function lastOfSteps({ tiles, steps }) {
   const last = new Int32Array(steps.length).fill(-1);
   for (let r = 0; r < tiles.n; r++) {
     const s = tiles.step[r];
-    if (s >= 0 && (last[s] < 0 || tiles.end[r] > tiles.end[last[s]]))
+    if (last[s] < 0 || tiles.end[r] > tiles.end[last[s]])
       last[s] = r;
   }
   return last;
@@ -156,7 +161,7 @@ function gapsOfWorker(gaps, model, w, lastOf) {
   let r = tiles.first[w];
   let before = -1;
   for (let s = spans.first[w]; s < spans.first[w + 1]; s++) {
-    const step = spans.tag[s];
+    const step = spans.step[s];
     let at = spans.start[s];
     if (before >= 0)
       gaps.add(w, before, at, -1, BETWEEN, -1, -1);
@@ -165,32 +170,36 @@ function gapsOfWorker(gaps, model, w, lastOf) {
         addGap(gaps, model, w, at, tiles.start[r], step, r);
       at = Math.max(at, tiles.end[r]);
     }
-    gaps.add(w, at, spans.end[s], step, TAIL, -1, step < 0 ? -1 : lastOf[step]);
+    gaps.add(w, at, spans.end[s], step, TAIL, -1, lastOf[step]);
     before = Math.max(at, spans.end[s]);
   }
 }
 
-// How long a gap was spent in which way: the wait slices that it overlaps.
+// How long a gap was spent in which way: the wait slices that it overlaps, and its share of their preemption.
 function fillHow(gaps, waits, nWorkers) {
-  const into = HOW.map((name) => gaps[name]);
+  const into = HOW.map((name) => (gaps[name] = new Float32Array(gaps.n)));
+  gaps.preempted = new Float32Array(gaps.n);
   for (let w = 0, g = 0; w < nWorkers; w++) {
     let i = waits.first[w];
     for (; g < gaps.n && gaps.worker[g] === w; g++) {
       while (i < waits.first[w + 1] && waits.end[i] <= gaps.start[g])
         i++;
-      for (let k = i; k < waits.first[w + 1] && waits.start[k] < gaps.end[g]; k++)
-        if (waits.tag[k] >= 0)
-          into[waits.tag[k]][g] += Math.max(0, Math.min(waits.end[k], gaps.end[g]) - Math.max(waits.start[k], gaps.start[g]));
+      for (let k = i; k < waits.first[w + 1] && waits.start[k] < gaps.end[g]; k++) {
+        const inGap = Math.max(0, Math.min(waits.end[k], gaps.end[g]) - Math.max(waits.start[k], gaps.start[g]));
+        into[waits.how[k]][g] += inGap;
+        if (waits.preempted[k] > 0)
+          gaps.preempted[g] += (inGap / (waits.end[k] - waits.start[k])) * waits.preempted[k];
+      }
     }
   }
 }
 
 function findGaps(model) {
-  const list = new GapList();
+  const gaps = new GapList(2 * (model.tiles.n + model.spans.n));
   const lastOf = lastOfSteps(model);
   for (let w = 0; w < model.nWorkers; w++)
-    gapsOfWorker(list, model, w, lastOf);
-  const gaps = list.pack();
+    gapsOfWorker(gaps, model, w, lastOf);
+  gaps.trim();
   gaps.first = rangesByWorker(gaps.worker, gaps.n, model.nWorkers);
   fillHow(gaps, model.waits, model.nWorkers);
   return gaps;
@@ -226,7 +235,7 @@ const GROUPS = {
   op: { title: 'Op by layer', of: 'tiles', key: (m, r) => m.tiles.op[r], name: (m, k) => m.ops[k].name },
   layer: { title: 'Layer', of: 'tiles', key: (m, r) => opOf(m, r).layer, name: (m, k) => (k < 0 ? 'outside the blocks' : `layer ${k}`) },
   worker: { title: 'Worker', of: 'tiles', key: (m, r) => m.tiles.worker[r], name: (m, k) => `worker ${k}` },
-  step: { title: 'Step', of: 'tiles', key: (m, r) => m.tiles.step[r], name: (m, k) => (k < 0 ? 'no step' : `${k}: ${m.steps[k].label}`) },
+  step: { title: 'Step', of: 'tiles', key: (m, r) => m.tiles.step[r], name: (m, k) => `${k}: ${m.steps[k].label}` },
   idle: { title: 'Idle: why', of: 'gaps', key: (m, g) => m.gaps.why[g], name: (m, k) => REASONS[k].name },
   culprit: { title: 'Idle: waited for', of: 'gaps', key: (m, g) => culpritKey(m, g), name: (m, k) => m.table.roles.list[k] },
 };
@@ -313,7 +322,7 @@ function summary(model) {
     busy: new Float64Array(model.nWorkers), // in tiles, of each worker
   };
   for (let r = 0; r < tiles.n; r++)
-    if (tiles.step[r] >= 0 && counted.has(steps[tiles.step[r]]))
+    if (counted.has(steps[tiles.step[r]]))
       sums.busy[tiles.worker[r]] += tiles.end[r] - tiles.start[r];
   sums.parallelism = sums.stepTime > 0 ? sums.busy.reduce((a, b) => a + b, 0) / sums.stepTime : 0;
   return sums;
@@ -326,7 +335,7 @@ function layerBands(model) {
   const byKey = new Map();
   for (let r = 0; r < tiles.n; r++) {
     const op = opOf(model, r);
-    if (tiles.step[r] < 0 || op.kind === 'load')
+    if (op.kind === 'load')
       continue;
     const key = `${tiles.step[r]} ${op.layer < 0 ? op.name : op.layer}`;
     const band = byKey.get(key);

@@ -307,7 +307,7 @@ function findRecords(text) {
   const { words, place } = parseQuery(text);
   const opFits = model.ops.map(({ name, kind }) => words.every((w) => name.toLowerCase().includes(w) || kind.toLowerCase().includes(w)));
   return byStart.filter((r) => opFits[model.tiles.op[r]]
-    && (place < 0 || planOf(model, r)?.place[model.tiles.tile[r]] === place));
+    && (place < 0 || placeOf(model, r) === place));
 }
 
 function search(text) {
@@ -630,7 +630,7 @@ function derive(model) {
   model.sums = summary(model);
   const { tiles } = model;
   state.model = model;
-  state.byStart = Int32Array.from({ length: tiles.n }, (_, r) => r).sort((a, b) => tiles.start[a] - tiles.start[b]);
+  state.byStart = mergeByStart(model);
   state.pathRecords = state.byStart.filter((r) => model.onPath[r]);
   state.pathStarts = Float64Array.from(state.pathRecords, (r) => tiles.start[r]);
   state.bands = layerBands(model);
@@ -643,22 +643,11 @@ function derive(model) {
   });
 }
 
-function showMessage(text) {
-  byId('message').textContent = text;
-  byId('message').hidden = false;
-}
-
 function start() {
   const begin = performance.now();
-  try {
-    const source = byId('trace');
-    derive(readModel(source.textContent));
-    source.remove(); // its memory is not needed twice
-  } catch (error) {
-    showMessage(`This is not a trace that can be shown: ${error.message}`);
-    byId('time-pane').classList.add('failed');
-    return;
-  }
+  const source = byId('trace');
+  derive(readModel(source.textContent));
+  source.remove(); // its memory is not needed twice
   const { model } = state;
   fillHeader(model);
   fillTabs(state, act);
@@ -667,8 +656,7 @@ function start() {
   setView(...wholeFrom(model.tiles.n ? model.sums.begin : model.begin)); // loading is on the minimap
   updateColors();
   listen();
-  if (!model.tiles.n)
-    showMessage('No tile was recorded.');
+  byId('message').hidden = model.tiles.n > 0;
   frame(performance.now());
   state.stats.load = performance.now() - begin;
 }

@@ -48,8 +48,6 @@ function runFacts(model) {
   ];
   if (f.dropped > 0)
     rows.push(['not recorded', `${formatNumber(f.dropped)} events`]);
-  if (model.skipped > 0)
-    rows.push(['not readable', `${formatNumber(model.skipped)} events`]);
   return rows;
 }
 
@@ -208,24 +206,20 @@ function tileFacts(s, r) {
   const plan = planOf(s.model, r);
   const time = tiles.end[r] - tiles.start[r];
   const last = tiles.last[r];
+  const t = tiles.tile[r];
+  const [r0, r1, c0, c1] = plan.box.subarray(4 * t, 4 * t + 4);
   const rows = [
     ['kind', op.layer < 0 ? op.kind : `${op.kind}, layer ${op.layer}`],
     ['took', formatTime(time) + (overhead > 0 && time < 20 * overhead ? ` (recording it: about ${formatTime(overhead)})` : '')],
     ['started', formatClock(tiles.start[r])],
     ['ready', tiles.start[r] - tiles.ready[r] < GRAIN ? 'when it started' : `${formatTime(tiles.start[r] - tiles.ready[r])} before it started`],
     ['last input', last < 0 ? 'none' : `${tileName(s.model, last)} (${workerOf(s.model, last)})`],
+    ['writes', `row ${formatRange(r0, r1)}, column ${formatRange(c0, c1)}`],
+    ['ran on', `${workerOf(s.model, r)}${plan.home[t] !== tiles.worker[r] ? `, at home on worker ${plan.home[t]}` : ''}`],
+    ['step', `${steps[tiles.step[r]].label}, tile ${t} of ${plan.n}`],
+    ['moves', `${formatBytes(tiles.bytes[r])}${time > 0 ? `, ${formatNumber(tiles.bytes[r] / time / 1000)} GB/s` : ''}`],
+    ['computes', `${formatNumber(tiles.flops[r])} flop${time > 0 ? `, ${formatNumber(tiles.flops[r] / time / 1000)} GFLOP/s` : ''}`],
   ];
-  if (plan) {
-    const t = tiles.tile[r];
-    const [r0, r1, c0, c1] = plan.box.subarray(4 * t, 4 * t + 4);
-    rows.push(['writes', `row ${formatRange(r0, r1)}, column ${formatRange(c0, c1)}`],
-      ['ran on', `worker ${tiles.worker[r]}${plan.home[t] >= 0 && plan.home[t] !== tiles.worker[r] ? `, at home on worker ${plan.home[t]}` : ''}`],
-      ['step', `${steps[tiles.step[r]].label}, tile ${t} of ${plan.n}`]);
-  } else {
-    rows.push(['ran on', workerOf(s.model, r)]);
-  }
-  rows.push(['moves', `${formatBytes(tiles.bytes[r])}${time > 0 ? `, ${formatNumber(tiles.bytes[r] / time / 1000)} GB/s` : ''}`],
-    ['computes', `${formatNumber(tiles.flops[r])} flop${time > 0 ? `, ${formatNumber(tiles.flops[r] / time / 1000)} GFLOP/s` : ''}`]);
   if (tiles.preempted[r] > 0)
     rows.push(['off the CPU', `${formatTime(tiles.preempted[r])}: preempted`]);
   if (s.model.onPath[r])
@@ -240,6 +234,8 @@ function gapFacts(s, g) {
   const how = HOW.filter((h) => gaps[h][g] > GRAIN).map((h) => `${h} ${formatTime(gaps[h][g])}`);
   if (how.length)
     rows.push(['spent', how.join(', ')]);
+  if (gaps.preempted[g] > 0)
+    rows.push(['off the CPU', `${formatTime(gaps.preempted[g])}: preempted`]);
   if (gaps.next[g] >= 0)
     rows.push(['ran next', tileName(s.model, gaps.next[g])]);
   if (gaps.why[g] === INPUT)
@@ -251,9 +247,19 @@ function gapFacts(s, g) {
 
 function stepFacts(s, i) {
   const step = s.model.steps[i];
+  const { spans } = s.model;
+  let [inside, cpu, preemptions] = [0, 0, 0];
+  for (let v = 0; v < spans.n; v++)
+    if (spans.step[v] === i) {
+      inside += spans.end[v] - spans.start[v];
+      cpu += spans.cpu[v];
+      preemptions += spans.preemptions[v];
+    }
   return [['took', formatTime(step.end - step.start)], ['started', formatClock(step.start)],
     ['critical path', `${formatTime(step.path)}, ${formatShare(step.path / (step.end - step.start || 1))}`],
-    ['workers busy', `${formatNumber(trackMean(s.model.tracks.busy, step.start, step.end))} on average`]];
+    ['workers busy', `${formatNumber(trackMean(s.model.tracks.busy, step.start, step.end))} on average`],
+    ['on a CPU', `${formatShare(cpu / (inside || 1))} of the workers' time in it`],
+    ['preemptions', formatNumber(preemptions)]];
 }
 
 // Title, sentence and facts of what is under the pointer; null: nothing to say.
