@@ -700,8 +700,7 @@ static float *all_sums(const struct head *h)
     for (size_t n = 1; n <= most; n++)
         for (size_t r = 0; r < ATTENTION_ROWS; r++)
             dg_kernels_scalar.mix(sums + (n * ATTENTION_ROWS + r) * h->d, h->d,
-                                  h->p + r * h->stride, h->stride, h->values, h->block, 1, n,
-                                  h->d);
+                                  h->p + r * h->stride, h->stride, h->values, h->block, 1, n, h->d);
     return sums;
 }
 
@@ -815,10 +814,10 @@ static void run_all(const struct dg_kernels *k, struct around *a, float fill)
     k->softmax(lay(a, N), N);
     k->matmul(lay(a, ROWS * N), N, lay(a, ROWS * DEPTH), DEPTH, lay_panels(a), lay(a, N), ROWS, N,
               DEPTH);
-    k->scores(lay(a, ROWS * 3 * P), 3 * P, lay(a, ROWS * DEPTH), DEPTH, lay_panels(a),
-              P * DEPTH, ROWS, N, DEPTH, SCALE);
-    k->mix(lay(a, ROWS * DEPTH), DEPTH, lay(a, ROWS * N), N, lay(a, (N + ROWS) * DEPTH),
-           P * DEPTH, ROWS, N - ROWS, DEPTH);
+    k->scores(lay(a, ROWS * 3 * P), 3 * P, lay(a, ROWS * DEPTH), DEPTH, lay_panels(a), P * DEPTH,
+              ROWS, N, DEPTH, SCALE);
+    k->mix(lay(a, ROWS * DEPTH), DEPTH, lay(a, ROWS * N), N, lay(a, (N + ROWS) * DEPTH), P * DEPTH,
+           ROWS, N - ROWS, DEPTH);
 }
 
 /* Two runs differ where they were filled differently, and nowhere else. */
@@ -886,8 +885,7 @@ static void scores_near(const struct dg_kernels *k, const struct head *h)
     const size_t stride = dg_round_up(h->n, P);
     float *s = new_floats(ATTENTION_ROWS * stride);
 
-    k->scores(s, stride, h->q, h->stride, h->keys, h->block, ATTENTION_ROWS, h->n, h->d,
-              SCALE);
+    k->scores(s, stride, h->q, h->stride, h->keys, h->block, ATTENTION_ROWS, h->n, h->d, SCALE);
     for (size_t r = 0; r < ATTENTION_ROWS; r++) {
         for (size_t j = 0; j < h->n; j++) {
             double sum = 0.0, magnitude = 0.0;
@@ -917,8 +915,8 @@ static void mix_near(const struct dg_kernels *k, const struct head *h)
             double sum = 0.0, magnitude = 0.0;
 
             for (size_t j = 0; j < h->n + r; j++) {
-                const double term =
-                    (double)h->p[r * h->stride + j] * (double)h->values[j / P * h->block + j % P * h->d + i];
+                const double term = (double)h->p[r * h->stride + j] *
+                                    (double)h->values[j / P * h->block + j % P * h->d + i];
 
                 sum += term;
                 magnitude += fabs(term);

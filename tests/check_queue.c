@@ -228,7 +228,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {empty, fifo, reset, take_what_was_seen, each_tile_once, short_crowds, NULL};
+    const TTest *const tests[] = {empty,          fifo,         reset, take_what_was_seen,
+                                  each_tile_once, short_crowds, NULL};
 
     return run_suite("queue", tests);
 }

@@ -65,7 +65,7 @@ count 'folded: the loop' has '"h0:11.fcproj" -> "h0:11.ln1" [id="h0:11.fcproj/h0
 count 'the last block goes on with its last row' has '"h11.ln1.tail" -> "h11.q"' "$dir/out"
 run graph -m "$big" --rows 64 --no-fuse
 count '--no-fuse shows the gelu' has '"h0:11.gelu"' "$dir/out"
-run graph -m "$big" --tiles --rows 64 --cpus 4
+run graph -m "$big" --tiles --rows 64 --cpus 4 --tile 16x64
 count 'tiles: the first two layers' has 'layers 0:2 of 12 are drawn' "$dir/out"
 count 'tiles: head 3 waits for its q' has '"h0.q[16:32,192:256]" -> "h0.attention[16:32,192:256]"' "$dir/out"
 count 'tiles: head 3 waits for earlier keys' has '"h0.k[0:16,192:256]" -> "h0.attention[16:32,192:256]"' "$dir/out"

@@ -182,10 +182,9 @@ static void print_end(struct completion *c, enum finish finish)
                 "prompt       %9.3f ms   %zu tokens, %.1f tokens/s\n"
                 "decode       %9.3f ms   %zu tokens, %.1f tokens/s\n"
                 "finish       %s, seed %llu\n",
-                1e3 * c->prompt_seconds, c->n_prompt,
-                rate(c->n_prompt, c->prompt_seconds), 1e3 * c->decode_seconds, c->n_decoded,
-                rate(c->n_decoded, c->decode_seconds), finish_names[finish],
-                (unsigned long long)c->seed);
+                1e3 * c->prompt_seconds, c->n_prompt, rate(c->n_prompt, c->prompt_seconds),
+                1e3 * c->decode_seconds, c->n_decoded, rate(c->n_decoded, c->decode_seconds),
+                finish_names[finish], (unsigned long long)c->seed);
 }
 
 static void print_prompt(struct completion *c, const struct text *prompt)

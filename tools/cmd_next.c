@@ -81,8 +81,7 @@ int cmd_next(int argc, char **argv)
     print_candidates(&e);
     cli_flush();
     if (cli_model.stats)
-        fprintf(stderr,
-                "prompt       %9.3f ms   %d tokens, %.1f tokens/s\nin all       %9.3f ms\n",
+        fprintf(stderr, "prompt       %9.3f ms   %d tokens, %.1f tokens/s\nin all       %9.3f ms\n",
                 1e3 * prompt, n, n / prompt, 1e3 * (cli_seconds() - start));
     cli_engine_close(&e);
     free(ids);

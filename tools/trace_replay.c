@@ -122,7 +122,8 @@ struct team {
     const struct trace_run *runs;
     const struct replay_costs *costs;
     unsigned workers;
-    struct lane *lanes; /* [workers + 1]: the last has only a queue, of the tiles that load weights */
+    struct lane
+        *lanes; /* [workers + 1]: the last has only a queue, of the tiles that load weights */
     uint32_t *waits, *homes, *slots;
     uint32_t done;
     uint64_t end; /* of the last tile */
@@ -142,9 +143,9 @@ static void deal_homes(struct team *m)
         for (b = a; b < p->n_tiles && p->tiles[b].op == p->tiles[a].op; b++)
             blocks = blocks || p->tiles[b].box.r0 != first.r0;
         for (uint32_t t = a; t < b; t++)
-            m->homes[t] = load   ? m->workers
+            m->homes[t] = load     ? m->workers
                           : blocks ? p->tiles[t].box.r0 / (first.r1 - first.r0) % m->workers
-                                 : (uint32_t)((uint64_t)(t - a) * m->workers / (b - a));
+                                   : (uint32_t)((uint64_t)(t - a) * m->workers / (b - a));
     }
 }
 

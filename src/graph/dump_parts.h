@@ -23,7 +23,6 @@ void dg_dump_sort(struct dg_dump *dump);
 /* The number of layers that the graph's ops name: the highest layer + 1. */
 uint32_t dg_graph_layers(const struct dg_graph *g);
 
-
 /* An op's or tensor's name without "hN.", N being `layer`. */
 const char *dg_short_name(const char *name, int layer);
 

@@ -138,7 +138,8 @@ static enum dg_status check_tensor(const struct dg_tensor *t, struct dg_error *e
                        t->positions);
     if (t->stride > 0 && t->stride < (uint64_t)DG_LANES * t->cols)
         return dg_fail(err, DG_ERR_USAGE,
-                       "tensor %s: blocks are %" PRIu64 " elements apart, expected %u x %u at least",
+                       "tensor %s: blocks are %" PRIu64
+                       " elements apart, expected %u x %u at least",
                        t->name, t->stride, DG_LANES, t->cols);
     if (t->rows > INT32_MAX || t->cols > INT32_MAX || dg_tensor_elements(t) > SIZE_MAX / 8)
         return dg_fail(err, DG_ERR_RESOURCE, "tensor %s: %u x %u cannot be addressed", t->name,

@@ -46,13 +46,22 @@ static bool add_edge(struct edges *e, uint32_t from, uint32_t to)
 }
 
 /* Rows of a tile when nobody asks for another number. A short step is not cut: its tiles differ by
- * columns. A long one is cut into blocks that are large enough to use a panel of weights many
- * times while it is in cache, and small enough that blocks in different layers overlap. */
-static uint32_t default_row_block(uint32_t rows)
+ * columns. A long one is cut into equal blocks: at least two, so that blocks in different layers
+ * overlap; enough that the tiles of an op, a dozen to a block, go round among many workers; and else
+ * as few as possible, since each block reads all weights anew (docs/performance.md). */
+enum { UNCUT = 16, BLOCK_MOST = 172, WORKERS_A_BLOCK = 4 };
+
+static uint32_t default_row_block(uint32_t rows, uint32_t workers)
 {
-    if (rows <= 16)
+    uint32_t blocks = (uint32_t)dg_div_up(rows, BLOCK_MOST);
+
+    if (rows <= UNCUT)
         return rows;
-    return rows <= 128 ? 16 : 48;
+    if (blocks < dg_div_up(workers, WORKERS_A_BLOCK))
+        blocks = (uint32_t)dg_div_up(workers, WORKERS_A_BLOCK);
+    if (blocks < 2)
+        blocks = 2;
+    return rows / blocks < UNCUT ? UNCUT : (uint32_t)dg_div_up(rows, blocks);
 }
 
 /* The tiling that op is cut with: every 0 replaced. */
@@ -61,7 +70,7 @@ static struct dg_tiling tiling_of(const struct dg_plan *plan, const struct dg_op
     struct dg_tiling t = plan->tiling;
 
     if (t.row_block == 0)
-        t.row_block = default_row_block(op->out->rows);
+        t.row_block = default_row_block(op->out->rows, t.workers);
     if (t.row_block > op->out->rows)
         t.row_block = op->out->rows;
     return t;

@@ -94,7 +94,8 @@ static struct dg_tensor *layernorm(struct builder *b, const char *name, struct d
 }
 
 /* The last `rows` rows of x; x itself where those are all. */
-static struct dg_tensor *tail(struct builder *b, const char *name, struct dg_tensor *x, uint32_t rows)
+static struct dg_tensor *tail(struct builder *b, const char *name, struct dg_tensor *x,
+                              uint32_t rows)
 {
     struct dg_tensor *y;
 
@@ -177,8 +178,8 @@ static struct dg_tensor *block(struct builder *b, struct dg_tensor *x, uint32_t 
     y = matmul(b, "fc", y, &l->fc_weight, &l->fc_bias, activation(b, "fc", rows, 4 * C), 0);
     q = activation(b, "gelu", rows, 4 * C);
     add_op(b, &dg_op_gelu, "gelu", q, &y, 1);
-    y = matmul(b, "fcproj", q, &l->fcproj_weight, &l->fcproj_bias,
-               activation(b, "fcproj", rows, C), 0);
+    y = matmul(b, "fcproj", q, &l->fcproj_weight, &l->fcproj_bias, activation(b, "fcproj", rows, C),
+               0);
     return add(b, "add2", x, y);
 }
 
@@ -213,8 +214,7 @@ enum dg_status dg_gpt2_graph(struct dg_graph **out, const struct dg_model *model
                              const struct dg_gpt2_shape *shape, struct dg_error *err)
 {
     const struct dg_sizes *z = &model->header.sizes;
-    struct builder b = {
-        .model = model, .rows = shape->rows, .load = shape->load, .layer = -1};
+    struct builder b = {.model = model, .rows = shape->rows, .load = shape->load, .layer = -1};
     unsigned ops, weights;
     struct dg_tensor *x;
     enum dg_status st;

@@ -21,7 +21,7 @@ struct dg_layer {
 struct dg_loading;
 
 struct dg_model {
-    struct dg_arena *arena; /* holds the model itself, too */
+    struct dg_arena *arena;     /* holds the model itself, too */
     struct dg_loading *loading; /* NULL: an outline */
     struct dg_checkpoint_header header;
     struct dg_tensor wte; /* [vocab][channels] in panels */

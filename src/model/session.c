@@ -107,7 +107,7 @@ static enum dg_status prepare(struct dg_session *s, struct prepared *p, uint32_t
                               uint32_t logits_rows, struct dg_error *err)
 {
     const struct dg_gpt2_shape shape = {rows, logits_rows, !s->opt.no_fuse,
-                                         !dg_model_is_loaded(s->model)};
+                                        !dg_model_is_loaded(s->model)};
     const struct dg_tiling tiling = {dg_team_awake(s->team), s->opt.row_block, s->opt.col_block};
     enum dg_status st = dg_gpt2_graph(&p->graph, s->model, &shape, err);
 

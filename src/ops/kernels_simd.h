@@ -45,9 +45,32 @@ struct product {
     size_t y_stride, x_stride, cols, depth;
 };
 
-/* Multiply-adds for k0 <= k < k1, rows r ... r + R - 1, panels p ... p + N - 1. */
+/* acc += x * w for k0 <= k < k1. Meanwhile, with fetch, as much of w at `ahead` goes to the second-level
+ * cache. */
+INLINE void multiply(const int R, const int N, const bool fetch, v16 acc[12][4], const float *x,
+                     size_t x_stride, const float *w, size_t depth, size_t k0, size_t k1,
+                     const float *ahead)
+{
+    for (size_t k = k0; k < k1; k++) {
+        v16 v[4];
+
+        for (int j = 0; j < N; j++)
+            v[j] = v16_load(w + j * P * depth + k * P);
+        for (int j = 0; j < N && fetch; j++)
+            __builtin_prefetch(ahead + j * P * depth + (k - k0) * P, 0, 2);
+        for (int i = 0; i < R; i++) {
+            const v16 b = v16_set1(x[i * x_stride + k]);
+
+            for (int j = 0; j < N; j++)
+                acc[i][j] = v16_fma(b, v[j], acc[i][j]);
+        }
+    }
+}
+
+/* Multiply-adds for k0 <= k < k1, rows r ... r + R - 1, panels p ... p + N - 1. ahead: what to fetch
+ * meanwhile, or NULL. */
 INLINE void block(const int R, const int N, const struct product *m, size_t r, size_t p, size_t k0,
-                  size_t k1)
+                  size_t k1, const float *ahead)
 {
     const float *x = m->x + r * m->x_stride, *w = m->w + p * P * m->depth;
     float *y = m->y + r * m->y_stride + p * P;
@@ -64,18 +87,10 @@ INLINE void block(const int R, const int N, const struct product *m, size_t r, s
             acc[i][j] = from ? v16_load_n(from, n) : v16_set1(0.0f);
         }
     }
-    for (size_t k = k0; k < k1; k++) {
-        v16 v[4];
-
-        for (int j = 0; j < N; j++)
-            v[j] = v16_load(w + j * P * m->depth + k * P);
-        for (int i = 0; i < R; i++) {
-            const v16 b = v16_set1(x[i * m->x_stride + k]);
-
-            for (int j = 0; j < N; j++)
-                acc[i][j] = v16_fma(b, v[j], acc[i][j]);
-        }
-    }
+    if (R > 3 && ahead)
+        multiply(R, N, true, acc, x, m->x_stride, w, m->depth, k0, k1, ahead);
+    else
+        multiply(R, N, false, acc, x, m->x_stride, w, m->depth, k0, k1, NULL);
     for (int i = 0; i < R; i++)
         for (int j = 0; j < N; j++)
             v16_store_n(y + i * m->y_stride + j * P, acc[i][j], j == N - 1 && tail < P ? tail : P);
@@ -84,12 +99,12 @@ INLINE void block(const int R, const int N, const struct product *m, size_t r, s
 /* One function for each number of rows, so that the accumulators have fixed registers. */
 #define ROWS_FUNCTION(R)                                                                           \
     static void rows_##R(const struct product *m, size_t r, size_t p, size_t n, size_t k0,         \
-                         size_t k1)                                                                \
+                         size_t k1, const float *ahead)                                            \
     {                                                                                              \
         for (; n >= PANELS(R); n -= PANELS(R), p += PANELS(R))                                     \
-            block(R, PANELS(R), m, r, p, k0, k1);                                                  \
+            block(R, PANELS(R), m, r, p, k0, k1, ahead);                                           \
         for (; n > 0; n--, p++)                                                                    \
-            block(R, 1, m, r, p, k0, k1);                                                          \
+            block(R, 1, m, r, p, k0, k1, ahead);                                                   \
     }
 ROWS_FUNCTION(1)
 ROWS_FUNCTION(2)
@@ -109,7 +124,7 @@ ROWS_FUNCTION(12)
 #endif
 
 typedef void rows_function(const struct product *m, size_t r, size_t p, size_t n, size_t k0,
-                           size_t k1);
+                           size_t k1, const float *ahead);
 
 static rows_function *const rows_functions[MAX_ROWS + 1] = {
     NULL,   rows_1, rows_2, rows_3,  rows_4,  rows_5,
@@ -134,9 +149,13 @@ static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, c
 
         for (size_t p = 0; p < panels; p += width) {
             const size_t n = panels - p < width ? panels - p : width;
+            const float *ahead = p + width < panels ? w + (p + width) * P * depth + k * P
+                                 : k_end < depth    ? w + k_end * P
+                                                    : w + panels * P * depth;
 
             for (size_t r = 0; r < rows; r += height)
-                rows_functions[rows - r < height ? rows - r : height](&m, r, p, n, k, k_end);
+                rows_functions[rows - r < height ? rows - r : height](&m, r, p, n, k, k_end,
+                                                                      r == 0 ? ahead : NULL);
         }
     }
 }
@@ -294,8 +313,8 @@ static void scores(float *s, size_t s_stride, const float *q, size_t q_stride, c
         size_t r = 0;
 
         for (; r + SCORE_ROWS <= rows; r += SCORE_ROWS)
-            score_block(SCORE_ROWS, s + r * s_stride + j, s_stride, q + r * q_stride, q_stride, keys,
-                        m, d, scale);
+            score_block(SCORE_ROWS, s + r * s_stride + j, s_stride, q + r * q_stride, q_stride,
+                        keys, m, d, scale);
         for (; r < rows; r++)
             score_block(1, s + r * s_stride + j, s_stride, q + r * q_stride, q_stride, keys, m, d,
                         scale);
@@ -316,7 +335,8 @@ INLINE const float *value_at(const struct values *v, size_t position)
 /* Dimensions from i on of R rows, N vectors wide, the last of them `last` lanes. The rows run together
  * over the positions that all of them see, then each row alone over its own few more. */
 INLINE void mix_block(const int R, const int N, float *y, size_t y_stride, const float *p,
-                      size_t p_stride, const struct values *values, size_t n, size_t i0, size_t last)
+                      size_t p_stride, const struct values *values, size_t n, size_t i0,
+                      size_t last)
 {
     v16 acc[MIX_ROWS][MIX_VECTORS], v[MIX_VECTORS];
 

@@ -34,8 +34,8 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
 {
     (void)scratch;
     for (size_t r = out.r0; r < out.r1; r++)
-        step->kernels->layernorm(dg_at(op->out, r, 0), dg_at(op->in[0], r, 0),
-                                 op->in[1]->data, op->in[2]->data, op->out->cols);
+        step->kernels->layernorm(dg_at(op->out, r, 0), dg_at(op->in[0], r, 0), op->in[1]->data,
+                                 op->in[2]->data, op->out->cols);
     return 0;
 }
 

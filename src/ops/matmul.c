@@ -52,24 +52,47 @@ static uint64_t scratch(const struct dg_op *op, struct dg_cut cut)
     return op->out->role == DG_CACHE ? 4 * (uint64_t)cut.rows * cut.cols : 0;
 }
 
-/* Columns c0 ... c1 - 1 of one position, from row[0 ...]. */
-static void store_in_cache(const struct dg_tensor *t, size_t position, uint32_t c0, uint32_t c1,
-                           const float *row)
+/* Keys of one head: positions `first` ... first + rows - 1, n of its d columns, from from[0 ...]. Column
+ * by column: the positions of a block lie side by side. */
+static void store_keys(float *head, uint64_t stride, size_t first, size_t rows, size_t n,
+                       const float *from, size_t from_stride)
 {
-    const size_t d = t->cols / t->heads, lane = position % DG_LANES;
-    const size_t block = position / DG_LANES * dg_block_stride(t);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t r = 0; r < rows; r++) {
+            const size_t t = first + r;
 
-    for (size_t c = c0, n; c < c1; c += n) {
-        const size_t first = c % d;
-        float *head = dg_head_at(t, c / d) + block;
-
-        n = d - first < c1 - c ? d - first : c1 - c; /* what is left of this head */
-        if (t->layout == DG_VALUES) {
-            memcpy(head + lane * d + first, row + (c - c0), n * sizeof *row);
-        } else {
-            for (size_t i = 0; i < n; i++)
-                head[(first + i) * DG_LANES + lane] = row[c - c0 + i];
+            head[t / DG_LANES * stride + i * DG_LANES + t % DG_LANES] = from[r * from_stride + i];
         }
+    }
+}
+
+static void store_values(float *head, uint64_t stride, size_t d, size_t first, size_t rows,
+                         size_t n, const float *from, size_t from_stride)
+{
+    for (size_t r = 0; r < rows; r++) {
+        const size_t t = first + r;
+
+        memcpy(head + t / DG_LANES * stride + t % DG_LANES * d, from + r * from_stride,
+               n * sizeof *from);
+    }
+}
+
+/* Columns c0 ... c1 - 1 of so many positions, from from[rows][c1 - c0]. */
+static void store_in_cache(const struct dg_tensor *t, size_t first, size_t rows, uint32_t c0,
+                           uint32_t c1, const float *from)
+{
+    const size_t d = t->cols / t->heads, cols = c1 - c0;
+    const uint64_t stride = dg_block_stride(t);
+
+    for (size_t c = c0, n; c < c1; c += n, from += n) {
+        const size_t i = c % d;
+        float *head = dg_head_at(t, c / d);
+
+        n = d - i < c1 - c ? d - i : c1 - c; /* what is left of this head */
+        if (t->layout == DG_KEYS)
+            store_keys(head + i * DG_LANES, stride, first, rows, n, from, cols);
+        else
+            store_values(head + i, stride, d, first, rows, n, from, cols);
     }
 }
 
@@ -83,9 +106,9 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
 
     k->matmul(to, cached ? cols : y->cols, dg_at(x, out.r0, 0), x->cols, dg_panel_at(w, out.c0),
               dg_at(bias, 0, out.c0), rows, cols, x->cols);
+    if (cached)
+        store_in_cache(y, (size_t)step->past + out.r0, rows, out.c0, out.c1, to);
     for (size_t r = 0; r < rows; r++) {
-        if (cached)
-            store_in_cache(y, step->past + out.r0 + r, out.c0, out.c1, to + r * cols);
         if (op->gelu)
             k->gelu(to + r * y->cols, to + r * y->cols, cols);
         if (op->residual)

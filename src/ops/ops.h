@@ -12,13 +12,14 @@ extern const struct dg_op_type dg_op_embed; /* ids[T][1], wte[V][C] in panels or
 extern const struct dg_op_type dg_op_layernorm; /* x[T][C], gain[1][C], bias[1][C] -> [T][C] */
 extern const struct dg_op_type dg_op_matmul;    /* x[T][C], w[N][C], bias[1][N] (, residual[T][N]
                                                  * if op->residual) -> [T][N] in rows or a cache */
-extern const struct dg_op_type dg_op_attention; /* q[R][C], the last R of T rows; K[T][C] and V[T][C]
+extern const struct dg_op_type
+    dg_op_attention;                         /* q[R][C], the last R of T rows; K[T][C] and V[T][C]
                                                  * of a cache -> [R][C] */
-extern const struct dg_op_type dg_op_gelu;      /* x[T][N] -> [T][N] */
-extern const struct dg_op_type dg_op_add;       /* a[T][C], b[T][C] -> [T][C] */
-extern const struct dg_op_type dg_op_tail;      /* x[T][C] -> its last R rows, [R][C] */
-extern const struct dg_op_type dg_op_logits;    /* x[T][C], wte[V][C] -> [T][V]: matmul, no bias */
-extern const struct dg_op_type dg_op_load;      /* a file (op->source, load.h) -> a weight */
+extern const struct dg_op_type dg_op_gelu;   /* x[T][N] -> [T][N] */
+extern const struct dg_op_type dg_op_add;    /* a[T][C], b[T][C] -> [T][C] */
+extern const struct dg_op_type dg_op_tail;   /* x[T][C] -> its last R rows, [R][C] */
+extern const struct dg_op_type dg_op_logits; /* x[T][C], wte[V][C] -> [T][V]: matmul, no bias */
+extern const struct dg_op_type dg_op_load;   /* a file (op->source, load.h) -> a weight */
 
 /* Rewrites the graph: a gelu, then an add, that alone reads the output of a matmul becomes part of
  * that matmul. Changes no bit of the result. Returns how many ops went. Pointers into the graph do

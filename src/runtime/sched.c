@@ -187,8 +187,8 @@ enum { BATCH = 32 };
 
 /* The successors that a finisher has made ready. */
 struct ready {
-    uint32_t kept;   /* to be run next, or DG_NO_TILE */
-    unsigned pushed; /* how many went to queues, or wait in batch */
+    uint32_t kept;          /* to be run next, or DG_NO_TILE */
+    unsigned pushed;        /* how many went to queues, or wait in batch */
     struct dg_queue *queue; /* that batch[0 ... n - 1] will go to */
     uint32_t batch[BATCH], n;
 };
