@@ -26,32 +26,30 @@ struct dg_cut dg_cut_rows(const struct dg_op *op, const struct dg_tiling *tiling
     return (struct dg_cut){tiling->row_block, op->out->cols};
 }
 
-/* A tile should hold enough weights that running it dwarfs handing it over, and few enough that
- * each worker gets several. Weights are what one row costs: it reads each of them once. Where there
- * are columns enough, it holds four panels: four streams side by side come faster from memory than
- * two (docs/performance.md). */
+/* A tile should hold enough weights that running it dwarfs handing it over, and few enough that each
+ * worker gets several. Weights are what one row costs: it reads each of them once. It is a multiple of
+ * four panels wide, where there are as many: four streams side by side come faster from memory than two
+ * (docs/performance.md). */
 enum { TILE_MOST = 96 << 10, TILE_LEAST = 4 << 10, TILES_PER_WORKER = 3, STREAMS = 4 * DG_LANES };
 
-/* A matmul that is cut by heads gets the smallest multiple of a head (rounded up to whole panels)
- * that holds TILE_LEAST, so that attention waits for no other head's columns. */
+/* A matmul that is cut by heads gets whole heads (rounded up to whole panels): one, if that is wide
+ * enough, so that attention waits for no other head's columns. */
 struct dg_cut dg_cut_product(const struct dg_op *op, const struct dg_tiling *tiling)
 {
     const uint32_t depth = op->in[1]->cols, cols = op->out->cols;
-    const uint32_t least = (uint32_t)dg_round_up(dg_div_up(TILE_LEAST, depth), DG_LANES);
-    uint32_t width;
+    const uint32_t share = cols / (TILES_PER_WORKER * tiling->workers);
+    uint32_t unit = (uint32_t)dg_round_up(dg_div_up(TILE_LEAST, depth), STREAMS), width;
 
+    if (unit > cols)
+        unit = cols;
     if (tiling->col_block > 0) {
         width = tiling->col_block < cols ? tiling->col_block : cols;
     } else if (op->heads > 0) {
         width = (uint32_t)dg_round_up(cols / op->heads, DG_LANES);
-        width *= (uint32_t)dg_div_up(least, width);
+        width *= (uint32_t)dg_div_up(unit, width);
     } else {
-        width = TILE_MOST / depth > STREAMS ? TILE_MOST / depth : STREAMS;
-        if (width > cols / (TILES_PER_WORKER * tiling->workers))
-            width = cols / (TILES_PER_WORKER * tiling->workers);
-        if (width < least)
-            width = least;
-        width = (uint32_t)dg_round_up(width, width > 64 ? 64 : DG_LANES);
+        width = TILE_MOST / depth < share ? TILE_MOST / depth : share;
+        width = (uint32_t)dg_round_up(width > 0 ? width : 1, unit);
     }
     return (struct dg_cut){tiling->row_block, (uint32_t)dg_round_up(width, DG_LANES)};
 }
