@@ -73,12 +73,10 @@ struct dg_op {
     struct dg_tensor *out;
 
     /* Attributes; each is 0 where its kind does not use it. */
-    uint32_t heads; /* attention, and a matmul whose output is cut by heads */
-    uint32_t
-        first_row; /* tail: output row r is input row first_row + r; attention: it is the step's
-                         * row first_row + r */
-    bool gelu;     /* matmul: gelu is applied to the result (fused) */
-    bool residual; /* matmul: the last input is added to the result (fused) */
+    uint32_t heads;     /* attention, and a matmul whose output is cut by heads */
+    uint32_t first_row; /* tail, attention: output row r is the input's, or step's, first_row + r */
+    bool gelu;          /* matmul: gelu is applied to the result (fused) */
+    bool residual;      /* matmul: the last input is added to the result (fused) */
     const void *source; /* load, embed: where the bytes come from (src/ops/load.h) */
 };
 

@@ -36,7 +36,7 @@ struct dg_tensor {
     uint32_t rows, cols; /* >= 1 */
     uint32_t heads;      /* DG_KEYS and DG_VALUES: cols = heads * head size; else 0 */
     uint32_t positions;  /* DG_KEYS and DG_VALUES: positions there is room for, >= rows; else 0 */
-    uint64_t stride; /* DG_KEYS and DG_VALUES: elements from one block of P positions to the next,
+    uint64_t stride;     /* DG_KEYS and DG_VALUES: elements from a block of P positions to the next,
                           * or 0: P * cols, without a gap */
     void *data;
 };
