@@ -7,7 +7,7 @@ vocab=$(($(wc -l <"$demo/merges.txt") - 1 + 257))
 
 # ---- a terminal ----
 
-make_model --layers 1 --heads 1 --channels 32 --positions 200000 --vocab "$vocab" -o "$dir/long.bin"
+make_model --layers 3 --heads 1 --channels 32 --positions 200000 --vocab "$vocab" -o "$dir/long.bin"
 count "make-model: got status $status" succeeded
 edit=0
 grep -q el_gets "$program" && edit=1 # built with libedit

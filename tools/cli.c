@@ -498,7 +498,9 @@ void cli_eval(struct cli_engine *e, const int32_t *ids, size_t n)
     enum dg_status st;
 
     if (bar)
-        cli_progress(e->team, e->loaded ? "reading the prompt" : "loading");
+        cli_progress(e->team, e->loaded ? "reading the prompt"
+                              : n > 1   ? "loading, reading the prompt"
+                                        : "loading");
     st = dg_session_eval(e->session, ids, n, &err);
     if (bar)
         cli_progress(e->team, NULL);
