@@ -504,7 +504,8 @@ START_TEST(inputs_that_are_missing)
 
     build_real(&z);
     refuse_value(&z, &z.embed->n_in, 1, "op embed: inputs: got 1, expected 3");
-    refuse_value(&z, &z.embed->n_in, 2, "op embed: wpe (wte) is in a layout"); /* 2: wte in a file */
+    refuse_value(&z, &z.embed->n_in, 2,
+                 "op embed: wpe (wte) is in a layout"); /* 2: wte in a file */
     refuse_value(&z, &z.layernorm->n_in, 2, "op layernorm: inputs: got 2, expected 3");
     refuse_value(&z, &z.matmul->n_in, 2, "op matmul: inputs: got 2, expected 3");
     refuse_value(&z, &z.add->n_in, 1, "op add: inputs: got 1, expected 2");

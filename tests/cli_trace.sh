@@ -57,6 +57,17 @@ steps_in() {
 record --total 12
 count "prompt and three tokens: got $(steps_in) steps" [ "$(steps_in)" -eq 4 ]
 count "the weights are loaded in the first" has '"op": "load"' "$trace"
+if command -v python3 >/dev/null; then
+    # One worker, several tiles an op: wte, which is wanted last, is read when all of the blocks are done.
+    run tokens -m "$odd" -j 1 --tile 1x16 --total 12 --trace "$trace" $ids
+    count "what can be computed goes before loading" python3 - "$trace" <<'END'
+import json, sys
+tiles = [e for e in json.load(open(sys.argv[1]))["traceEvents"] if e.get("cat") == "tile" and e["args"]["step"] == 0]
+wte = min(e["ts"] for e in tiles if e["name"] == "wte")
+assert all(e["ts"] < wte for e in tiles if e["args"]["layer"] >= 0)
+assert any(e["ts"] > wte for e in tiles if e["name"] == "logits")
+END
+fi
 record --total 12 --trace-tokens 8:10
 count "tokens 8 and 9: got $(steps_in) steps" [ "$(steps_in)" -eq 2 ]
 record --total 12 --chunk 3 --trace-tokens 2:4

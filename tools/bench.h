@@ -87,7 +87,7 @@ struct bench_process {
     char total[16], workers[16];
     char ids[2][16];
     bool no_cache;
-    double first_ms; /* to the first new id, of the last one, as it says itself */
+    double first_ms; /* to the first new id, as they say themselves: the least so far */
 };
 void bench_process_init(struct bench_process *p, const struct dg_sizes *z, unsigned workers,
                         uint32_t total, bool no_cache);

@@ -70,7 +70,7 @@ void bench_print_lab(const struct bench_report *r)
                  r->no_cache_workers[i]);
         print_stat("", what, &r->no_cache[i]);
     }
-    printf("          of the first, %.1f ms until the first id", r->lab_first_ms);
+    printf("          of the first, %.1f ms until the first id, at the least", r->lab_first_ms);
     if (r->n_no_cache > 1)
         printf("; without a cache %u workers are %.2f times as fast as 1", r->no_cache_workers[1],
                r->no_cache[1].speedup);

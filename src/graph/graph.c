@@ -2,8 +2,8 @@
 #include "../base/arena.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum dg_status dg_graph_new(struct dg_graph **out, unsigned max_ops, unsigned max_tensors,

@@ -1,5 +1,6 @@
 /* A session turns ids into steps. A step's plan depends on its rows alone, so a prompt makes one
- * (or two: full chunks and the rest), and the one for T = 1 serves every token after it. */
+ * (or two: full chunks and the rest), and the one for T = 1 serves every token after it. The plan of
+ * a model's first step, which also loads it, serves once. */
 #include "../dagpt.h"
 #include "../base/arena.h"
 #include "../base/checked.h"

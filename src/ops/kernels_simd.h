@@ -24,6 +24,7 @@
 #include "poly.h"
 
 #include <math.h>
+#include <stdint.h>
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -46,10 +47,10 @@ struct product {
 };
 
 /* acc += x * w for k0 <= k < k1. Meanwhile, with fetch, as much of w at `ahead` goes to the second-level
- * cache. */
+ * cache: an address and no pointer, since it may lie past the weights. */
 INLINE void multiply(const int R, const int N, const bool fetch, v16 acc[12][4], const float *x,
                      size_t x_stride, const float *w, size_t depth, size_t k0, size_t k1,
-                     const float *ahead)
+                     uintptr_t ahead)
 {
     for (size_t k = k0; k < k1; k++) {
         v16 v[4];
@@ -57,7 +58,7 @@ INLINE void multiply(const int R, const int N, const bool fetch, v16 acc[12][4],
         for (int j = 0; j < N; j++)
             v[j] = v16_load(w + j * P * depth + k * P);
         for (int j = 0; j < N && fetch; j++)
-            __builtin_prefetch(ahead + j * P * depth + (k - k0) * P, 0, 2);
+            __builtin_prefetch((const void *)(ahead + 4 * (j * P * depth + (k - k0) * P)), 0, 2);
         for (int i = 0; i < R; i++) {
             const v16 b = v16_set1(x[i * x_stride + k]);
 
@@ -68,9 +69,9 @@ INLINE void multiply(const int R, const int N, const bool fetch, v16 acc[12][4],
 }
 
 /* Multiply-adds for k0 <= k < k1, rows r ... r + R - 1, panels p ... p + N - 1. ahead: what to fetch
- * meanwhile, or NULL. */
+ * meanwhile, or 0. */
 INLINE void block(const int R, const int N, const struct product *m, size_t r, size_t p, size_t k0,
-                  size_t k1, const float *ahead)
+                  size_t k1, uintptr_t ahead)
 {
     const float *x = m->x + r * m->x_stride, *w = m->w + p * P * m->depth;
     float *y = m->y + r * m->y_stride + p * P;
@@ -90,7 +91,7 @@ INLINE void block(const int R, const int N, const struct product *m, size_t r, s
     if (R > 3 && ahead)
         multiply(R, N, true, acc, x, m->x_stride, w, m->depth, k0, k1, ahead);
     else
-        multiply(R, N, false, acc, x, m->x_stride, w, m->depth, k0, k1, NULL);
+        multiply(R, N, false, acc, x, m->x_stride, w, m->depth, k0, k1, 0);
     for (int i = 0; i < R; i++)
         for (int j = 0; j < N; j++)
             v16_store_n(y + i * m->y_stride + j * P, acc[i][j], j == N - 1 && tail < P ? tail : P);
@@ -99,7 +100,7 @@ INLINE void block(const int R, const int N, const struct product *m, size_t r, s
 /* One function for each number of rows, so that the accumulators have fixed registers. */
 #define ROWS_FUNCTION(R)                                                                           \
     static void rows_##R(const struct product *m, size_t r, size_t p, size_t n, size_t k0,         \
-                         size_t k1, const float *ahead)                                            \
+                         size_t k1, uintptr_t ahead)                                               \
     {                                                                                              \
         for (; n >= PANELS(R); n -= PANELS(R), p += PANELS(R))                                     \
             block(R, PANELS(R), m, r, p, k0, k1, ahead);                                           \
@@ -124,7 +125,7 @@ ROWS_FUNCTION(12)
 #endif
 
 typedef void rows_function(const struct product *m, size_t r, size_t p, size_t n, size_t k0,
-                           size_t k1, const float *ahead);
+                           size_t k1, uintptr_t ahead);
 
 static rows_function *const rows_functions[MAX_ROWS + 1] = {
     NULL,   rows_1, rows_2, rows_3,  rows_4,  rows_5,
@@ -149,13 +150,13 @@ static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, c
 
         for (size_t p = 0; p < panels; p += width) {
             const size_t n = panels - p < width ? panels - p : width;
-            const float *ahead = p + width < panels ? w + (p + width) * P * depth + k * P
-                                 : k_end < depth    ? w + k_end * P
-                                                    : w + panels * P * depth;
+            const size_t next = p + width < panels ? (p + width) * P * depth + k * P
+                                : k_end < depth    ? k_end * P
+                                                   : panels * P * depth;
 
             for (size_t r = 0; r < rows; r += height)
-                rows_functions[rows - r < height ? rows - r : height](&m, r, p, n, k, k_end,
-                                                                      r == 0 ? ahead : NULL);
+                rows_functions[rows - r < height ? rows - r : height](
+                    &m, r, p, n, k, k_end, r == 0 ? (uintptr_t)w + 4 * next : 0);
         }
     }
 }

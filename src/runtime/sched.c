@@ -66,10 +66,10 @@ struct dg_run {
     unsigned workers; /* that are awake */
 
     /* [n_nodes] Inputs not yet written. Set by reset() while the helpers wait at their bells; then
-     * only decremented, once per finished predecessor.
+     * only decremented, by as many as are done, and not at all where one worker saw to all of them.
      * Order: acq_rel. Release publishes the finisher's output; acquire lets the thread that takes
      * it from 1 to 0 see every input.
-     * Partner: the other decrements, all in finish(). If weakened: torn input on Arm.
+     * Partner: the other decrements, all in lower(). If weakened: torn input on Arm.
      * Test: tests/check_sched.c "diamond". */
     struct dg_atomic *waits;
 
