@@ -298,13 +298,15 @@ END_TEST
 
 static char *write_text(struct dg_trace *trace, bool all_edges, size_t *n)
 {
+    const struct limits limits[] = {{1, 30.5, 200}, {3, 60.5, 500}};
     const struct trace_facts facts = {.command = "test \"quoted\"\n\xff \xc3\xa9",
                                       .model = "toy",
                                       .workers = 4,
                                       .cpus = 3,
                                       .isa = "scalar",
                                       .sched = "dataflow",
-                                      .fma_gflops = 12.5,
+                                      .limits = limits,
+                                      .n_limits = 2,
                                       .all_edges = all_edges};
     char *text = NULL;
     FILE *to = open_memstream(&text, n);
@@ -357,7 +359,10 @@ START_TEST(written_and_read)
     ck_assert_str_eq(t->command, "test \"quoted\"\n\xef\xbf\xbd \xc3\xa9");
     ck_assert_str_eq(t->model, "toy");
     ck_assert(t->workers == 4 && t->awake == 3 && t->cpus == 3 && t->n_plans == 1);
-    ck_assert(t->read_gbps == 0 && t->fma_gflops == 12.5);
+    ck_assert(t->n_limits == 2 && trace_limits(t, 3).read_gbps == 60.5);
+    ck_assert(trace_limits(t, 1).fma_gflops == 200 && trace_limits(t, 2).fma_gflops == 350);
+    ck_assert(trace_limits(t, 2).workers == 2 && trace_limits(t, 2).read_gbps == 45.5);
+    ck_assert(trace_limits(t, 8).workers == 3 && trace_limits(t, 8).fma_gflops == 500);
     ck_assert_uint_eq(t->n_steps, 2);
     check_plan(&t->plans[0], w.plan);
     starts = calloc(w.plan->n_tiles, sizeof *starts);
@@ -424,7 +429,7 @@ END_TEST
 static const char by_hand[] =
     "{\"dagpt\": {\"version\": 1, \"program\": \"dagpt\", \"command\": \"c\", \"model\": "
     "{\"name\": \"m\"},\n"
-    "\"machine\": {\"cpus\": 2, \"isa\": \"scalar\", \"read_gbps\": null, \"fma_gflops\": 10},\n"
+    "\"machine\": {\"cpus\": 2, \"isa\": \"scalar\", \"limits\": []},\n"
     "\"workers\": 2, \"awake\": 2, \"sched\": \"dataflow\", \"overhead_ns\": 50, \"dropped\": 0,\n"
     "\"plans\": [{\"kind\": \"step\", \"rows\": 1, \"ops\": [\n"
     "{\"name\": \"a\", \"op\": \"x\", \"layer\": -1, \"out\": \"a\", \"rows\": 1, \"cols\": 1},\n"
@@ -626,6 +631,9 @@ START_TEST(damaged)
         {"\"awake\": 2", "\"awake\": 1.5", "whole number"},
         {"\"awake\": 2", "\"awake\": \"2\"", "a number"},
         {"\"awake\": 2", "\"awake\": 1", "a step and a worker of this trace"},
+        {"\"limits\": []", "\"limits\": [{\"workers\": 1, \"read_gbps\": 0}]", "a rate above 0"},
+        {"\"limits\": []", "\"limits\": [{\"workers\": 1, \"read_gbps\": 1}]", "limits of more and"},
+        {"\"limits\": []", "\"limits\": [{\"read_gbps\": 1, \"fma_gflops\": 1}]", "limits of more and"},
         {"\"kind\": \"step\"", "\"kind\": \"other\"", "kind step or load"},
         {"[0, 0, 1, 0, 1, 0]", "[7, 0, 1, 0, 1, 0]", "op is not one"},
         {"[0, 0, 1, 0, 1, 0]", "[0, 1, 1, 0, 1, 0]", "box is empty"},
@@ -891,6 +899,44 @@ START_TEST(costs)
 }
 END_TEST
 
+/* One worker reads 30 GB/s and computes 200 GFLOP/s, two have 20 and 200 each. */
+START_TEST(replay_limits)
+{
+    const struct limits one = {1, 30, 200}, two = {2, 40, 400}, none = {0};
+
+    ck_assert(replay_time(100, 3000, 0, &one, &two) == 150); /* at the limit of reading */
+    ck_assert(replay_time(200, 3000, 0, &one, &two) == 300); /* at half of it */
+    ck_assert(replay_time(150, 3000, 0, &two, &one) == 100);
+    ck_assert(replay_time(100, 3000, 20000, &one, &two) == 150);
+    ck_assert(replay_time(100, 1000, 20000, &one, &two) == 100); /* of computing */
+    ck_assert(replay_time(100, 6000, 100, &one, &two) == 100);   /* from a cache */
+    ck_assert(replay_time(100, 0, 0, &one, &two) == 100);
+    ck_assert(replay_time(100, 3000, 0, &one, &none) == 100);
+    ck_assert(replay_time(100, 3000, 0, &none, &two) == 100);
+}
+END_TEST
+
+/* In a whole trace: two workers had half as much each as one has. */
+START_TEST(replay_by_limits)
+{
+    const struct replay_costs free_of_cost = {.spin = 50000};
+    char *text = change(by_hand, "\"limits\": []",
+                        "\"limits\": [{\"workers\": 1, \"read_gbps\": 40, \"fma_gflops\": 10}, "
+                        "{\"workers\": 2, \"read_gbps\": 40, \"fma_gflops\": 10}]");
+    struct trace_file *without = parse(by_hand, strlen(by_hand)), *with = parse(text, strlen(text));
+    uint64_t ns[2];
+
+    for (unsigned workers = 1; workers <= 8; workers++) {
+        ck_assert(replay(&ns[0], without, workers, false, &free_of_cost));
+        ck_assert(replay(&ns[1], with, workers, false, &free_of_cost));
+        ck_assert_uint_eq(ns[1], workers == 1 ? ns[0] / 2 : ns[0]);
+    }
+    trace_file_free(without);
+    trace_file_free(with);
+    free(text);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {every_tile_once,
@@ -911,6 +957,8 @@ int main(void)
                                   mutations,
                                   replay_without_costs,
                                   replay_with_costs,
+                                  replay_limits,
+                                  replay_by_limits,
                                   replay_homes,
                                   costs,
                                   NULL};

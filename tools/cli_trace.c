@@ -27,8 +27,9 @@ const struct cli_option cli_trace_options[] = {
     {0},
 };
 
-/* The machine's limits are measured for so long, and not for a recording that is shorter. */
-#define LIMITS_SECONDS 0.2
+/* The machine's limits are measured for LIMITS_SECONDS each, after so long a recording or a longer one. */
+#define LIMITS_SECONDS 0.1
+#define WORTH_LIMITS 0.2
 
 static struct dg_trace *trace;
 static volatile sig_atomic_t stopped; /* the signal that asked for it */
@@ -97,8 +98,34 @@ static double recorded_seconds(const struct dg_trace *tr)
     return 1e-9 * (double)ns;
 }
 
+enum { MAX_LIMITS = 16 };
+
+/* By 1, 2, 4, ... workers and by as many as there are CPUs; how many numbers of workers that were. */
+static unsigned measure_limits(struct limits limits[MAX_LIMITS], enum dg_isa isa)
+{
+    const unsigned most = dg_usable_cpus();
+    unsigned n = 0;
+
+    for (unsigned w = 1; n < MAX_LIMITS; w = 2 * w < most ? 2 * w : most) {
+        struct dg_team *team;
+        enum dg_status st;
+
+        if (dg_team_new(&team, w, w, NULL) != DG_OK)
+            break;
+        st = limits_measure(team, isa, LIMITS_SECONDS, &limits[n], NULL);
+        dg_team_free(team);
+        if (st != DG_OK)
+            break;
+        n++;
+        if (w == most)
+            break;
+    }
+    return n;
+}
+
 static struct trace_facts facts_of(const struct cli_engine *e, bool measure)
 {
+    static struct limits limits[MAX_LIMITS];
     const char *slash = strrchr(cli_model_path(), '/');
     const enum dg_isa isa = cli_model.isa < dg_isa_best() ? cli_model.isa : dg_isa_best();
     struct trace_facts f = {
@@ -111,12 +138,9 @@ static struct trace_facts facts_of(const struct cli_engine *e, bool measure)
         .sched = dg_sched_name(cli_model.sched),
         .all_edges = edges == 1,
     };
-    struct limits limits;
 
-    if (measure && limits_measure(e->team, isa, LIMITS_SECONDS, &limits, NULL) == DG_OK) {
-        f.read_gbps = limits.read_gbps;
-        f.fma_gflops = limits.fma_gflops;
-    }
+    f.limits = limits;
+    f.n_limits = measure ? measure_limits(limits, isa) : 0;
     return f;
 }
 
@@ -145,7 +169,7 @@ void cli_trace_end(const struct cli_engine *e, bool leaving)
         return;
     trace = NULL; /* an error below closes the engine again */
     dropped = tr->dropped;
-    failed = write_trace(e, tr, !leaving && !stopped && recorded_seconds(tr) >= LIMITS_SECONDS);
+    failed = write_trace(e, tr, !leaving && !stopped && recorded_seconds(tr) >= WORTH_LIMITS);
     dg_trace_free(tr);
     if (dropped)
         fprintf(stderr,

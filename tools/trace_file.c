@@ -84,11 +84,13 @@ static bool read_time(struct reader *r, uint64_t *out)
     return true;
 }
 
-/* A measured limit; null: 0. */
+/* A measured limit: greater than 0. */
 static bool read_limit(struct reader *r, double *out)
 {
-    *out = 0;
-    return dg_json_null(&r->j) || dg_json_number(&r->j, out);
+    if (!dg_json_number(&r->j, out))
+        return false;
+    return (*out > 0 && *out <= 1e12) ||
+           dg_json_fail(&r->j, "a rate above 0 before this place");
 }
 
 /* ---- plans ---- */
@@ -326,6 +328,37 @@ static void read_model(struct reader *r)
     }
 }
 
+static void read_limits(struct reader *r)
+{
+    struct trace_file *t = r->t;
+    char key[16];
+
+    if (!dg_json_array(&r->j))
+        return;
+    while (dg_json_item(&r->j)) {
+        struct limits l = {0};
+
+        if (!dg_json_object(&r->j))
+            return;
+        while (dg_json_key(&r->j, key, sizeof key)) {
+            if (!strcmp(key, "workers"))
+                read_u32(r, INT32_MAX, &l.workers);
+            else if (!strcmp(key, "read_gbps"))
+                read_limit(r, &l.read_gbps);
+            else if (!strcmp(key, "fma_gflops"))
+                read_limit(r, &l.fma_gflops);
+            else
+                dg_json_skip(&r->j);
+        }
+        if (t->n_limits == TRACE_LIMITS || l.read_gbps == 0 || l.fma_gflops == 0 ||
+            l.workers <= (t->n_limits ? t->limits[t->n_limits - 1].workers : 0)) {
+            dg_json_fail(&r->j, "limits of more and more workers, at most 16, before this place");
+            return;
+        }
+        t->limits[t->n_limits++] = l;
+    }
+}
+
 static void read_machine(struct reader *r)
 {
     char key[16];
@@ -337,10 +370,8 @@ static void read_machine(struct reader *r)
             read_u32(r, INT32_MAX, &r->t->cpus);
         else if (!strcmp(key, "isa"))
             dg_json_string(&r->j, r->t->isa, sizeof r->t->isa);
-        else if (!strcmp(key, "read_gbps"))
-            read_limit(r, &r->t->read_gbps);
-        else if (!strcmp(key, "fma_gflops"))
-            read_limit(r, &r->t->fma_gflops);
+        else if (!strcmp(key, "limits"))
+            read_limits(r);
         else
             dg_json_skip(&r->j);
     }
@@ -711,6 +742,27 @@ enum dg_status trace_file_read(struct trace_file **out, const char *path, struct
     st = trace_file_parse(out, path, text, n, err);
     free(text);
     return st;
+}
+
+struct limits trace_limits(const struct trace_file *t, unsigned workers)
+{
+    const struct limits *l = t->limits;
+    unsigned i = 0;
+
+    if (t->n_limits == 0)
+        return (struct limits){0};
+    while (i < t->n_limits && l[i].workers < workers)
+        i++;
+    if (i == t->n_limits)
+        return l[i - 1];
+    if (i > 0 && l[i].workers > workers) {
+        const double part = (double)(workers - l[i - 1].workers) / (l[i].workers - l[i - 1].workers);
+
+        return (struct limits){workers,
+                               l[i - 1].read_gbps + part * (l[i].read_gbps - l[i - 1].read_gbps),
+                               l[i - 1].fma_gflops + part * (l[i].fma_gflops - l[i - 1].fma_gflops)};
+    }
+    return l[i];
 }
 
 void trace_file_free(struct trace_file *t)

@@ -11,8 +11,11 @@
 #include "../src/graph/tensor.h"
 #include "../src/base/status.h"
 #include "../src/dagpt.h"
+#include "limits.h"
 
 #define TRACE_NO_TILE UINT32_MAX
+
+enum { TRACE_LIMITS = 16 };
 
 struct trace_op {
     char name[64], kind[32];
@@ -71,7 +74,8 @@ struct trace_file {
     char program[64], command[1024], model[256], isa[16], sched[16];
     struct dg_sizes sizes; /* the model's; 0: not said */
     unsigned cpus, workers, awake;
-    double read_gbps, fma_gflops; /* 0: not measured */
+    struct limits limits[TRACE_LIMITS]; /* what so many workers can do; more and more of them */
+    unsigned n_limits;                  /* 0: not measured */
     uint64_t overhead_ns, dropped;
     struct trace_plan *plans;
     struct trace_step *steps;
@@ -86,6 +90,10 @@ enum dg_status trace_file_read(struct trace_file **out, const char *path, struct
 enum dg_status trace_file_parse(struct trace_file **out, const char *name, const char *text,
                                 size_t n, struct dg_error *err);
 void trace_file_free(struct trace_file *t); /* takes NULL */
+
+/* What so many workers of that machine can do: between two numbers that were measured a straight
+ * line; more can do what the last can do (its number is in `workers`). Not measured: zeros. */
+struct limits trace_limits(const struct trace_file *t, unsigned workers);
 
 static inline const struct trace_plan *trace_plan_of(const struct trace_file *t,
                                                      const struct trace_step *s)

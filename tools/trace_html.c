@@ -52,6 +52,8 @@ static void put_string(FILE *to, const char *key, const char *text)
 
 static void put_facts(FILE *to, const struct trace_file *t)
 {
+    const struct limits limits = trace_limits(t, t->awake);
+
     put_string(to, "{\"command\": ", t->command);
     put_string(to, ",\n\"model\": ", t->model);
     put_string(to, ", \"sched\": ", t->sched);
@@ -59,7 +61,7 @@ static void put_facts(FILE *to, const struct trace_file *t)
     fprintf(to, ",\n\"workers\": %u, \"awake\": %u", t->workers, t->awake);
     fprintf(to, ", \"overhead_ns\": %" PRIu64 ", \"dropped\": %" PRIu64, t->overhead_ns,
             t->dropped);
-    fprintf(to, ", \"read_gbps\": %g, \"fma_gflops\": %g", t->read_gbps, t->fma_gflops);
+    fprintf(to, ", \"read_gbps\": %g, \"fma_gflops\": %g", limits.read_gbps, limits.fma_gflops);
 }
 
 /* ---- plans and steps ---- */

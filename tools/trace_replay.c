@@ -4,6 +4,7 @@
 #include "trace_replay.h"
 #include "trace_analysis.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -334,17 +335,65 @@ bool replay_step(uint64_t *ns, const struct trace_plan *p, const struct trace_ru
     return ok;
 }
 
+/* ---- other limits ---- */
+
+/* Memory is read by the streams of several ops at a time: some are a little above the probe's rate. */
+static const double MEMORY = 1.25;
+
+/* ns that a worker needs at least, with its share of what all can do. */
+static double least_time(double bytes, double flops, const struct limits *l)
+{
+    return fmax(bytes * l->workers / l->read_gbps, flops * l->workers / l->fma_gflops);
+}
+
+double replay_time(double ns, double bytes, double flops, const struct limits *was,
+                   const struct limits *is)
+{
+    double least;
+
+    if (was->workers == 0 || is->workers == 0)
+        return ns;
+    if (bytes * was->workers > ns * was->read_gbps * MEMORY)
+        bytes = 0;
+    least = least_time(bytes, flops, was);
+    return least > 0 ? ns * least_time(bytes, flops, is) / least : ns;
+}
+
+/* The step's tiles as they would take with so many workers; NULL: out of memory. */
+static struct trace_run *runs_among(const struct trace_file *t, const struct trace_step *s,
+                                    unsigned workers)
+{
+    const struct limits was = trace_limits(t, t->awake), is = trace_limits(t, workers);
+    const uint32_t n = trace_plan_of(t, s)->n_tiles;
+    struct trace_run *runs = malloc(n * sizeof *runs);
+
+    for (uint32_t i = 0; runs && i < n; i++) {
+        struct trace_run *r = &runs[i];
+
+        *r = s->runs[i];
+        r->end = r->start + r->preempted +
+                 (uint64_t)replay_time((double)trace_time_of(r), (double)r->bytes, (double)r->flops,
+                                       &was, &is);
+    }
+    return runs;
+}
+
 bool replay(uint64_t *ns, const struct trace_file *t, unsigned workers, bool barrier,
             const struct replay_costs *costs)
 {
     *ns = 0;
     for (size_t i = 0; i < t->n_steps; i++) {
         const struct trace_step *s = &t->steps[i];
+        struct trace_run *runs;
         uint64_t one;
+        bool ok;
 
         if (!trace_counts(t, s))
             continue;
-        if (!replay_step(&one, trace_plan_of(t, s), s->runs, workers, barrier, costs))
+        runs = runs_among(t, s, workers);
+        ok = runs && replay_step(&one, trace_plan_of(t, s), runs, workers, barrier, costs);
+        free(runs);
+        if (!ok)
             return false;
         *ns += one;
     }

@@ -30,6 +30,8 @@ static double percent(uint64_t part, uint64_t all)
 
 static void print_head(const char *name, const struct trace_file *t, const struct trace_summary *s)
 {
+    const struct limits limits = trace_limits(t, t->awake);
+
     printf("trace     %s: %s\n", name, t->command);
     printf("run       %s, %s; %u workers, %u awake, %s, %s\n", t->program, t->model, t->workers,
            t->awake, t->sched, t->isa);
@@ -47,14 +49,10 @@ static void print_head(const char *name, const struct trace_file *t, const struc
     if (t->dropped)
         printf("; %" PRIu64 " tiles dropped", t->dropped);
     printf("\nmachine   ");
-    if (t->read_gbps > 0)
-        printf("reads %.1f GB/s, ", t->read_gbps);
+    if (t->n_limits > 0)
+        printf("reads %.1f GB/s, computes %.1f GFLOP/s\n", limits.read_gbps, limits.fma_gflops);
     else
-        printf("reading not measured, ");
-    if (t->fma_gflops > 0)
-        printf("computes %.1f GFLOP/s\n", t->fma_gflops);
-    else
-        printf("computing not measured\n");
+        printf("limits not measured\n");
 }
 
 static void print_workers(const struct trace_file *t, const struct trace_summary *s)
@@ -72,17 +70,19 @@ static void print_workers(const struct trace_file *t, const struct trace_summary
 }
 
 /* A rate of one worker, and what it is of one worker's share of the limit. */
-static void print_rate(double rate, double limit, unsigned awake)
+static void print_rate(double rate, double share)
 {
     printf(" %8.2f", rate);
-    if (limit > 0)
-        printf(" %4.0f%%", 100 * rate * awake / limit);
+    if (share > 0)
+        printf(" %4.0f%%", 100 * rate / share);
     else
         printf("     -");
 }
 
 static void print_groups(const struct trace_file *t, const struct trace_summary *s)
 {
+    const struct limits limits = trace_limits(t, t->awake);
+
     printf("\n%-10s %-10s %7s %10s %6s %8s %8s %8s %14s %14s %8s\n", "op", "kind", "tiles",
            "total ms", "share", "min us", "mean us", "max us", "GB/s  of lim.", "GFLOP/s of lim.",
            "on path");
@@ -92,8 +92,9 @@ static void print_groups(const struct trace_file *t, const struct trace_summary 
         printf("%-10s %-10s %7" PRIu64 " %10.3f %5.1f%% %8.1f %8.1f %8.1f", g->name, g->kind,
                g->tiles, ms(g->total), percent(g->total, s->work), us(g->least),
                us(g->total) / (double)g->tiles, us(g->most));
-        print_rate(ratio((double)g->bytes, (double)g->total), t->read_gbps, t->awake);
-        print_rate(ratio((double)g->flops, (double)g->total), t->fma_gflops, t->awake);
+        print_rate(ratio((double)g->bytes, (double)g->total), ratio(limits.read_gbps, limits.workers));
+        print_rate(ratio((double)g->flops, (double)g->total),
+                   ratio(limits.fma_gflops, limits.workers));
         printf(" %7.1f%%\n", percent(g->path, s->span));
     }
 }
@@ -221,6 +222,8 @@ static void json_gaps(const struct trace_file *t, const struct trace_summary *s)
 void report_summary_json(const char *name, const struct trace_file *t,
                          const struct trace_summary *s)
 {
+    const struct limits limits = trace_limits(t, t->awake);
+
     json_string("{\"file\": ", name);
     json_string(", \"command\": ", t->command);
     json_string(",\n \"program\": ", t->program);
@@ -228,8 +231,8 @@ void report_summary_json(const char *name, const struct trace_file *t,
     json_string(", \"sched\": ", t->sched);
     json_string(", \"isa\": ", t->isa);
     printf(", \"workers\": %u, \"awake\": %u", t->workers, t->awake);
-    json_limit(", \"read_gbps\": ", t->read_gbps);
-    json_limit(", \"fma_gflops\": ", t->fma_gflops);
+    json_limit(", \"read_gbps\": ", limits.read_gbps);
+    json_limit(", \"fma_gflops\": ", limits.fma_gflops);
     printf(",\n \"steps\": %zu, \"tokens\": %" PRIu64 ", \"tiles\": %zu, \"wall_us\": %.3f, "
            "\"elapsed_us\": %.3f, \"load_us\": %.3f,\n",
            s->steps, s->rows, s->tiles, us(s->wall), us(s->elapsed), us(s->load));

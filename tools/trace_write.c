@@ -107,14 +107,6 @@ static void open_slice(struct writer *w, const char *kind, const char *name, uns
 
 /* ---- what stands beside the events ---- */
 
-static void put_limit(FILE *to, const char *key, double value)
-{
-    if (value > 0)
-        fprintf(to, "%s%.1f", key, value);
-    else
-        fprintf(to, "%snull", key);
-}
-
 static void put_plan(const struct writer *w, const struct dg_trace_plan *p)
 {
     FILE *to = w->to;
@@ -174,10 +166,11 @@ static void put_facts(const struct writer *w, const struct trace_facts *f, uint6
         to,
         ", \"positions\": %u, \"vocab\": %u, \"layers\": %u, \"heads\": %u, \"channels\": %u},\n",
         f->sizes.positions, f->sizes.vocab, f->sizes.layers, f->sizes.heads, f->sizes.channels);
-    fprintf(to, " \"machine\": {\"cpus\": %u, \"isa\": \"%s\"", f->cpus, f->isa);
-    put_limit(to, ", \"read_gbps\": ", f->read_gbps);
-    put_limit(to, ", \"fma_gflops\": ", f->fma_gflops);
-    fprintf(to, "},\n \"workers\": %u, \"awake\": %u, \"sched\": \"%s\",\n", f->workers,
+    fprintf(to, " \"machine\": {\"cpus\": %u, \"isa\": \"%s\", \"limits\": [", f->cpus, f->isa);
+    for (unsigned i = 0; i < f->n_limits; i++)
+        fprintf(to, "%s{\"workers\": %u, \"read_gbps\": %.1f, \"fma_gflops\": %.1f}", i ? ", " : "",
+                f->limits[i].workers, f->limits[i].read_gbps, f->limits[i].fma_gflops);
+    fprintf(to, "]},\n \"workers\": %u, \"awake\": %u, \"sched\": \"%s\",\n", f->workers,
             w->trace->workers, f->sched);
     fprintf(to, " \"overhead_ns\": %" PRIu64 ", \"dropped\": %" PRIu64 ",\n \"plans\": [", overhead,
             w->trace->dropped);

@@ -3,6 +3,7 @@
 #define DG_TOOLS_TRACE_WRITE_H
 
 #include "../src/runtime/trace.h"
+#include "limits.h"
 
 #include <stdio.h>
 
@@ -12,8 +13,9 @@ struct trace_facts {
     struct dg_sizes sizes;
     unsigned workers, cpus;
     const char *isa, *sched;
-    double read_gbps, fma_gflops; /* what the machine can do; 0: not measured */
-    bool all_edges;               /* an arrow for every pair of tiles, not for the last alone */
+    const struct limits *limits; /* [n_limits] what so many workers can do; more and more of them */
+    unsigned n_limits;           /* 0: not measured */
+    bool all_edges;              /* an arrow for every pair of tiles, not for the last alone */
 };
 
 /* Writes the trace. False: out of memory. Errors of the stream are left to ferror(to). */

@@ -282,7 +282,7 @@ class Recorder {
       dagpt: {
         version: 1, program: 'dagpt 0.1.0', command: 'synthetic',
         model: { name: 'synthetic', positions: 1024, vocab: 50257, layers: 12, heads: 12, channels: 768 },
-        machine: { cpus: 4, isa: 'avx2', read_gbps: 34.1, fma_gflops: 233 },
+        machine: { cpus: 4, isa: 'avx2', limits: [{ workers: 4, read_gbps: 34.1, fma_gflops: 233 }] },
         workers: this.workers, awake: this.workers, sched: 'dataflow', overhead_ns: 61, dropped: 0,
         plans: this.plans, steps: this.steps,
       },
@@ -309,7 +309,7 @@ export function emptyTrace() {
   const t = new Recorder({ workers: 4, seed: 1 }).trace();
   t.dagpt.plans = [];
   t.dagpt.model = { name: '' };
-  t.dagpt.machine = { cpus: 2, isa: 'scalar', read_gbps: null, fma_gflops: null };
+  t.dagpt.machine = { cpus: 2, isa: 'scalar', limits: [] };
   return t;
 }
 

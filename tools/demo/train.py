@@ -30,23 +30,23 @@ class Block(nn.Module):
 
     def forward(self, x, mask, cache=None):
         B, T, C = x.shape
-        q, k, v = self.qkv(self.ln1(x)).view(B, T, 3, self.NH, C // self.NH).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(self.ln1(x)).view(B, T, 3, self.NH, C // self.NH).permute(2, 0, 3, 1, 4).unbind(0)
         if cache is not None:  # sampling, a token at a time
             if cache:
                 k, v = torch.cat((cache[0], k), 2), torch.cat((cache[1], v), 2)
             cache[:] = [k, v]
         att = (q * (C // self.NH) ** -0.5) @ k.transpose(-2, -1)
         if mask is not None:
-            att = att + mask[:T, :T]
+            att = att + mask[:T, :T].to(att.dtype)
         y = (F.softmax(att, -1) @ v).transpose(1, 2).reshape(B, T, C)
         x = x + self.attproj(y)
-        return x + self.fcproj(F.gelu(self.fc(self.ln2(x)), approximate="tanh"))
+        return x + self.fcproj(F.gelu(self.fc(self.ln2(x)).float(), approximate="tanh"))
 
 
 class GPT2(nn.Module):
     def __init__(self, V, maxT=256, L=6, NH=4, C=128):
         super().__init__()
-        self.sizes = (maxT, V, L, NH, C)
+        self.sizes, self.bf16 = (maxT, V, L, NH, C), False
         self.wte, self.wpe = nn.Embedding(V, C), nn.Embedding(maxT, C)
         self.blocks = nn.ModuleList(Block(C, NH) for _ in range(L))
         self.lnf = nn.LayerNorm(C)
@@ -58,11 +58,44 @@ class GPT2(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(p)
 
-    def forward(self, ids, caches=None, start=0):
+    def hidden(self, ids, caches=None, start=0):
         x = self.wte(ids) + self.wpe.weight[start:start + ids.shape[1]]
-        for i, b in enumerate(self.blocks):
-            x = b(x, self.mask if caches is None else None, caches and caches[i])
-        return self.lnf(x) @ self.wte.weight.T
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            for i, b in enumerate(self.blocks):
+                x = b(x, self.mask if caches is None else None, caches and caches[i])
+        return self.lnf(x)
+
+    def forward(self, ids, caches=None, start=0):
+        return self.hidden(ids, caches, start) @ self.wte.weight.T
+
+
+class Loss(torch.autograd.Function):
+    """(weighted mean of the losses of the logits x @ wte.T against y, their plain mean). Some rows at
+    a time, so that their logits stay in cache; the gradients are made on the way."""
+
+    @staticmethod
+    def forward(ctx, x, wte, y, weight, rows=128):
+        weight = weight / weight.sum()
+        dx, dwte, losses = torch.empty_like(x), torch.zeros_like(wte), []
+        for i in range(0, len(x), rows):
+            part, to, w = x[i:i + rows], y[i:i + rows, None], weight[i:i + rows, None]
+            p = part @ wte.T
+            p -= p.max(1, keepdim=True)[0]
+            right = p.gather(1, to)
+            total = p.exp_().sum(1, keepdim=True)
+            losses.append(total.log() - right)
+            p *= w / total
+            p.scatter_add_(1, to, -w)
+            torch.mm(p, wte, out=dx[i:i + rows])
+            dwte.addmm_(p.T, part)
+        ctx.save_for_backward(dx, dwte)
+        losses = torch.cat(losses)[:, 0]
+        return (losses * weight).sum(), losses.mean()
+
+    @staticmethod
+    def backward(ctx, d, _):  # d is 1
+        dx, dwte = ctx.saved_tensors
+        return dx, dwte, None, None, None
 
 
 # ---------------------------------------------------------------- the checkpoint file
@@ -108,6 +141,7 @@ class Muon:
 
     def __init__(self, model, decay, momentum=0.95):
         self.groups, self.decay, self.momentum = {}, decay, momentum
+        self.dtype = torch.bfloat16 if model.bf16 else torch.float32
         for b in model.blocks:
             for w in (*b.qkv.weight.chunk(3), b.attproj.weight, b.fc.weight, b.fcproj.weight):
                 self.groups.setdefault(w.shape, []).append(w)
@@ -130,7 +164,7 @@ class Muon:
             x = g.lerp(m, self.momentum)
             if shape[0] > shape[1]:
                 x = x.mT
-            x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+            x = (x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)).to(self.dtype)
             for _ in range(5):  # Newton-Schulz; the coefficients are Jordan's
                 a = x @ x.mT
                 x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
@@ -217,6 +251,7 @@ def main():
     ap.add_argument("--heads", type=int, default=4)
     ap.add_argument("--channels", type=int, default=128)
     ap.add_argument("--again", type=float, default=3, help="weight of content that a story has already")
+    ap.add_argument("--bf16", action="store_true", help="blocks in bfloat16 while training")
     ap.add_argument("--resume", action="store_true")
     args = ap.parse_args()
 
@@ -224,6 +259,7 @@ def main():
     tok = bpe.Tokenizer(args.merges)
     data = [read(args.corpus, tok), read(args.heldout, tok)]
     model = GPT2(tok.end + 1, 256, args.layers, args.heads, args.channels)
+    model.bf16 = args.bf16
     n = sum(p.numel() for p in model.parameters())
     print(f"{len(data[0])} stories, {sum(map(len, data[0]))} tokens, {n} parameters", flush=True)
     shared = torch.zeros(args.processes, n + 1).share_memory_()  # gradients and loss of each
@@ -268,14 +304,11 @@ def train(args, tok, model, data, rank, shared, barrier):
                            0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / args.steps)))
         for g in opt.param_groups:
             g["lr"] = lr
-        logits = model(batch[:, :-1])
-        losses = F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="none")
-        weight = weights(batch, end, content, args.again).flatten()
-        loss = (losses * weight).sum() / weight.sum()
+        loss, mean = Loss.apply(model.hidden(batch[:, :-1]).flatten(0, 1), model.wte.weight,
+                                batch[:, 1:].flatten(), weights(batch, end, content, args.again).flatten())
         model.zero_grad(set_to_none=True)
         loss.backward()
-        torch.cat([p.grad.flatten() for p in params] + [losses.detach().mean()[None]],
-                  out=shared[rank])
+        torch.cat([p.grad.flatten() for p in params] + [mean.detach()[None]], out=shared[rank])
         barrier.wait()
         total = shared.mean(0)
         barrier.wait()
