@@ -495,17 +495,17 @@ START_TEST(matmul_at_real_shapes)
     static const struct {
         size_t cols, depth;
     } tiles[] = {{64, 768}, {128, 768}, {17, 768}, {81, 768}, {64, 3072}, {128, 3072}};
-    static const size_t rows[] = {1, 16, 48};
+    static const size_t rows[] = {1, 16, 48, 100, 171}; /* more than 96: other groups of rows */
 
     for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
         const float *w, *bias;
         struct product m;
 
-        product_new(&m, 48, tiles[i].cols, tiles[i].depth, TINY);
+        product_new(&m, 171, tiles[i].cols, tiles[i].depth, TINY);
         w = place(m.w_room, m.w, panel_floats(m.cols, m.depth));
         bias = place(m.bias_room, m.bias, m.cols);
         for (enum dg_isa isa = DG_ISA_SCALAR + 1; isa <= dg_isa_best(); isa++)
-            for (size_t r = 0; r < 3; r++)
+            for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
                 product_check(&m, dg_kernels_for(isa), w, bias, rows[r], m.cols);
         product_free(&m);
     }

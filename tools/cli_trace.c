@@ -29,7 +29,7 @@ const struct cli_option cli_trace_options[] = {
 
 /* The machine's limits are measured for LIMITS_SECONDS each, after so long a recording or a longer one. */
 #define LIMITS_SECONDS 0.1
-#define WORTH_LIMITS 0.2
+#define WORTH_LIMITS   0.2
 
 static struct dg_trace *trace;
 static volatile sig_atomic_t stopped; /* the signal that asked for it */

@@ -31,8 +31,9 @@ static const struct cli_command command = {
     "trace", "[OPTION]... FILE [FILE]...",
     "Reads what --trace recorded. One file: where the time of workers and ops went, the\n"
     "critical path, the longest gaps and why. Two: what changed from the first to the second.\n"
-    "With --what-if: the first file's tiles replayed on other numbers of workers; further files\n"
-    "are runs of the same steps to compare the predictions with.",
+    "With --what-if: the first file's tiles replayed on other numbers of workers, each as far from\n"
+    "the machine's limits as it was; further files are runs of the same steps to compare the\n"
+    "predictions with.",
     tables};
 
 enum { MAX_FILES = 64, MAX_GUESSES = 32, SLOWER = 1 };

@@ -89,8 +89,7 @@ static bool read_limit(struct reader *r, double *out)
 {
     if (!dg_json_number(&r->j, out))
         return false;
-    return (*out > 0 && *out <= 1e12) ||
-           dg_json_fail(&r->j, "a rate above 0 before this place");
+    return (*out > 0 && *out <= 1e12) || dg_json_fail(&r->j, "a rate above 0 before this place");
 }
 
 /* ---- plans ---- */
@@ -756,11 +755,12 @@ struct limits trace_limits(const struct trace_file *t, unsigned workers)
     if (i == t->n_limits)
         return l[i - 1];
     if (i > 0 && l[i].workers > workers) {
-        const double part = (double)(workers - l[i - 1].workers) / (l[i].workers - l[i - 1].workers);
+        const double part =
+            (double)(workers - l[i - 1].workers) / (l[i].workers - l[i - 1].workers);
 
-        return (struct limits){workers,
-                               l[i - 1].read_gbps + part * (l[i].read_gbps - l[i - 1].read_gbps),
-                               l[i - 1].fma_gflops + part * (l[i].fma_gflops - l[i - 1].fma_gflops)};
+        return (struct limits){
+            workers, l[i - 1].read_gbps + part * (l[i].read_gbps - l[i - 1].read_gbps),
+            l[i - 1].fma_gflops + part * (l[i].fma_gflops - l[i - 1].fma_gflops)};
     }
     return l[i];
 }

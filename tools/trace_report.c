@@ -92,7 +92,8 @@ static void print_groups(const struct trace_file *t, const struct trace_summary 
         printf("%-10s %-10s %7" PRIu64 " %10.3f %5.1f%% %8.1f %8.1f %8.1f", g->name, g->kind,
                g->tiles, ms(g->total), percent(g->total, s->work), us(g->least),
                us(g->total) / (double)g->tiles, us(g->most));
-        print_rate(ratio((double)g->bytes, (double)g->total), ratio(limits.read_gbps, limits.workers));
+        print_rate(ratio((double)g->bytes, (double)g->total),
+                   ratio(limits.read_gbps, limits.workers));
         print_rate(ratio((double)g->flops, (double)g->total),
                    ratio(limits.fma_gflops, limits.workers));
         printf(" %7.1f%%\n", percent(g->path, s->span));

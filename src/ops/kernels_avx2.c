@@ -143,11 +143,13 @@ static inline float v16_top(v16 v)
 
 /* matmul: 6 rows by 1 panel are 12 accumulators, 2 registers of w and 1 of x. Each k is 24
  * instructions: 12 multiply-adds, 6 broadcasts, 2 loads, 4 for the loop (gcc 12). */
-#define ISA          DG_ISA_AVX2
-#define TABLE        dg_kernels_avx2
-#define MAX_ROWS     6
-#define PANELS(rows) ((rows) == 1 ? 4 : (rows) <= 3 ? 2 : 1)
-#define SCORE_ROWS   4
-#define MIX_ROWS     2
-#define MIX_VECTORS  2
+#define ISA                DG_ISA_AVX2
+#define TABLE              dg_kernels_avx2
+#define MAX_ROWS           6
+#define ROWS(rows)         MAX_ROWS
+#define PANELS(rows)       ((rows) == 1 ? 4 : (rows) <= 3 ? 2 : 1)
+#define SCORE_ROWS         4
+#define SCORE_BLOCKS(rows) ((rows) == 1 ? 4 : (rows) == 2 ? 2 : 1)
+#define MIX_ROWS           2
+#define MIX_VECTORS        2
 #include "kernels_simd.h"

@@ -115,11 +115,16 @@ static inline float v16_top(v16 v)
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
 
-#define ISA          DG_ISA_AVX512
-#define TABLE        dg_kernels_avx512
-#define MAX_ROWS     12
-#define PANELS(rows) ((rows) <= 3 ? 4 : 2)
-#define SCORE_ROWS   8
-#define MIX_ROWS     4
-#define MIX_VECTORS  4
+/* matmul: 24 accumulators. 12 rows by 2 panels load the least; 6 rows by 4 panels have fewer lines of
+ * x in the same set of the first-level cache (rows of fc are a multiple of 4 KiB apart), and fewer
+ * broadcasts for a multiply-add, but more weights to fetch at a time: that pays with many rows. */
+#define ISA                DG_ISA_AVX512
+#define TABLE              dg_kernels_avx512
+#define MAX_ROWS           12
+#define ROWS(rows)         ((rows) > 96 ? 6 : 12)
+#define PANELS(rows)       ((rows) <= 6 ? 4 : 2)
+#define SCORE_ROWS         8
+#define SCORE_BLOCKS(rows) ((rows) == 1 ? 4 : 2)
+#define MIX_ROWS           4
+#define MIX_VECTORS        4
 #include "kernels_simd.h"

@@ -171,11 +171,13 @@ static inline float v16_top(v16 v)
 
 /* With 5 rows matmul has 20 accumulators, 4 registers of w and 5 of x; of 6 rows, gcc 12 keeps
  * some accumulators on the stack. */
-#define ISA          DG_ISA_NEON
-#define TABLE        dg_kernels_neon
-#define MAX_ROWS     5
-#define PANELS(rows) ((rows) <= 2 ? 2 : 1)
-#define SCORE_ROWS   4
-#define MIX_ROWS     1
-#define MIX_VECTORS  2
+#define ISA                DG_ISA_NEON
+#define TABLE              dg_kernels_neon
+#define MAX_ROWS           5
+#define ROWS(rows)         MAX_ROWS
+#define PANELS(rows)       ((rows) <= 2 ? 2 : 1)
+#define SCORE_ROWS         4
+#define SCORE_BLOCKS(rows) ((rows) <= 2 ? 2 : 1)
+#define MIX_ROWS           1
+#define MIX_VECTORS        2
 #include "kernels_simd.h"

@@ -15,10 +15,12 @@
  *   v16_scale(p, t)            p * 2^n, n being the integer in the low mantissa bits of t
  *   v16_sum, v16_top           the fixed fold of the lanes, by addition and by max
  *   ISA                        the enum value;  TABLE  the table's name
- *   MAX_ROWS                   rows of x that matmul keeps in registers, 5, 6 or 12
+ *   MAX_ROWS                   rows of x that matmul keeps in registers at most, 5, 6 or 12
+ *   ROWS(rows)                 how many of so many that it takes at a time
  *   PANELS(rows)               panels that it then takes at a time (1, 2 or 4)
- *   SCORE_ROWS                 rows that scores takes at a time
- *   MIX_ROWS, MIX_VECTORS      rows and vectors of dimensions that mix takes at a time
+ *   SCORE_ROWS                 rows that scores takes at a time, 4 or 8
+ *   SCORE_BLOCKS(rows)         blocks of keys that it then takes at a time (1, 2 or 4)
+ *   MIX_ROWS, MIX_VECTORS      rows (1, 2 or 4) and vectors of dimensions that mix takes at a time
  */
 #include "kernels.h"
 #include "poly.h"
@@ -33,9 +35,9 @@ enum { P = DG_LANES };
 /* ---- matmul ----
  *
  * R rows of x against N panels of w, R * N accumulators in registers: each k costs N loads of w and
- * R broadcasts of x for R * N multiply-adds. Depth is cut into blocks so that a block of N panels
- * stays in the first-level cache while all rows pass over it; between blocks the accumulators rest
- * in y, which changes no bit. One to three rows are bound by memory: there N is larger, for more
+ * R broadcasts of x for R * N multiply-adds. Depth is cut into blocks so that a block of N panels,
+ * 32 or 64 KiB, stays near while all rows pass over it; between blocks the accumulators rest in y,
+ * which changes no bit. One to three rows are bound by memory: there N is larger, for more
  * streams of w and chains enough to hide the latency of an addition, and depth is not cut. */
 
 enum { DEPTH_BLOCK = 256 };
@@ -142,7 +144,8 @@ static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, c
 {
     const struct product m = {y, x, w, bias, y_stride, x_stride, cols, depth};
     const size_t panels = (cols + P - 1) / P;
-    const size_t groups = (rows + MAX_ROWS - 1) / MAX_ROWS, height = (rows + groups - 1) / groups;
+    const size_t groups = (rows + ROWS(rows) - 1) / ROWS(rows);
+    const size_t height = (rows + groups - 1) / groups;
     const size_t width = PANELS(height), step = height > 3 ? DEPTH_BLOCK : depth;
 
     for (size_t k = 0; k < depth; k += step) {
@@ -288,38 +291,72 @@ static void softmax(float *x, size_t n)
 
 /* ---- attention ---- */
 
-/* R rows of q against the block of keys at `keys`, n <= P of which count. */
-INLINE void score_block(const int R, float *s, size_t s_stride, const float *q, size_t q_stride,
-                        const float *keys, size_t n, size_t d, float scale)
+/* R rows of q against N blocks of keys, of whose last one n <= P count. */
+INLINE void score_blocks(const int R, const int N, float *s, size_t s_stride, const float *q,
+                         size_t q_stride, const float *keys, size_t key_stride, size_t n, size_t d,
+                         float scale)
 {
-    v16 acc[SCORE_ROWS];
+    v16 acc[SCORE_ROWS][4], key[4];
 
     for (int i = 0; i < R; i++)
-        acc[i] = v16_set1(0.0f);
+        for (int j = 0; j < N; j++)
+            acc[i][j] = v16_set1(0.0f);
     for (size_t k = 0; k < d; k++) {
-        const v16 key = n == P ? v16_load(keys + k * P) : v16_load_n(keys + k * P, n);
+        for (int j = 0; j < N; j++)
+            key[j] = v16_load_n(keys + j * key_stride + k * P, j == N - 1 ? n : P);
+        for (int i = 0; i < R; i++) {
+            const v16 b = v16_set1(q[i * q_stride + k]);
 
-        for (int i = 0; i < R; i++)
-            acc[i] = v16_fma(v16_set1(q[i * q_stride + k]), key, acc[i]);
+            for (int j = 0; j < N; j++)
+                acc[i][j] = v16_fma(b, key[j], acc[i][j]);
+        }
     }
     for (int i = 0; i < R; i++)
-        v16_store(s + i * s_stride, v16_mul(acc[i], v16_set1(scale)));
+        for (int j = 0; j < N; j++)
+            v16_store(s + i * s_stride + j * P, v16_mul(acc[i][j], v16_set1(scale)));
 }
+
+#define SCORE_FUNCTION(R)                                                                          \
+    static void score_##R(float *s, size_t s_stride, const float *q, size_t q_stride,              \
+                          const float *keys, size_t key_stride, size_t n, size_t d, float scale)   \
+    {                                                                                              \
+        const size_t many = SCORE_BLOCKS(R);                                                       \
+                                                                                                   \
+        for (; n >= many * P; n -= many * P, s += many * P, keys += many * key_stride)             \
+            score_blocks(R, SCORE_BLOCKS(R), s, s_stride, q, q_stride, keys, key_stride, P, d,     \
+                         scale);                                                                   \
+        for (; n > P; n -= P, s += P, keys += key_stride)                                          \
+            score_blocks(R, 1, s, s_stride, q, q_stride, keys, key_stride, P, d, scale);           \
+        if (n > 0)                                                                                 \
+            score_blocks(R, 1, s, s_stride, q, q_stride, keys, key_stride, n, d, scale);           \
+    }
+SCORE_FUNCTION(1)
+SCORE_FUNCTION(2)
+SCORE_FUNCTION(3)
+SCORE_FUNCTION(4)
+#if SCORE_ROWS > 4
+SCORE_FUNCTION(5)
+SCORE_FUNCTION(6)
+SCORE_FUNCTION(7)
+SCORE_FUNCTION(8)
+#endif
+
+typedef void score_function(float *s, size_t s_stride, const float *q, size_t q_stride,
+                            const float *keys, size_t key_stride, size_t n, size_t d, float scale);
+
+static score_function *const score_functions[SCORE_ROWS + 1] = {
+    NULL,    score_1, score_2, score_3, score_4,
+#if SCORE_ROWS > 4
+    score_5, score_6, score_7, score_8,
+#endif
+};
 
 static void scores(float *s, size_t s_stride, const float *q, size_t q_stride, const float *keys,
                    size_t key_stride, size_t rows, size_t n, size_t d, float scale)
 {
-    for (size_t j = 0; j < n; j += P, keys += key_stride) {
-        const size_t m = n - j < P ? n - j : P;
-        size_t r = 0;
-
-        for (; r + SCORE_ROWS <= rows; r += SCORE_ROWS)
-            score_block(SCORE_ROWS, s + r * s_stride + j, s_stride, q + r * q_stride, q_stride,
-                        keys, m, d, scale);
-        for (; r < rows; r++)
-            score_block(1, s + r * s_stride + j, s_stride, q + r * q_stride, q_stride, keys, m, d,
-                        scale);
-    }
+    for (size_t r = 0; r < rows; r += SCORE_ROWS)
+        score_functions[rows - r < SCORE_ROWS ? rows - r : SCORE_ROWS](
+            s + r * s_stride, s_stride, q + r * q_stride, q_stride, keys, key_stride, n, d, scale);
 }
 
 /* The values of a head, and where one of them is. */
@@ -367,28 +404,48 @@ INLINE void mix_block(const int R, const int N, float *y, size_t y_stride, const
 }
 
 /* R rows over all dimensions. */
-INLINE void mix_rows(const int R, float *y, size_t y_stride, const float *p, size_t p_stride,
-                     const struct values *values, size_t n)
-{
-    const size_t d = values->d;
-    size_t i = 0;
+#define MIX_FUNCTION(R)                                                                            \
+    static void mix_##R(float *y, size_t y_stride, const float *p, size_t p_stride,                \
+                        const struct values *values, size_t n)                                     \
+    {                                                                                              \
+        const size_t d = values->d;                                                                \
+        size_t i = 0;                                                                              \
+                                                                                                   \
+        for (; i + MIX_VECTORS * P <= d; i += MIX_VECTORS * P)                                     \
+            mix_block(R, MIX_VECTORS, y, y_stride, p, p_stride, values, n, i, P);                  \
+        for (; i < d; i += P)                                                                      \
+            mix_block(R, 1, y, y_stride, p, p_stride, values, n, i, d - i < P ? d - i : P);        \
+    }
+MIX_FUNCTION(1)
+#if MIX_ROWS > 1
+MIX_FUNCTION(2)
+#endif
+#if MIX_ROWS > 2
+MIX_FUNCTION(3)
+MIX_FUNCTION(4)
+#endif
 
-    for (; i + MIX_VECTORS * P <= d; i += MIX_VECTORS * P)
-        mix_block(R, MIX_VECTORS, y, y_stride, p, p_stride, values, n, i, P);
-    for (; i < d; i += P)
-        mix_block(R, 1, y, y_stride, p, p_stride, values, n, i, d - i < P ? d - i : P);
-}
+typedef void mix_function(float *y, size_t y_stride, const float *p, size_t p_stride,
+                          const struct values *values, size_t n);
+
+static mix_function *const mix_functions[MIX_ROWS + 1] = {
+    NULL,  mix_1,
+#if MIX_ROWS > 1
+    mix_2,
+#endif
+#if MIX_ROWS > 2
+    mix_3, mix_4,
+#endif
+};
 
 static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, const float *values,
                 size_t value_stride, size_t rows, size_t n, size_t d)
 {
     const struct values v = {values, value_stride, d};
-    size_t r = 0;
 
-    for (; r + MIX_ROWS <= rows; r += MIX_ROWS)
-        mix_rows(MIX_ROWS, y + r * y_stride, y_stride, p + r * p_stride, p_stride, &v, n + r);
-    for (; r < rows; r++)
-        mix_rows(1, y + r * y_stride, y_stride, p + r * p_stride, p_stride, &v, n + r);
+    for (size_t r = 0; r < rows; r += MIX_ROWS)
+        mix_functions[rows - r < MIX_ROWS ? rows - r : MIX_ROWS](
+            y + r * y_stride, y_stride, p + r * p_stride, p_stride, &v, n + r);
 }
 
 const struct dg_kernels TABLE = {

@@ -52,17 +52,22 @@ static uint64_t scratch(const struct dg_op *op, struct dg_cut cut)
     return op->out->role == DG_CACHE ? 4 * (uint64_t)cut.rows * cut.cols : 0;
 }
 
-/* Keys of one head: positions `first` ... first + rows - 1, n of its d columns, from from[0 ...]. Column
- * by column: the positions of a block lie side by side. */
+/* Keys of one head: positions `first` ... first + rows - 1, n of its d columns, from from[0 ...]. A block
+ * of positions at a time, and of it column by column: its positions lie side by side. */
 static void store_keys(float *head, uint64_t stride, size_t first, size_t rows, size_t n,
                        const float *from, size_t from_stride)
 {
-    for (size_t i = 0; i < n; i++) {
-        for (size_t r = 0; r < rows; r++) {
-            const size_t t = first + r;
+    while (rows > 0) {
+        const size_t lane = first % DG_LANES, left = DG_LANES - lane;
+        const size_t some = left < rows ? left : rows;
+        float *block = head + first / DG_LANES * stride + lane;
 
-            head[t / DG_LANES * stride + i * DG_LANES + t % DG_LANES] = from[r * from_stride + i];
-        }
+        for (size_t i = 0; i < n; i++)
+            for (size_t r = 0; r < some; r++)
+                block[i * DG_LANES + r] = from[r * from_stride + i];
+        first += some;
+        rows -= some;
+        from += some * from_stride;
     }
 }
 
