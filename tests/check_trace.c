@@ -298,14 +298,13 @@ END_TEST
 
 static char *write_text(struct dg_trace *trace, bool all_edges, size_t *n)
 {
-    const struct limits limits[] = {{1, 30.5, 200}, {3, 60.5, 500}};
     const struct trace_facts facts = {.command = "test \"quoted\"\n\xff \xc3\xa9",
                                       .model = "toy",
                                       .workers = 4,
                                       .cpus = 3,
                                       .isa = "scalar",
                                       .sched = "dataflow",
-                                      .limits = limits,
+                                      .limits = {{1, 30.5, 200}, {3, 60.5, 500}},
                                       .n_limits = 2,
                                       .all_edges = all_edges};
     char *text = NULL;
@@ -623,6 +622,15 @@ START_TEST(foreign)
 }
 END_TEST
 
+#define LIMIT(n) "{\"workers\": " #n ", \"read_gbps\": 7.5, \"fma_gflops\": 100}"
+#define LIMITS_OF_1_TO_8                                                                           \
+    LIMIT(1)                                                                                       \
+    "," LIMIT(2) "," LIMIT(3) "," LIMIT(4) "," LIMIT(5) "," LIMIT(6) "," LIMIT(7) "," LIMIT(8)
+#define LIMITS_OF_9_TO_16                                                                          \
+    LIMIT(9)                                                                                       \
+    "," LIMIT(10) "," LIMIT(11) "," LIMIT(12) "," LIMIT(13) "," LIMIT(14) "," LIMIT(15) "," LIMIT( \
+        16)
+
 START_TEST(damaged)
 {
     static const char *const changes[][3] = {
@@ -631,7 +639,13 @@ START_TEST(damaged)
         {"\"awake\": 2", "\"awake\": 1.5", "whole number"},
         {"\"awake\": 2", "\"awake\": \"2\"", "a number"},
         {"\"awake\": 2", "\"awake\": 1", "a step and a worker of this trace"},
-        {"\"limits\": []", "\"limits\": [{\"workers\": 1, \"read_gbps\": 0}]", "a rate above 0"},
+        {"\"limits\": []", "\"limits\": [{\"workers\": 1, \"read_gbps\": 0}]", "a rate from"},
+        {"\"limits\": []", "\"limits\": [{\"workers\": 1, \"fma_gflops\": 2e9}]", "a rate from"},
+        {"\"limits\": []", "\"limits\": [{\"workers\": 257}]", "whole number in its range"},
+        {"\"limits\": []", "\"limits\": [" LIMIT(2) ", " LIMIT(2) "]", "limits of more and"},
+        {"\"limits\": []", "\"limits\": [" LIMIT(2) ", " LIMIT(1) "]", "limits of more and"},
+        {"\"limits\": []", "\"limits\": [" LIMITS_OF_1_TO_8 "," LIMITS_OF_9_TO_16 "," LIMIT(17) "]",
+         "limits of more and"},
         {"\"limits\": []", "\"limits\": [{\"workers\": 1, \"read_gbps\": 1}]",
          "limits of more and"},
         {"\"limits\": []", "\"limits\": [{\"read_gbps\": 1, \"fma_gflops\": 1}]",
@@ -712,11 +726,22 @@ START_TEST(other_order)
 }
 END_TEST
 
+static void replay_all(const struct trace_file *t)
+{
+    struct replay_costs costs;
+    uint64_t ns;
+
+    ck_assert(replay_costs(&costs, t));
+    for (unsigned workers = 1; workers <= REPLAY_MAX_WORKERS; workers = 8 * workers + workers / 2)
+        ck_assert(replay(&ns, t, workers, workers > 8, &costs));
+}
+
 /* A trace with a byte changed, cut short, or doubled in parts is read or refused, never more. */
 START_TEST(mutations)
 {
     const unsigned rounds = sanitized() ? 3000 : 20000;
-    const size_t length = strlen(by_hand);
+    char *whole = change(by_hand, "\"limits\": []", "\"limits\": [" LIMITS_OF_1_TO_8 "]");
+    const size_t length = strlen(whole);
     uint64_t state = 5;
     unsigned refused = 0;
 
@@ -728,7 +753,7 @@ START_TEST(mutations)
         struct trace_summary s;
         enum dg_status st;
 
-        memcpy(text, by_hand, n);
+        memcpy(text, whole, n);
         for (unsigned k = random_below(&state, 4); k > 0; k--)
             text[random_below(&state, (uint32_t)n)] =
                 "0123456789-.,:[]{}\"e"[random_below(&state, 20)];
@@ -747,10 +772,12 @@ START_TEST(mutations)
         if (st == DG_OK) {
             ck_assert(trace_summarize(&s, t));
             trace_summary_free(&s);
+            replay_all(t);
             trace_file_free(t);
         }
         free(text);
     }
+    free(whole);
     ck_assert(refused > rounds / 4 && refused < rounds);
 }
 END_TEST

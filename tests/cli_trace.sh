@@ -160,6 +160,20 @@ assert {g["reason"] for g in s["gaps"]} <= {"tile", "nothing ready", "late", "pr
 END
 fi
 
+# A recording of 0.2 s or more: a token of the demo takes a millisecond without SIMD.
+if command -v python3 >/dev/null; then
+    run complete --trace "$dir/long.json" --isa scalar -n 250 --ignore-eos 'Once'
+    count "limits of 1, 2, 4, ... workers" python3 - "$dir/long.json" <<'END'
+import json, sys
+d = json.load(open(sys.argv[1]))["dagpt"]
+limits = d["machine"]["limits"]
+assert bool(limits) == (sum(s["end"] - s["start"] for s in d["steps"]) >= 200000), limits
+workers = [l["workers"] for l in limits]
+assert workers[:-1] == [2**i for i in range(len(workers) - 1)] and workers == sorted(set(workers)), workers
+assert all(l["read_gbps"] > 0 and l["fma_gflops"] > 0 for l in limits), limits
+END
+fi
+
 # ---- what if ----
 
 run trace "$trace" --what-if 1,2,16

@@ -27,7 +27,7 @@ const struct cli_option cli_trace_options[] = {
     {0},
 };
 
-/* The machine's limits are measured for LIMITS_SECONDS each, after so long a recording or a longer one. */
+/* The machine's limits are measured for so long each, after a recording of WORTH_LIMITS seconds or more. */
 #define LIMITS_SECONDS 0.1
 #define WORTH_LIMITS   0.2
 
@@ -98,15 +98,13 @@ static double recorded_seconds(const struct dg_trace *tr)
     return 1e-9 * (double)ns;
 }
 
-enum { MAX_LIMITS = 16 };
-
 /* By 1, 2, 4, ... workers and by as many as there are CPUs; how many numbers of workers that were. */
-static unsigned measure_limits(struct limits limits[MAX_LIMITS], enum dg_isa isa)
+static unsigned measure_limits(struct limits limits[LIMITS_MOST], enum dg_isa isa)
 {
     const unsigned most = dg_usable_cpus();
     unsigned n = 0;
 
-    for (unsigned w = 1; n < MAX_LIMITS; w = 2 * w < most ? 2 * w : most) {
+    for (unsigned w = 1; n < LIMITS_MOST && !stopped; w = 2 * w < most ? 2 * w : most) {
         struct dg_team *team;
         enum dg_status st;
 
@@ -125,7 +123,6 @@ static unsigned measure_limits(struct limits limits[MAX_LIMITS], enum dg_isa isa
 
 static struct trace_facts facts_of(const struct cli_engine *e, bool measure)
 {
-    static struct limits limits[MAX_LIMITS];
     const char *slash = strrchr(cli_model_path(), '/');
     const enum dg_isa isa = cli_model.isa < dg_isa_best() ? cli_model.isa : dg_isa_best();
     struct trace_facts f = {
@@ -139,8 +136,7 @@ static struct trace_facts facts_of(const struct cli_engine *e, bool measure)
         .all_edges = edges == 1,
     };
 
-    f.limits = limits;
-    f.n_limits = measure ? measure_limits(limits, isa) : 0;
+    f.n_limits = measure ? measure_limits(f.limits, isa) : 0;
     return f;
 }
 

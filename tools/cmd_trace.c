@@ -31,7 +31,8 @@ static const struct cli_command command = {
     "trace", "[OPTION]... FILE [FILE]...",
     "Reads what --trace recorded. One file: where the time of workers and ops went, the\n"
     "critical path, the longest gaps and why. Two: what changed from the first to the second.\n"
-    "With --what-if: the first file's tiles replayed on other numbers of workers, each as far from\n"
+    "With --what-if: the first file's tiles replayed on other numbers of workers, each as far "
+    "from\n"
     "the machine's limits as it was; further files are runs of the same steps to compare the\n"
     "predictions with.",
     tables};
@@ -100,7 +101,7 @@ static void add_measured(struct report_guess *list, size_t n, const struct trace
                 path, s.steps, (unsigned long long)s.rows, first->steps,
                 (unsigned long long)first->rows);
     for (size_t i = 0; i < n; i++)
-        if (list[i].workers == t->awake)
+        if (list[i].workers == trace_at_work(t))
             list[i].measured[p] = s.wall;
     trace_summary_free(&s);
 }

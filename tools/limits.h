@@ -15,6 +15,9 @@ struct limits {
     double fma_gflops; /* 10^9 float operations a second; a multiply-add is two */
 };
 
+/* As many numbers of workers as 1, 2, 4, ... CPUs can be. */
+enum { LIMITS_MOST = 16 };
+
 /* Measures both, alternately, for about `seconds` (at least three times), and gives the medians.
  * The memory is limits_beyond_caches() large; touching it comes on top of `seconds`. */
 enum dg_status limits_measure(struct dg_team *team, enum dg_isa isa, double seconds,

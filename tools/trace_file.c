@@ -84,12 +84,13 @@ static bool read_time(struct reader *r, uint64_t *out)
     return true;
 }
 
-/* A measured limit: greater than 0. */
+/* A measured limit, in GB/s or GFLOP/s. */
 static bool read_limit(struct reader *r, double *out)
 {
     if (!dg_json_number(&r->j, out))
         return false;
-    return (*out > 0 && *out <= 1e12) || dg_json_fail(&r->j, "a rate above 0 before this place");
+    return (*out >= 1e-3 && *out <= 1e9) ||
+           dg_json_fail(&r->j, "a rate from 0.001 to 1e9 before this place");
 }
 
 /* ---- plans ---- */
@@ -341,7 +342,7 @@ static void read_limits(struct reader *r)
             return;
         while (dg_json_key(&r->j, key, sizeof key)) {
             if (!strcmp(key, "workers"))
-                read_u32(r, INT32_MAX, &l.workers);
+                read_u32(r, DG_MAX_WORKERS, &l.workers);
             else if (!strcmp(key, "read_gbps"))
                 read_limit(r, &l.read_gbps);
             else if (!strcmp(key, "fma_gflops"))
@@ -349,7 +350,7 @@ static void read_limits(struct reader *r)
             else
                 dg_json_skip(&r->j);
         }
-        if (t->n_limits == TRACE_LIMITS || l.read_gbps == 0 || l.fma_gflops == 0 ||
+        if (t->n_limits == LIMITS_MOST || l.read_gbps == 0 || l.fma_gflops == 0 ||
             l.workers <= (t->n_limits ? t->limits[t->n_limits - 1].workers : 0)) {
             dg_json_fail(&r->j, "limits of more and more workers, at most 16, before this place");
             return;

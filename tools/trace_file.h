@@ -13,9 +13,9 @@
 #include "../src/dagpt.h"
 #include "limits.h"
 
-#define TRACE_NO_TILE UINT32_MAX
+#include <string.h>
 
-enum { TRACE_LIMITS = 16 };
+#define TRACE_NO_TILE UINT32_MAX
 
 struct trace_op {
     char name[64], kind[32];
@@ -74,8 +74,8 @@ struct trace_file {
     char program[64], command[1024], model[256], isa[16], sched[16];
     struct dg_sizes sizes; /* the model's; 0: not said */
     unsigned cpus, workers, awake;
-    struct limits limits[TRACE_LIMITS]; /* what so many workers can do; more and more of them */
-    unsigned n_limits;                  /* 0: not measured */
+    struct limits limits[LIMITS_MOST]; /* what so many workers can do; more and more of them */
+    unsigned n_limits;                 /* 0: not measured */
     uint64_t overhead_ns, dropped;
     struct trace_plan *plans;
     struct trace_step *steps;
@@ -92,8 +92,15 @@ enum dg_status trace_file_parse(struct trace_file **out, const char *name, const
 void trace_file_free(struct trace_file *t); /* takes NULL */
 
 /* What so many workers of that machine can do: between two numbers that were measured a straight
- * line; more can do what the last can do (its number is in `workers`). Not measured: zeros. */
+ * line. Beyond them what the next of them can do, whose number is in `workers`: a worker's share is
+ * read_gbps / workers. Not measured: zeros. */
 struct limits trace_limits(const struct trace_file *t, unsigned workers);
+
+/* How many workers ran tiles at a time, at most. */
+static inline unsigned trace_at_work(const struct trace_file *t)
+{
+    return strcmp(t->sched, "serial") ? t->awake : 1;
+}
 
 static inline const struct trace_plan *trace_plan_of(const struct trace_file *t,
                                                      const struct trace_step *s)

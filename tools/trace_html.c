@@ -3,7 +3,7 @@
  * which tools/viewer/model.js walks once:
  *
  *   {"command", "model", "sched", "isa": text, "workers", "awake", "overhead_ns", "dropped": number,
- *    "read_gbps", "fma_gflops": number,                           0: not measured
+ *    "read_gbps", "fma_gflops": number,                           `awake` shares of a worker; 0: not measured
  *    "plans": [{"load": 0 or 1, "rows": number,
  *               "ops":   [[name, kind, layer], ...],
  *               "tiles": [op, r0, r1, c0, c1, home, ...],
@@ -52,7 +52,8 @@ static void put_string(FILE *to, const char *key, const char *text)
 
 static void put_facts(FILE *to, const struct trace_file *t)
 {
-    const struct limits limits = trace_limits(t, t->awake);
+    const struct limits limits = trace_limits(t, trace_at_work(t));
+    const double shares = limits.workers ? (double)t->awake / limits.workers : 0;
 
     put_string(to, "{\"command\": ", t->command);
     put_string(to, ",\n\"model\": ", t->model);
@@ -61,7 +62,8 @@ static void put_facts(FILE *to, const struct trace_file *t)
     fprintf(to, ",\n\"workers\": %u, \"awake\": %u", t->workers, t->awake);
     fprintf(to, ", \"overhead_ns\": %" PRIu64 ", \"dropped\": %" PRIu64, t->overhead_ns,
             t->dropped);
-    fprintf(to, ", \"read_gbps\": %g, \"fma_gflops\": %g", limits.read_gbps, limits.fma_gflops);
+    fprintf(to, ", \"read_gbps\": %g, \"fma_gflops\": %g", shares * limits.read_gbps,
+            shares * limits.fma_gflops);
 }
 
 /* ---- plans and steps ---- */

@@ -337,8 +337,9 @@ bool replay_step(uint64_t *ns, const struct trace_plan *p, const struct trace_ru
 
 /* ---- other limits ---- */
 
-/* Memory is read by the streams of several ops at a time: some are a little above the probe's rate. */
-static const double MEMORY = 1.25;
+/* What came faster than the probe read memory, by so much, came from a cache. Decoded tokens were up to
+ * 1.04 times as fast as the probes around them (docs/performance.md). */
+static const double FROM_CACHE = 1.25;
 
 /* ns that a worker needs at least, with its share of what all can do. */
 static double least_time(double bytes, double flops, const struct limits *l)
@@ -353,7 +354,7 @@ double replay_time(double ns, double bytes, double flops, const struct limits *w
 
     if (was->workers == 0 || is->workers == 0)
         return ns;
-    if (bytes * was->workers > ns * was->read_gbps * MEMORY)
+    if (bytes * was->workers > ns * was->read_gbps * FROM_CACHE)
         bytes = 0;
     least = least_time(bytes, flops, was);
     return least > 0 ? ns * least_time(bytes, flops, is) / least : ns;
@@ -363,7 +364,7 @@ double replay_time(double ns, double bytes, double flops, const struct limits *w
 static struct trace_run *runs_among(const struct trace_file *t, const struct trace_step *s,
                                     unsigned workers)
 {
-    const struct limits was = trace_limits(t, t->awake), is = trace_limits(t, workers);
+    const struct limits was = trace_limits(t, trace_at_work(t)), is = trace_limits(t, workers);
     const uint32_t n = trace_plan_of(t, s)->n_tiles;
     struct trace_run *runs = malloc(n * sizeof *runs);
 
@@ -372,8 +373,8 @@ static struct trace_run *runs_among(const struct trace_file *t, const struct tra
 
         *r = s->runs[i];
         r->end = r->start + r->preempted +
-                 (uint64_t)replay_time((double)trace_time_of(r), (double)r->bytes, (double)r->flops,
-                                       &was, &is);
+                 (uint64_t)round(replay_time((double)trace_time_of(r), (double)r->bytes,
+                                             (double)r->flops, &was, &is));
     }
     return runs;
 }

@@ -168,7 +168,7 @@ static void put_facts(const struct writer *w, const struct trace_facts *f, uint6
         f->sizes.positions, f->sizes.vocab, f->sizes.layers, f->sizes.heads, f->sizes.channels);
     fprintf(to, " \"machine\": {\"cpus\": %u, \"isa\": \"%s\", \"limits\": [", f->cpus, f->isa);
     for (unsigned i = 0; i < f->n_limits; i++)
-        fprintf(to, "%s{\"workers\": %u, \"read_gbps\": %.1f, \"fma_gflops\": %.1f}", i ? ", " : "",
+        fprintf(to, "%s{\"workers\": %u, \"read_gbps\": %.4g, \"fma_gflops\": %.4g}", i ? ", " : "",
                 f->limits[i].workers, f->limits[i].read_gbps, f->limits[i].fma_gflops);
     fprintf(to, "]},\n \"workers\": %u, \"awake\": %u, \"sched\": \"%s\",\n", f->workers,
             w->trace->workers, f->sched);

@@ -13,9 +13,9 @@ struct trace_facts {
     struct dg_sizes sizes;
     unsigned workers, cpus;
     const char *isa, *sched;
-    const struct limits *limits; /* [n_limits] what so many workers can do; more and more of them */
-    unsigned n_limits;           /* 0: not measured */
-    bool all_edges;              /* an arrow for every pair of tiles, not for the last alone */
+    struct limits limits[LIMITS_MOST]; /* what so many workers can do; more and more of them */
+    unsigned n_limits;                 /* 0: not measured */
+    bool all_edges; /* an arrow for every pair of tiles, not for the last alone */
 };
 
 /* Writes the trace. False: out of memory. Errors of the stream are left to ferror(to). */

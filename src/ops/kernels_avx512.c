@@ -115,9 +115,9 @@ static inline float v16_top(v16 v)
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
 
-/* matmul: 24 accumulators. 12 rows by 2 panels load the least; 6 rows by 4 panels have fewer lines of
- * x in the same set of the first-level cache (rows of fc are a multiple of 4 KiB apart), and fewer
- * broadcasts for a multiply-add, but more weights to fetch at a time: that pays with many rows. */
+/* matmul: 24 accumulators. 12 rows by 2 panels pass over the weights least often. 6 rows by 4 panels take
+ * 10 loads for 24 multiply-adds, not 14, and have fewer lines of x in one set of the first-level cache
+ * (rows of fc are a multiple of 4 KiB apart), but need twice the weights at a time: for many rows. */
 #define ISA                DG_ISA_AVX512
 #define TABLE              dg_kernels_avx512
 #define MAX_ROWS           12

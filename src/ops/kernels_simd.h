@@ -36,7 +36,7 @@ enum { P = DG_LANES };
  *
  * R rows of x against N panels of w, R * N accumulators in registers: each k costs N loads of w and
  * R broadcasts of x for R * N multiply-adds. Depth is cut into blocks so that a block of N panels,
- * 32 or 64 KiB, stays near while all rows pass over it; between blocks the accumulators rest in y,
+ * 16 KiB each, stays near while all rows pass over it; between blocks the accumulators rest in y,
  * which changes no bit. One to three rows are bound by memory: there N is larger, for more
  * streams of w and chains enough to hide the latency of an addition, and depth is not cut. */
 
@@ -106,6 +106,8 @@ INLINE void block(const int R, const int N, const struct product *m, size_t r, s
     {                                                                                              \
         for (; n >= PANELS(R); n -= PANELS(R), p += PANELS(R))                                     \
             block(R, PANELS(R), m, r, p, k0, k1, ahead);                                           \
+        for (; PANELS(R) > 2 && n >= 2; n -= 2, p += 2)                                            \
+            block(R, 2, m, r, p, k0, k1, ahead);                                                   \
         for (; n > 0; n--, p++)                                                                    \
             block(R, 1, m, r, p, k0, k1, ahead);                                                   \
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # train.py - trains the demo model: GPT-2's graph in PyTorch, on the CPU. Use:
-#   train.py CORPUS HELDOUT MERGES OUT --steps 9000 [--lr 3e-3] [--rows 16] [--resume]
+#   train.py CORPUS HELDOUT MERGES OUT --steps 9000 [--lr 3e-3] [--rows 16] [--bf16] [--resume]
 # writes OUT.pt (to resume), OUT.log (step, tokens, loss, held-out loss, seconds) and, whenever
 # held-out loss is measured, OUT.bin: a checkpoint of version 1 that dagpt reads.
 
@@ -93,9 +93,9 @@ class Loss(torch.autograd.Function):
         return (losses * weight).sum(), losses.mean()
 
     @staticmethod
-    def backward(ctx, d, _):  # d is 1
+    def backward(ctx, d, _):
         dx, dwte = ctx.saved_tensors
-        return dx, dwte, None, None, None
+        return dx * d, dwte * d, None, None, None
 
 
 # ---------------------------------------------------------------- the checkpoint file
@@ -219,6 +219,7 @@ def held_out_loss(model, stories, end, batch=32):
     """Nats a token of stories, each alone after <|endoftext|>, its own end included."""
     total = n = 0
     stories = sorted(stories, key=len)
+    bf16, model.bf16 = model.bf16, False  # the file will be float32, too
     with torch.no_grad():
         for i in range(0, len(stories), batch):
             some = stories[i:i + batch]
@@ -230,6 +231,7 @@ def held_out_loss(model, stories, end, batch=32):
                 x[j, 1:len(s) + 1], y[j, :len(s)], y[j, len(s)] = s, s, end
             total += F.cross_entropy(model(x).flatten(0, 1), y.flatten(), reduction="sum").item()
             n += (y >= 0).sum().item()
+    model.bf16 = bf16
     return total / n
 
 
