@@ -40,7 +40,8 @@ def machine(path):
 
 
 def counts(dagpt, one, two):
-    if min(len(machine(one)), len(machine(two))) < 4 or any(abs(a - b) > AGREE * min(a, b) for a, b in zip(machine(one), machine(two))):
+    first, second = machine(one), machine(two)
+    if min(len(first), len(second)) < 4 or any(abs(a - b) > AGREE * min(a, b) for a, b in zip(first, second)):
         return False
     for path in (one, two):
         s = output(dagpt, "trace", path, "--json")
