@@ -40,6 +40,9 @@ class Story:
         self.bits -= math.log2(p if yes else 1 - p)
         return yes
 
+    def either(self, a, b):
+        return a if self.maybe(0.5) else b
+
     def weighted(self, options):
         total = sum(w for _, w in options)
         x = self.rng.random() * total
@@ -350,9 +353,10 @@ def plot_rain(S, a):
     S.say("plan", a=a, b=b, x=x)
     S.say("go_both", a=a, b=b, r=S.tagged("open"))
     S.say("rain", a=a, b=b, x=x)
-    S.some(0.5, "no_plan", a=a, x=x)
+    if S.maybe(0.5):
+        S.say("no_plan", a=S.either(a, b), x=x)
     o = S.tagged("indoor")
-    S.say("idea", a=a, b=b, o=o)
+    S.say("idea", b=S.either(a, b), o=o)
     S.say("play_inside", a=a, b=b, o=o)
     S.some(0.6, "sun_again")
     finish(S, a, "rain")

@@ -254,6 +254,7 @@ def main():
     ap.add_argument("--channels", type=int, default=128)
     ap.add_argument("--again", type=float, default=3, help="weight of content that a story has already")
     ap.add_argument("--bf16", action="store_true", help="blocks in bfloat16 while training")
+    ap.add_argument("--start", help="begin with the weights of another run, its .pt file")
     ap.add_argument("--resume", action="store_true")
     args = ap.parse_args()
 
@@ -293,6 +294,8 @@ def train(args, tok, model, data, rank, shared, barrier):
         opt.load_state_dict(saved["opt"])
         muon.state = saved["muon"]
         step, seconds = saved["step"], saved["seconds"]
+    elif args.start:
+        model.load_state_dict(torch.load(args.start)["model"])
     log = open(args.out + ".log", "a" if step else "w") if rank == 0 else None
     began, running, epoch, packed, first = time.time() - seconds, None, 0, None, 0
     share = args.rows // args.processes
