@@ -102,6 +102,12 @@ static inline unsigned trace_at_work(const struct trace_file *t)
     return strcmp(t->sched, "serial") ? t->awake : 1;
 }
 
+/* What those workers could do. */
+static inline struct limits trace_own_limits(const struct trace_file *t)
+{
+    return trace_limits(t, trace_at_work(t));
+}
+
 static inline const struct trace_plan *trace_plan_of(const struct trace_file *t,
                                                      const struct trace_step *s)
 {

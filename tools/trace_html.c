@@ -52,7 +52,7 @@ static void put_string(FILE *to, const char *key, const char *text)
 
 static void put_facts(FILE *to, const struct trace_file *t)
 {
-    const struct limits limits = trace_limits(t, trace_at_work(t));
+    const struct limits limits = trace_own_limits(t);
     const double shares = limits.workers ? (double)t->awake / limits.workers : 0;
 
     put_string(to, "{\"command\": ", t->command);

@@ -364,7 +364,7 @@ double replay_time(double ns, double bytes, double flops, const struct limits *w
 static struct trace_run *runs_among(const struct trace_file *t, const struct trace_step *s,
                                     unsigned workers)
 {
-    const struct limits was = trace_limits(t, trace_at_work(t)), is = trace_limits(t, workers);
+    const struct limits was = trace_own_limits(t), is = trace_limits(t, workers);
     const uint32_t n = trace_plan_of(t, s)->n_tiles;
     struct trace_run *runs = malloc(n * sizeof *runs);
 

@@ -30,7 +30,7 @@ static double percent(uint64_t part, uint64_t all)
 
 static void print_head(const char *name, const struct trace_file *t, const struct trace_summary *s)
 {
-    const struct limits limits = trace_limits(t, trace_at_work(t));
+    const struct limits limits = trace_own_limits(t);
 
     printf("trace     %s: %s\n", name, t->command);
     printf("run       %s, %s; %u workers, %u awake, %s, %s\n", t->program, t->model, t->workers,
@@ -81,7 +81,7 @@ static void print_rate(double rate, double share)
 
 static void print_groups(const struct trace_file *t, const struct trace_summary *s)
 {
-    const struct limits limits = trace_limits(t, trace_at_work(t));
+    const struct limits limits = trace_own_limits(t);
 
     printf("\n%-10s %-10s %7s %10s %6s %8s %8s %8s %14s %14s %8s\n", "op", "kind", "tiles",
            "total ms", "share", "min us", "mean us", "max us", "GB/s  of lim.", "GFLOP/s of lim.",
@@ -223,7 +223,7 @@ static void json_gaps(const struct trace_file *t, const struct trace_summary *s)
 void report_summary_json(const char *name, const struct trace_file *t,
                          const struct trace_summary *s)
 {
-    const struct limits limits = trace_limits(t, trace_at_work(t));
+    const struct limits limits = trace_own_limits(t);
 
     json_string("{\"file\": ", name);
     json_string(", \"command\": ", t->command);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # train.py - trains the demo model: GPT-2's graph in PyTorch, on the CPU. Use:
-#   train.py CORPUS HELDOUT MERGES OUT --steps 9000 [--lr 3e-3] [--rows 16] [--bf16] [--resume]
+#   train.py CORPUS HELDOUT MERGES OUT --steps 9000 [--lr 3e-3] [--rows 16] [--bf16] [--start PT] [--resume]
 # writes OUT.pt (to resume), OUT.log (step, tokens, loss, held-out loss, seconds) and, whenever
 # held-out loss is measured, OUT.bin: a checkpoint of version 1 that dagpt reads.
 
