@@ -141,7 +141,7 @@ bench-guard-update: all $(BUILD)/tests/bench_guard # the figures anew, into test
 ulp: $(BUILD)/tests/ulp  ## error of exp and tanh over every float (some minutes)
 	$<
 
-bench-what-if: all  ## is a trace of one worker a prediction for two, within 10 %? (python3, two free CPUs)
+bench-what-if: all  ## does a trace of one worker predict the time of two within 10 %? (python3, two free CPUs)
 	tests/what_if.py $(BUILD)/dagpt $(BUILD)/make-model
 
 check-rooms:  ## do includes go one way? base <- graph <- ops, runtime <- model <- tools, tests

@@ -94,6 +94,12 @@ for w in r["workers"]:
     for kind in "decode", "prefill":
         assert abs(w[kind + "_efficiency"] * w["workers"] / w[kind + "_speedup"] - 1) < 1e-4, w
 assert r["workers"][0]["decode_speedup"] == r["workers"][0]["prefill_speedup"] == 1
+assert [(g["tokens"], g["workers"]) for g in r["what_if"]] == [(1, 2), (64, 2)]
+for g in r["what_if"]:
+    positive(g, "predicted_ms", "measured_ms", "taken")
+    assert g["p10"] <= g["error"] <= g["p90"] and 0 <= g["kept"] <= g["taken"], g
+    if g["kept"] == 1 or g["taken"] == 1:
+        assert abs(g["predicted_ms"] / g["measured_ms"] - 1 - g["error"] / 100) < 1e-3, g
 for o in r["schedules"] + r["workers"]:
     limited(o["decode"], "ms_per_token")
     limited(o["prefill"], "ms", "tokens")' "$dir/out"
@@ -112,12 +118,15 @@ count "dagpt bench -j 3: limits of '$limits' workers, expected '1 2 3'" \
     eval 'succeeded && [ "$limits" = "1 2 3" ]'
 
 # A section alone, in text: its own heading, and no other's.
-[ -z "$SAN" ] && sections='decode prompt lab sched schedules workers' || sections='decode'
+[ -z "$SAN" ] && sections='decode prompt lab sched schedules workers what-if' || sections='decode'
 for section in $sections; do
     run bench --quick -j 1 -m "$small" $section
-    headings=$(sed -n 's/^\([a-z]\{1,\}\) .*/\1/p' "$dir/out" | paste -s -d ' ')
+    headings=$(sed -n 's/^\([a-z-]\{1,\}\) .*/\1/p' "$dir/out" | paste -s -d ' ')
     expected="model machine $section"
-    [ $section = sched ] || expected="$expected probes"
+    case $section in # without probes: empty tiles, and one worker, for whom there is nothing to predict
+    sched | what-if) ;;
+    *) expected="$expected probes" ;;
+    esac
     count "dagpt bench $section: headings '$headings', expected '$expected'" \
         eval 'succeeded && [ "$headings" = "$expected" ]'
 done
@@ -132,6 +141,11 @@ count 'dagpt bench --json: no scalar, or no barrier' \
 run bench --quick -j 1 -m "$tiny" decode --stats
 count 'dagpt bench --stats: not the time of the section on stderr' \
     eval '[ "$status" -eq 0 ] && grep -q "^decode  *[0-9.]* s$" "$dir/err"'
+
+run bench --quick -j 2 --cpus 2 -m "$small" what-if
+for what in '2, one token' '2, 64 tokens'; do
+    count "dagpt bench what-if: no '$what'" grep -q "^ *$what  *[0-9.]*  *[0-9.]*  *[-+][0-9.]* %" "$dir/out"
+done
 
 # The trace is of the team with the most workers: loading, and each decoded token.
 run bench --quick -j 2 --cpus 2 -m "$tiny" decode --trace "$dir/trace.json"

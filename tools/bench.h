@@ -19,6 +19,8 @@ enum {
     BENCH_SHAPES = 3,
 };
 
+enum { BENCH_MOST_ROUNDS = 4096 };
+
 /* How long to measure one section: until `seconds` have passed and every item has `rounds` samples
  * that were kept, or three times as many rounds without. */
 struct bench_effort {
@@ -59,6 +61,19 @@ struct bench_item {
 /* Runs each item once to warm up, then measures them all, in turns. Fills each `stat`. */
 void bench_measure(struct bench_item *items, unsigned n, const struct bench_effort *effort);
 
+/* Is that enough, after so many rounds, of which each item had so many kept or more? */
+bool bench_enough(const struct bench_effort *effort, double seconds, unsigned rounds,
+                  unsigned least_kept);
+
+/* What the crew can do now, for its brackets. */
+struct limits bench_probe(struct bench_crew *c);
+
+/* Are two numbers above 0 the same but for BENCH_DISAGREE? */
+bool bench_agree(double a, double b);
+
+/* Zeroed; leaves the program when there is no memory. Freed with free(). */
+void *bench_allocate(size_t n, size_t size);
+
 /* ---- works (bench_works.c) ---- */
 
 struct bench_decode;
@@ -73,6 +88,7 @@ void bench_step_cost(const struct dg_model *model, unsigned workers, uint32_t ro
 struct bench_decode *bench_decode_new(const struct dg_model *model, struct dg_team *team,
                                       enum dg_sched sched);
 void bench_decode_run(void *decode);
+void bench_decode_step(void *decode);                     /* the network alone */
 uint32_t bench_decode_past(const struct bench_decode *d); /* positions before it, on average */
 void bench_decode_free(struct bench_decode *d);
 
@@ -107,6 +123,25 @@ struct bench_tiles {
 void bench_tiles(struct bench_tiles out[], struct dg_team *team, enum dg_sched sched,
                  double seconds);
 
+/* ---- replays (bench_what_if.c) ---- */
+
+/* What the trace of one worker predicts for others, and what these took. */
+struct bench_guess {
+    uint32_t tokens; /* of a prompt; 0: one decoded token */
+    unsigned workers;
+    double predicted_ms, measured_ms; /* medians */
+    double error, p10,
+        p90; /* percent that the prediction of a round is above what was measured in it:
+                             * median and spread */
+    unsigned kept, taken; /* rounds, as in bench_stat */
+};
+
+/* items: the same work by each of n >= 2 crews, the first of one worker, all of the schedule dataflow.
+ * In each round a unit of each is taken in turn, and counts (unless none does) where both its own and
+ * the first crew's probes agree. Fills n - 1 guesses. */
+void bench_what_if(struct bench_guess *out, struct bench_item *items, unsigned n,
+                   const struct bench_effort *effort);
+
 /* ---- the report (bench_report.c, bench_svg.c) ---- */
 
 struct bench_report {
@@ -131,11 +166,13 @@ struct bench_report {
     struct bench_stat no_cache[2];
     unsigned n_tiles;
     struct bench_tiles tiles[BENCH_CREWS * BENCH_SHAPES];
-    bool has_schedules, has_workers;
+    bool has_schedules, has_workers, has_guesses;
     uint32_t schedules_tokens, workers_tokens;
     struct bench_stat schedules[DG_N_SCHED][2]; /* decode, prompt */
     struct bench_stat scaling[BENCH_CREWS][2];  /* of crew i: decode, prompt */
     struct limits beside[BENCH_CREWS];          /* medians of the brackets of `scaling` alone */
+    unsigned n_guesses;
+    struct bench_guess guesses[2 * BENCH_CREWS];
 };
 
 /* Text, a section at a time. */
@@ -146,6 +183,7 @@ void bench_print_lab(const struct bench_report *r);
 void bench_print_tiles(const struct bench_report *r);
 void bench_print_schedules(const struct bench_report *r);
 void bench_print_workers(const struct bench_report *r);
+void bench_print_what_if(const struct bench_report *r);
 void bench_print_brackets(const struct bench_report *r);
 
 /* All of it. */

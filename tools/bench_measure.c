@@ -7,8 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { MOST_ROUNDS = 4096 };
-
 static const double PROBE_SECONDS = 0.003; /* reading, and again multiply-adds */
 static const double SAMPLE_SECONDS = 0.006;
 
@@ -17,7 +15,7 @@ struct bench_sample {
     bool memory_bound, kept;
 };
 
-static void *allocate(size_t n, size_t size)
+void *bench_allocate(size_t n, size_t size)
 {
     void *p = calloc(n, size);
 
@@ -26,7 +24,7 @@ static void *allocate(size_t n, size_t size)
     return p;
 }
 
-static struct limits probe(struct bench_crew *c)
+struct limits bench_probe(struct bench_crew *c)
 {
     struct limits l = {.workers = c->workers};
 
@@ -42,6 +40,11 @@ static struct limits probe(struct bench_crew *c)
     c->read[c->n_probes] = l.read_gbps;
     c->fma[c->n_probes++] = l.fma_gflops;
     return l;
+}
+
+bool bench_agree(double a, double b)
+{
+    return fabs(a - b) <= BENCH_DISAGREE * fmin(a, b);
 }
 
 /* Milliseconds that a unit takes at the least. An item without costs has those of reading 1 GB, for
@@ -80,11 +83,11 @@ static void take_sample(struct bench_item *item, struct bench_sample *s, struct 
     struct limits after;
 
     s->ms = run_ms(item, item->times);
-    after = probe(item->crew);
+    after = bench_probe(item->crew);
     first = limit_ms(item, before, &ignored);
     second = limit_ms(item, &after, &s->memory_bound);
     s->limit_ms = (first + second) / 2;
-    s->kept = fabs(first - second) <= BENCH_DISAGREE * fmin(first, second);
+    s->kept = bench_agree(first, second);
     *before = after;
 }
 
@@ -152,43 +155,43 @@ static void summarize(struct bench_item *base, struct bench_item *item, size_t n
     s->speedup = speedup(base, item, n, values);
 }
 
-static bool enough(const struct bench_item *items, unsigned n, size_t rounds, double seconds,
-                   const struct bench_effort *effort)
+bool bench_enough(const struct bench_effort *effort, double seconds, unsigned rounds,
+                  unsigned least_kept)
 {
-    if (rounds == MOST_ROUNDS || cli_trace_stopped())
+    if (rounds == BENCH_MOST_ROUNDS || cli_trace_stopped())
         return true;
-    if (seconds < effort->seconds)
-        return false;
-    for (unsigned i = 0; i < n; i++)
-        if (items[i].stat.kept < effort->rounds)
-            return rounds >= 3 * (size_t)effort->rounds;
-    return true;
+    return seconds >= effort->seconds &&
+           (least_kept >= effort->rounds || rounds >= 3 * effort->rounds);
 }
 
 void bench_measure(struct bench_item *items, unsigned n, const struct bench_effort *effort)
 {
-    double *values = allocate(MOST_ROUNDS, sizeof *values);
+    double *values = bench_allocate(BENCH_MOST_ROUNDS, sizeof *values);
     const struct bench_crew *probed = NULL;
     struct limits before = {0};
-    size_t rounds = 0;
+    unsigned rounds = 0, least_kept;
     double start;
 
     for (unsigned i = 0; i < n; i++) {
-        items[i].samples = allocate(MOST_ROUNDS, sizeof *items[i].samples);
+        items[i].samples = bench_allocate(BENCH_MOST_ROUNDS, sizeof *items[i].samples);
         items[i].stat.kept = 0;
         warm_up(&items[i]);
     }
     start = cli_seconds();
     do {
+        least_kept = ++rounds;
         for (unsigned i = 0; i < n; i++) {
+            struct bench_sample *s = &items[i].samples[rounds - 1];
+
             if (probed != items[i].crew)
-                before = probe(items[i].crew);
+                before = bench_probe(items[i].crew);
             probed = items[i].crew;
-            take_sample(&items[i], &items[i].samples[rounds], &before);
-            items[i].stat.kept += items[i].samples[rounds].kept;
+            take_sample(&items[i], s, &before);
+            items[i].stat.kept += s->kept;
+            if (items[i].stat.kept < least_kept)
+                least_kept = items[i].stat.kept;
         }
-        rounds++;
-    } while (!enough(items, n, rounds, cli_seconds() - start, effort));
+    } while (!bench_enough(effort, cli_seconds() - start, rounds, least_kept));
     for (unsigned i = 0; i < n; i++)
         summarize(&items[0], &items[i], rounds, values);
     for (unsigned i = 0; i < n; i++)

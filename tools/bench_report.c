@@ -124,6 +124,27 @@ void bench_print_workers(const struct bench_report *r)
     }
 }
 
+void bench_print_what_if(const struct bench_report *r)
+{
+    char what[64];
+
+    printf("\n%-10s%-22s%10s%10s%10s%10s%10s%19s\n", "what-if", "ms, from 1 worker's trace",
+           "predicted", "measured", "error", "10 %", "90 %", "kept");
+    if (r->n_guesses == 0)
+        printf("          nothing to predict: 1 worker\n");
+    for (unsigned i = 0; i < r->n_guesses; i++) {
+        const struct bench_guess *g = &r->guesses[i];
+
+        if (g->tokens)
+            snprintf(what, sizeof what, "%u, %u tokens", g->workers, g->tokens);
+        else
+            snprintf(what, sizeof what, "%u, one token", g->workers);
+        printf("%10s%-25s%10.3f%10.3f%+8.1f %%%+8.1f %%%+8.1f %%%9u of %u%s\n", "", what,
+               g->predicted_ms, g->measured_ms, g->error, g->p10, g->p90, g->kept, g->taken,
+               g->kept ? "" : " (so all count)");
+    }
+}
+
 /* ---- JSON ---- */
 
 /* The members that every measurement has. */
@@ -206,6 +227,20 @@ static void json_workers(const struct bench_report *r)
     printf("]");
 }
 
+static void json_guesses(const struct bench_report *r)
+{
+    printf(",\n \"what_if\": [");
+    for (unsigned i = 0; i < r->n_guesses; i++) {
+        const struct bench_guess *g = &r->guesses[i];
+
+        printf("%s{\"tokens\": %u, \"workers\": %u, \"predicted_ms\": %.6g, \"measured_ms\": %.6g, "
+               "\"error\": %.6g, \"p10\": %.6g, \"p90\": %.6g, \"kept\": %u, \"taken\": %u}",
+               i ? ",\n  " : "", g->tokens ? g->tokens : 1, g->workers, g->predicted_ms,
+               g->measured_ms, g->error, g->p10, g->p90, g->kept, g->taken);
+    }
+    printf("]");
+}
+
 void bench_print_json(const struct bench_report *r)
 {
     json_machine(r);
@@ -234,5 +269,7 @@ void bench_print_json(const struct bench_report *r)
     }
     if (r->has_workers)
         json_workers(r);
+    if (r->has_guesses)
+        json_guesses(r);
     printf("}\n");
 }

@@ -18,15 +18,6 @@ extern char **environ;
 /* Decoding starts after so many positions, and goes back to there after as many tokens. */
 enum { DECODE_PAST = 16, DECODE_TOKENS = 64 };
 
-static void *allocate(size_t n, size_t size)
-{
-    void *p = calloc(n, size);
-
-    if (!p)
-        cli_die(DG_ERR_RESOURCE, "out of memory for %zu bytes", n * size);
-    return p;
-}
-
 static struct dg_session *new_session(const struct dg_model *model, struct dg_team *team,
                                       enum dg_sched sched)
 {
@@ -85,11 +76,11 @@ struct bench_decode *bench_decode_new(const struct dg_model *model, struct dg_te
                                       enum dg_sched sched)
 {
     const struct dg_sizes z = model->header.sizes;
-    struct bench_decode *d = allocate(1, sizeof *d);
+    struct bench_decode *d = bench_allocate(1, sizeof *d);
     struct dg_error err;
 
     d->session = new_session(model, team, sched);
-    d->probs = allocate(z.vocab, sizeof *d->probs);
+    d->probs = bench_allocate(z.vocab, sizeof *d->probs);
     d->vocab = z.vocab;
     d->past = z.positions / 2 < DECODE_PAST ? z.positions / 2 : DECODE_PAST;
     d->tokens = z.positions - d->past < DECODE_TOKENS ? z.positions - d->past : DECODE_TOKENS;
@@ -102,15 +93,23 @@ struct bench_decode *bench_decode_new(const struct dg_model *model, struct dg_te
     return d;
 }
 
+void bench_decode_step(void *decode)
+{
+    struct bench_decode *d = decode;
+    struct dg_error err;
+
+    if (dg_session_position(d->session) == d->past + d->tokens)
+        dg_session_rewind(d->session, d->past);
+    cli_check(dg_session_eval(d->session, &d->id, 1, &err), &err);
+}
+
 void bench_decode_run(void *decode)
 {
     struct bench_decode *d = decode;
     struct dg_error err;
     int32_t best;
 
-    if (dg_session_position(d->session) == d->past + d->tokens)
-        dg_session_rewind(d->session, d->past);
-    cli_check(dg_session_eval(d->session, &d->id, 1, &err), &err);
+    bench_decode_step(d);
     cli_check(dg_softmax(d->probs, dg_session_logits(d->session), d->vocab, &best, &err), &err);
     d->id = dg_pick(d->probs, d->vocab, 0.5f);
 }
@@ -138,10 +137,10 @@ struct bench_prompt {
 struct bench_prompt *bench_prompt_new(const struct dg_model *model, struct dg_team *team,
                                       enum dg_sched sched, uint32_t tokens)
 {
-    struct bench_prompt *p = allocate(1, sizeof *p);
+    struct bench_prompt *p = bench_allocate(1, sizeof *p);
 
     p->session = new_session(model, team, sched);
-    p->ids = allocate(tokens, sizeof *p->ids);
+    p->ids = bench_allocate(tokens, sizeof *p->ids);
     p->n = tokens;
     for (uint32_t i = 0; i < tokens; i++)
         p->ids[i] = some_id(model->header.sizes.vocab, i);

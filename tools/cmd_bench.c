@@ -36,6 +36,7 @@ static const struct cli_command command = {
     "  sched      what scheduling a tile costs: steps of empty tiles\n"
     "  schedules  dataflow, barrier and serial side by side\n"
     "  workers    1, 2, 4 ... workers: speed-up and efficiency\n"
+    "  what-if    what a trace of one worker predicts for the others, and what they take\n"
     "\n"
     "Without a checkpoint: make-model --size 124M -o gpt2_124M.bin writes one.",
     tables};
@@ -43,7 +44,7 @@ static const struct cli_command command = {
 enum { QUICK_BYTES = 64 << 20, QUICK_ROUNDS = 1, ROUNDS = 5, LAB_TOTAL = 10, NO_CACHE_TOTAL = 64 };
 
 static const uint32_t prompts[BENCH_PROMPTS] = {16, 64, 256, 512, 1024};
-enum { SCHEDULES_TOKENS = 64, WORKERS_TOKENS = 256 };
+enum { SCHEDULES_TOKENS = 64, WORKERS_TOKENS = 256, WHAT_IF_TOKENS = 64 };
 
 struct bench {
     struct bench_effort effort;
@@ -280,6 +281,32 @@ static void measure_workers(struct bench *b)
     r->has_workers = true;
 }
 
+static void measure_what_if(struct bench *b)
+{
+    struct bench_report *r = &b->report;
+    struct bench_item decode[BENCH_CREWS], prompt[BENCH_CREWS];
+    const uint32_t tokens = least(WHAT_IF_TOKENS, r->sizes.positions);
+    const unsigned n = b->n_crews - 1;
+
+    r->has_guesses = true;
+    if (n == 0)
+        return;
+    for (unsigned i = 0; i <= n; i++) {
+        decode[i] = decode_item(b, &b->crews[i], DG_SCHED_DATAFLOW);
+        decode[i].run = bench_decode_step;
+        prompt[i] = prompt_item(b, &b->crews[i], DG_SCHED_DATAFLOW, tokens);
+    }
+    bench_what_if(r->guesses, decode, n + 1, &b->effort);
+    bench_what_if(r->guesses + n, prompt, n + 1, &b->effort);
+    for (unsigned i = 0; i <= n; i++) {
+        bench_decode_free(decode[i].arg);
+        bench_prompt_free(prompt[i].arg);
+    }
+    for (unsigned i = n; i < 2 * n; i++)
+        r->guesses[i].tokens = tokens;
+    r->n_guesses = 2 * n;
+}
+
 static const struct {
     const char *name;
     void (*measure)(struct bench *b);
@@ -291,6 +318,7 @@ static const struct {
     {"sched", measure_tiles, bench_print_tiles},
     {"schedules", measure_schedules, bench_print_schedules},
     {"workers", measure_workers, bench_print_workers},
+    {"what-if", measure_what_if, bench_print_what_if},
 };
 
 enum { N_SECTIONS = sizeof sections / sizeof *sections };
@@ -303,7 +331,9 @@ static void check_section(const char *name)
         if (strcmp(name, sections[i].name) == 0)
             return;
     cli_die(DG_ERR_USAGE,
-            "bench: got '%s', expected decode, prompt, lab, sched, schedules or workers", name);
+            "bench: got '%s', expected decode, prompt, lab, sched, schedules, workers or "
+            "what-if",
+            name);
 }
 
 static bool wanted(const char *name, char **operands, int n)
