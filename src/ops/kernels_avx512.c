@@ -121,7 +121,7 @@ static inline float v16_top(v16 v)
 #define ISA                DG_ISA_AVX512
 #define TABLE              dg_kernels_avx512
 #define MAX_ROWS           12
-#define ROWS(rows)         ((rows) > 96 ? 6 : 12)
+#define ROWS(rows)         ((rows) > 40 ? 6 : 12)
 #define PANELS(rows)       ((rows) <= 6 ? 4 : 2)
 #define SCORE_ROWS         8
 #define SCORE_BLOCKS(rows) ((rows) == 1 ? 4 : 2)

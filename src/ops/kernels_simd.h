@@ -36,11 +36,13 @@ enum { P = DG_LANES };
  *
  * R rows of x against N panels of w, R * N accumulators in registers: each k costs N loads of w and
  * R broadcasts of x for R * N multiply-adds. Depth is cut into blocks so that a block of N panels,
- * 16 KiB each, stays near while all rows pass over it; between blocks the accumulators rest in y,
- * which changes no bit. One to three rows are bound by memory: there N is larger, for more
- * streams of w and chains enough to hide the latency of an addition, and depth is not cut. */
+ * 64 KiB each, stays in the second-level cache while all rows pass over it; between blocks the
+ * accumulators rest in y, which changes no bit. While one block is multiplied the next is fetched: one
+ * panel during each group of rows, so that it does not come in a burst. One to three rows are bound by
+ * memory: there N is larger, for more streams of w and chains enough to hide the latency of an
+ * addition, and depth is not cut. */
 
-enum { DEPTH_BLOCK = 256 };
+enum { DEPTH_BLOCK = 1024 };
 
 struct product {
     float *y;
@@ -48,9 +50,9 @@ struct product {
     size_t y_stride, x_stride, cols, depth;
 };
 
-/* acc += x * w for k0 <= k < k1. Meanwhile, with fetch, as much of w at `ahead` goes to the second-level
- * cache: an address and no pointer, since it may lie past the weights. */
-INLINE void multiply(const int R, const int N, const bool fetch, v16 acc[12][4], const float *x,
+/* acc += x * w for k0 <= k < k1. Meanwhile as much of F panels at `ahead` goes to the second-level cache: an
+ * address and no pointer, since it may lie past the weights. */
+INLINE void multiply(const int R, const int N, const int F, v16 acc[12][4], const float *x,
                      size_t x_stride, const float *w, size_t depth, size_t k0, size_t k1,
                      uintptr_t ahead)
 {
@@ -59,7 +61,7 @@ INLINE void multiply(const int R, const int N, const bool fetch, v16 acc[12][4],
 
         for (int j = 0; j < N; j++)
             v[j] = v16_load(w + j * P * depth + k * P);
-        for (int j = 0; j < N && fetch; j++)
+        for (int j = 0; j < F; j++)
             __builtin_prefetch((const void *)(ahead + 4 * (j * P * depth + (k - k0) * P)), 0, 2);
         for (int i = 0; i < R; i++) {
             const v16 b = v16_set1(x[i * x_stride + k]);
@@ -70,10 +72,15 @@ INLINE void multiply(const int R, const int N, const bool fetch, v16 acc[12][4],
     }
 }
 
-/* Multiply-adds for k0 <= k < k1, rows r ... r + R - 1, panels p ... p + N - 1. ahead: what to fetch
- * meanwhile, or 0. */
+/* What to fetch meanwhile. */
+struct fetch {
+    uintptr_t at;
+    size_t panels; /* none, one, or as many as are multiplied */
+};
+
+/* Multiply-adds for k0 <= k < k1, rows r ... r + R - 1, panels p ... p + N - 1. */
 INLINE void block(const int R, const int N, const struct product *m, size_t r, size_t p, size_t k0,
-                  size_t k1, uintptr_t ahead)
+                  size_t k1, struct fetch f)
 {
     const float *x = m->x + r * m->x_stride, *w = m->w + p * P * m->depth;
     float *y = m->y + r * m->y_stride + p * P;
@@ -90,10 +97,12 @@ INLINE void block(const int R, const int N, const struct product *m, size_t r, s
             acc[i][j] = from ? v16_load_n(from, n) : v16_set1(0.0f);
         }
     }
-    if (R > 3 && ahead)
-        multiply(R, N, true, acc, x, m->x_stride, w, m->depth, k0, k1, ahead);
+    if (R > 3 && f.panels == 1)
+        multiply(R, N, 1, acc, x, m->x_stride, w, m->depth, k0, k1, f.at);
+    else if (R > 3 && f.panels > 1)
+        multiply(R, N, N, acc, x, m->x_stride, w, m->depth, k0, k1, f.at);
     else
-        multiply(R, N, false, acc, x, m->x_stride, w, m->depth, k0, k1, 0);
+        multiply(R, N, 0, acc, x, m->x_stride, w, m->depth, k0, k1, 0);
     for (int i = 0; i < R; i++)
         for (int j = 0; j < N; j++)
             v16_store_n(y + i * m->y_stride + j * P, acc[i][j], j == N - 1 && tail < P ? tail : P);
@@ -102,14 +111,14 @@ INLINE void block(const int R, const int N, const struct product *m, size_t r, s
 /* One function for each number of rows, so that the accumulators have fixed registers. */
 #define ROWS_FUNCTION(R)                                                                           \
     static void rows_##R(const struct product *m, size_t r, size_t p, size_t n, size_t k0,         \
-                         size_t k1, uintptr_t ahead)                                               \
+                         size_t k1, struct fetch f)                                                \
     {                                                                                              \
         for (; n >= PANELS(R); n -= PANELS(R), p += PANELS(R))                                     \
-            block(R, PANELS(R), m, r, p, k0, k1, ahead);                                           \
+            block(R, PANELS(R), m, r, p, k0, k1, f);                                               \
         for (; PANELS(R) > 2 && n >= 2; n -= 2, p += 2)                                            \
-            block(R, 2, m, r, p, k0, k1, ahead);                                                   \
+            block(R, 2, m, r, p, k0, k1, f);                                                       \
         for (; n > 0; n--, p++)                                                                    \
-            block(R, 1, m, r, p, k0, k1, ahead);                                                   \
+            block(R, 1, m, r, p, k0, k1, f);                                                       \
     }
 ROWS_FUNCTION(1)
 ROWS_FUNCTION(2)
@@ -129,7 +138,7 @@ ROWS_FUNCTION(12)
 #endif
 
 typedef void rows_function(const struct product *m, size_t r, size_t p, size_t n, size_t k0,
-                           size_t k1, uintptr_t ahead);
+                           size_t k1, struct fetch f);
 
 static rows_function *const rows_functions[MAX_ROWS + 1] = {
     NULL,   rows_1, rows_2, rows_3,  rows_4,  rows_5,
@@ -147,8 +156,9 @@ static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, c
     const struct product m = {y, x, w, bias, y_stride, x_stride, cols, depth};
     const size_t panels = (cols + P - 1) / P;
     const size_t groups = (rows + ROWS(rows) - 1) / ROWS(rows);
-    const size_t height = (rows + groups - 1) / groups;
-    const size_t width = PANELS(height), step = height > 3 ? DEPTH_BLOCK : depth;
+    const size_t height = (rows + groups - 1) / groups, width = PANELS(height);
+    const size_t blocks = height > 3 ? (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK : 1;
+    const size_t step = (depth + blocks - 1) / blocks;
 
     for (size_t k = 0; k < depth; k += step) {
         const size_t k_end = depth - k < step ? depth : k + step;
@@ -158,10 +168,13 @@ static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, c
             const size_t next = p + width < panels ? (p + width) * P * depth + k * P
                                 : k_end < depth    ? k_end * P
                                                    : panels * P * depth;
+            struct fetch f = {(uintptr_t)w + 4 * next, groups < width ? width : 1};
 
-            for (size_t r = 0; r < rows; r += height)
-                rows_functions[rows - r < height ? rows - r : height](
-                    &m, r, p, n, k, k_end, r == 0 ? (uintptr_t)w + 4 * next : 0);
+            for (size_t r = 0, g = 0; r < rows; r += height, g++, f.at += 4 * P * depth) {
+                if (g * f.panels >= width)
+                    f.panels = 0;
+                rows_functions[rows - r < height ? rows - r : height](&m, r, p, n, k, k_end, f);
+            }
         }
     }
 }
