@@ -49,7 +49,7 @@ static bool add_edge(struct edges *e, uint32_t from, uint32_t to)
  * columns. A long one is cut into equal blocks: at least two, so that blocks in different layers
  * overlap; enough that the tiles of an op, a dozen to a block, go round among many workers; and else
  * as few as possible, since each block reads all weights anew (docs/performance.md). */
-enum { UNCUT = 16, BLOCK_MOST = 172, WORKERS_A_BLOCK = 4 };
+enum { UNCUT = 16, BLOCK_MOST = 256, WORKERS_A_BLOCK = 4 };
 
 static uint32_t default_row_block(uint32_t rows, uint32_t workers)
 {
