@@ -37,12 +37,12 @@ enum { P = DG_LANES };
  * R rows of x against N panels of w, R * N accumulators in registers: each k costs N loads of w and
  * R broadcasts of x for R * N multiply-adds. Depth is cut into blocks so that a block of N panels,
  * 64 KiB each, stays in the second-level cache while all rows pass over it; between blocks the
- * accumulators rest in y, which changes no bit. While one block is multiplied the next is fetched: one
- * panel during each group of rows, so that it does not come in a burst. One to three rows are bound by
- * memory: there N is larger, for more streams of w and chains enough to hide the latency of an
- * addition, and depth is not cut. */
+ * accumulators rest in y, which changes no bit. While one block is multiplied the next is fetched, as
+ * four streams, which memory serves faster than one, and spread over the groups of rows, so that it does
+ * not come in a burst. One to three rows are bound by memory: there N is larger, for more streams of w
+ * and chains enough to hide the latency of an addition, and depth is not cut. */
 
-enum { DEPTH_BLOCK = 1024 };
+enum { DEPTH_BLOCK = 1024, STREAMS = 4 };
 
 struct product {
     float *y;
@@ -50,19 +50,31 @@ struct product {
     size_t y_stride, x_stride, cols, depth;
 };
 
-/* acc += x * w for k0 <= k < k1. Meanwhile as much of F panels at `ahead` goes to the second-level cache: an
- * address and no pointer, since it may lie past the weights. */
-INLINE void multiply(const int R, const int N, const int F, v16 acc[12][4], const float *x,
+/* What to fetch into the second-level cache meanwhile: of each of the next N panels STREAMS / N runs of
+ * steps, side by side; a step of each run whenever k has no bit of `mask`. */
+struct fetch {
+    uintptr_t at; /* of the first run; 0: nothing. No pointer, since it may lie past the weights */
+    size_t run;   /* steps in a run */
+    size_t mask;  /* a power of 2, less 1 */
+};
+
+/* acc += x * w for k0 <= k < k1. */
+INLINE void multiply(const int R, const int N, const bool fetch, v16 acc[12][4], const float *x,
                      size_t x_stride, const float *w, size_t depth, size_t k0, size_t k1,
-                     uintptr_t ahead)
+                     struct fetch f)
 {
     for (size_t k = k0; k < k1; k++) {
         v16 v[4];
 
         for (int j = 0; j < N; j++)
             v[j] = v16_load(w + j * P * depth + k * P);
-        for (int j = 0; j < F; j++)
-            __builtin_prefetch((const void *)(ahead + 4 * (j * P * depth + (k - k0) * P)), 0, 2);
+        if (fetch && (k & f.mask) == 0) {
+            for (int j = 0; j < N; j++)
+                for (int i = 0; i < STREAMS / N; i++)
+                    __builtin_prefetch((const void *)(f.at + 4 * P * (j * depth + i * f.run)), 0,
+                                       2);
+            f.at += 4 * P;
+        }
         for (int i = 0; i < R; i++) {
             const v16 b = v16_set1(x[i * x_stride + k]);
 
@@ -71,12 +83,6 @@ INLINE void multiply(const int R, const int N, const int F, v16 acc[12][4], cons
         }
     }
 }
-
-/* What to fetch meanwhile. */
-struct fetch {
-    uintptr_t at;
-    size_t panels; /* none, one, or as many as are multiplied */
-};
 
 /* Multiply-adds for k0 <= k < k1, rows r ... r + R - 1, panels p ... p + N - 1. */
 INLINE void block(const int R, const int N, const struct product *m, size_t r, size_t p, size_t k0,
@@ -97,12 +103,10 @@ INLINE void block(const int R, const int N, const struct product *m, size_t r, s
             acc[i][j] = from ? v16_load_n(from, n) : v16_set1(0.0f);
         }
     }
-    if (R > 3 && f.panels == 1)
-        multiply(R, N, 1, acc, x, m->x_stride, w, m->depth, k0, k1, f.at);
-    else if (R > 3 && f.panels > 1)
-        multiply(R, N, N, acc, x, m->x_stride, w, m->depth, k0, k1, f.at);
+    if (R > 3 && f.at > 0)
+        multiply(R, N, true, acc, x, m->x_stride, w, m->depth, k0, k1, f);
     else
-        multiply(R, N, 0, acc, x, m->x_stride, w, m->depth, k0, k1, 0);
+        multiply(R, N, false, acc, x, m->x_stride, w, m->depth, k0, k1, f);
     for (int i = 0; i < R; i++)
         for (int j = 0; j < N; j++)
             v16_store_n(y + i * m->y_stride + j * P, acc[i][j], j == N - 1 && tail < P ? tail : P);
@@ -159,7 +163,10 @@ static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, c
     const size_t height = (rows + groups - 1) / groups, width = PANELS(height);
     const size_t blocks = height > 3 ? (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK : 1;
     const size_t step = (depth + blocks - 1) / blocks;
+    size_t share = 1; /* groups that fetch: a power of 2 */
 
+    while (2 * share <= groups)
+        share *= 2;
     for (size_t k = 0; k < depth; k += step) {
         const size_t k_end = depth - k < step ? depth : k + step;
 
@@ -168,11 +175,13 @@ static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, c
             const size_t next = p + width < panels ? (p + width) * P * depth + k * P
                                 : k_end < depth    ? k_end * P
                                                    : panels * P * depth;
-            struct fetch f = {(uintptr_t)w + 4 * next, groups < width ? width : 1};
+            struct fetch f = {
+                .run = step / share / (STREAMS / width),
+                .mask = share * (STREAMS / width) - 1,
+            };
 
-            for (size_t r = 0, g = 0; r < rows; r += height, g++, f.at += 4 * P * depth) {
-                if (g * f.panels >= width)
-                    f.panels = 0;
+            for (size_t r = 0, g = 0; r < rows; r += height, g++) {
+                f.at = g < share ? (uintptr_t)w + 4 * (next + P * (g * step / share)) : 0;
                 rows_functions[rows - r < height ? rows - r : height](&m, r, p, n, k, k_end, f);
             }
         }
