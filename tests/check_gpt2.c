@@ -474,14 +474,14 @@ static void check_blocks(const struct dg_plan *plan, uint32_t later)
 START_TEST(row_blocks_run_apart)
 {
     const struct dg_sizes z = {
-        .positions = 64, .vocab = 40, .layers = 2, .heads = 2, .channels = 32};
+        .positions = 96, .vocab = 40, .layers = 2, .heads = 2, .channels = 32};
     struct dg_model *model = outline(z);
 
     for (int fuse = 0; fuse < 2; fuse++) {
-        struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){64, 64, fuse, false});
+        struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){96, 96, fuse, false});
         struct dg_plan *plan = outline_plan(g, (struct dg_tiling){.workers = 4});
 
-        check_blocks(plan, 32); /* the planner cuts 64 rows in two */
+        check_blocks(plan, 48); /* the planner cuts 96 rows in two */
         dg_plan_free(plan);
         plan = outline_plan(g, (struct dg_tiling){.workers = 2, .row_block = 7, .col_block = 16});
         check_blocks(plan, 21);

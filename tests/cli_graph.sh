@@ -96,11 +96,11 @@ done
 count 'other rows give other ids' cmp -s "$dir/ids3" "$dir/ids7"
 
 for show in shape cost deps worker none; do
-    run graph -m "$big" --tiles --rows 40 --show $show
+    run graph -m "$big" --tiles --rows 80 --show $show
     cp "$dir/out" "$dir/show.$show"
     count "--show $show" succeeded
     [ $show = none ] || count "--show $show is --show none" \
-        [ "$(size_of "$dir/show.$show")" -gt "$("$program" graph -m "$big" --tiles --rows 40 --show none | wc -c)" ]
+        [ "$(size_of "$dir/show.$show")" -gt "$("$program" graph -m "$big" --tiles --rows 80 --show none | wc -c)" ]
 done
 count '--show worker' has '>home 0</font>' "$dir/show.worker"
 count '--show deps' has '>waits for 1, leads to ' "$dir/show.deps"

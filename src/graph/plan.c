@@ -49,19 +49,19 @@ static bool add_edge(struct edges *e, uint32_t from, uint32_t to)
  * columns. A long one is cut into equal blocks: at least two, so that blocks in different layers
  * overlap; enough that the tiles of an op, a dozen to a block, go round among many workers; and else
  * as few as possible, since each block reads all weights anew (docs/performance.md). */
-enum { UNCUT = 16, BLOCK_MOST = 256, WORKERS_A_BLOCK = 4 };
+enum { UNCUT = 64, BLOCK_MOST = 256, BLOCK_LEAST = 16, WORKERS_A_BLOCK = 4 };
 
 static uint32_t default_row_block(uint32_t rows, uint32_t workers)
 {
-    uint32_t blocks = (uint32_t)dg_div_up(rows, BLOCK_MOST);
+    const uint32_t crowd = (uint32_t)dg_div_up(workers, WORKERS_A_BLOCK);
+    uint32_t blocks = (uint32_t)dg_div_up(rows, BLOCK_MOST), block;
 
-    if (rows <= UNCUT)
-        return rows;
-    if (blocks < dg_div_up(workers, WORKERS_A_BLOCK))
-        blocks = (uint32_t)dg_div_up(workers, WORKERS_A_BLOCK);
-    if (blocks < 2)
+    if (blocks == 1 && rows > UNCUT)
         blocks = 2;
-    return rows / blocks < UNCUT ? UNCUT : (uint32_t)dg_div_up(rows, blocks);
+    if (blocks < crowd)
+        blocks = crowd;
+    block = (uint32_t)dg_div_up(rows, blocks);
+    return block < BLOCK_LEAST ? BLOCK_LEAST : block;
 }
 
 /* The tiling that op is cut with: every 0 replaced. */

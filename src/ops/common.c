@@ -21,9 +21,14 @@ enum dg_status dg_expect_inputs(const struct dg_op *op, unsigned n, struct dg_er
     return DG_OK;
 }
 
+/* A step of one row block would be one tile, for which all other workers would wait. */
+enum { ROWS_ALONE = 16 };
+
 struct dg_cut dg_cut_rows(const struct dg_op *op, const struct dg_tiling *tiling)
 {
-    return (struct dg_cut){tiling->row_block, op->out->cols};
+    const bool alone = tiling->row_block >= op->out->rows && op->out->rows > ROWS_ALONE;
+
+    return (struct dg_cut){alone ? ROWS_ALONE : tiling->row_block, op->out->cols};
 }
 
 /* A tile should hold enough weights that running it dwarfs handing it over, and few enough that each

@@ -36,7 +36,7 @@ enum dg_status dg_expect_inputs(const struct dg_op *op, unsigned n, struct dg_er
  * `more` values per column. */
 uint64_t dg_product_bytes(const struct dg_op *op, struct dg_box out, unsigned more);
 
-/* Rows of a block, all columns. */
+/* Rows of a block, or some of them where there is one block alone; all columns. */
 struct dg_cut dg_cut_rows(const struct dg_op *op, const struct dg_tiling *tiling);
 
 /* Columns of a tile of an op that multiplies with a weight [out->cols][depth]. */
