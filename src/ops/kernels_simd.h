@@ -58,30 +58,44 @@ struct fetch {
     size_t mask;  /* a power of 2, less 1 */
 };
 
+/* acc += x * w for one k. */
+INLINE void multiply_one(const int R, const int N, v16 acc[12][4], const float *x, size_t x_stride,
+                         const float *w, size_t depth, size_t k)
+{
+    v16 v[4];
+
+    for (int j = 0; j < N; j++)
+        v[j] = v16_load(w + j * P * depth + k * P);
+    for (int i = 0; i < R; i++) {
+        const v16 b = v16_set1(x[i * x_stride + k]);
+
+        for (int j = 0; j < N; j++)
+            acc[i][j] = v16_fma(b, v[j], acc[i][j]);
+    }
+}
+
 /* acc += x * w for k0 <= k < k1. */
 INLINE void multiply(const int R, const int N, const bool fetch, v16 acc[12][4], const float *x,
                      size_t x_stride, const float *w, size_t depth, size_t k0, size_t k1,
                      struct fetch f)
 {
-    for (size_t k = k0; k < k1; k++) {
-        v16 v[4];
+    size_t k = k0;
 
-        for (int j = 0; j < N; j++)
-            v[j] = v16_load(w + j * P * depth + k * P);
-        if (fetch && (k & f.mask) == 0) {
-            for (int j = 0; j < N; j++)
-                for (int i = 0; i < STREAMS / N; i++)
-                    __builtin_prefetch((const void *)(f.at + 4 * P * (j * depth + i * f.run)), 0,
-                                       2);
-            f.at += 4 * P;
-        }
-        for (int i = 0; i < R; i++) {
-            const v16 b = v16_set1(x[i * x_stride + k]);
-
-            for (int j = 0; j < N; j++)
-                acc[i][j] = v16_fma(b, v[j], acc[i][j]);
+    if (R > 3) {
+#pragma GCC unroll 4
+        for (; k < k1; k++) {
+            if (fetch && (k & f.mask) == 0) {
+                for (int j = 0; j < N; j++)
+                    for (int i = 0; i < STREAMS / N; i++)
+                        __builtin_prefetch((const void *)(f.at + 4 * P * (j * depth + i * f.run)),
+                                           0, 2);
+                f.at += 4 * P;
+            }
+            multiply_one(R, N, acc, x, x_stride, w, depth, k);
         }
     }
+    for (; k < k1; k++)
+        multiply_one(R, N, acc, x, x_stride, w, depth, k);
 }
 
 /* Multiply-adds for k0 <= k < k1, rows r ... r + R - 1, panels p ... p + N - 1. */
