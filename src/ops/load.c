@@ -63,6 +63,21 @@ int dg_source_read(const struct dg_source *s, uint64_t at, size_t n, float *buf)
     return failed;
 }
 
+/* n rows, one after another, to a panel. */
+static void pack(float *panel, const float *rows, size_t n, size_t cols)
+{
+    for (size_t c = 0; c < cols; c++, panel += DG_LANES) {
+        if (n == DG_LANES) {
+#pragma GCC unroll 16
+            for (size_t i = 0; i < DG_LANES; i++)
+                panel[i] = rows[i * cols + c];
+        } else {
+            for (size_t i = 0; i < n; i++)
+                panel[i] = rows[i * cols + c];
+        }
+    }
+}
+
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
 {
     const struct dg_source *s = op->source;
@@ -77,13 +92,10 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
 
         if (failed)
             return failed;
-        if (op->out->layout == DG_ROWS) {
+        if (op->out->layout == DG_ROWS)
             memcpy(to, rows, n * cols * sizeof *to);
-            continue;
-        }
-        for (size_t c = 0; c < cols; c++)
-            for (size_t i = 0; i < n; i++)
-                to[c * DG_LANES + i] = rows[i * cols + c];
+        else
+            pack(to, rows, n, cols);
     }
     return 0;
 }
