@@ -492,6 +492,33 @@ START_TEST(row_blocks_run_apart)
 }
 END_TEST
 
+/* Up to 64 rows are one block for the ops that read weights; the others are cut into 16 rows. */
+START_TEST(few_rows_are_one_block)
+{
+    const struct dg_sizes z = {
+        .positions = 64, .vocab = 40, .layers = 2, .heads = 2, .channels = 32};
+    struct dg_model *model = outline(z);
+
+    for (uint32_t rows = 15; rows <= 64; rows += 7) {
+        struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){rows, rows, true, false});
+        struct dg_plan *plan = outline_plan(g, (struct dg_tiling){.workers = 4});
+
+        for (uint32_t t = 0; t < plan->n_tiles; t++) {
+            const struct dg_op *op = dg_tile_op(plan, t);
+            const struct dg_box out = plan->tiles[t].out;
+            const bool weightless = op->type == &dg_op_layernorm || op->type == &dg_op_embed;
+
+            ck_assert_uint_eq(out.r0 % 16, 0);
+            ck_assert_uint_eq(out.r1, weightless && rows - out.r0 > 16 ? out.r0 + 16 : rows);
+            ck_assert(weightless || out.r0 == 0);
+        }
+        dg_plan_free(plan);
+        dg_graph_free(g);
+    }
+    dg_model_free(model);
+}
+END_TEST
+
 /* `name` takes the last n of 17 rows, and comes right after those tiles of `from` that write them. */
 static void expect_tail(const struct dg_plan *plan, const struct relation *direct, const char *name,
                         const char *from, uint32_t n)
@@ -617,6 +644,7 @@ int main(void)
                                   attention_waits_for_its_head,
                                   heads_of_124m_are_apart,
                                   row_blocks_run_apart,
+                                  few_rows_are_one_block,
                                   tails_wait_for_the_last_rows,
                                   gpt2_124m_is_planned,
                                   costs_of_a_token,
