@@ -178,10 +178,15 @@ static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, c
     const size_t height = (rows + groups - 1) / groups, width = PANELS(height);
     const size_t blocks = height > 3 ? (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK : 1;
     const size_t step = (depth + blocks - 1) / blocks;
-    size_t share = 1; /* groups that fetch: a power of 2 */
+    const size_t runs = STREAMS / width; /* of one panel */
+    size_t share = 1, part; /* groups that fetch, a power of 2, and steps that each does */
+    struct fetch f;
 
     while (2 * share <= groups)
         share *= 2;
+    part = step / share;
+    f.run = part / runs;
+    f.mask = share * runs - 1;
     for (size_t k = 0; k < depth; k += step) {
         const size_t k_end = depth - k < step ? depth : k + step;
 
@@ -190,13 +195,9 @@ static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, c
             const size_t next = p + width < panels ? (p + width) * P * depth + k * P
                                 : k_end < depth    ? k_end * P
                                                    : panels * P * depth;
-            struct fetch f = {
-                .run = step / share / (STREAMS / width),
-                .mask = share * (STREAMS / width) - 1,
-            };
 
             for (size_t r = 0, g = 0; r < rows; r += height, g++) {
-                f.at = g < share ? (uintptr_t)w + 4 * (next + P * (g * step / share)) : 0;
+                f.at = g < share ? (uintptr_t)w + 4 * (next + P * g * part) : 0;
                 rows_functions[rows - r < height ? rows - r : height](&m, r, p, n, k, k_end, f);
             }
         }
