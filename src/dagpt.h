@@ -156,7 +156,7 @@ struct dg_session_options {
     enum dg_isa isa; /* capped by dg_isa_best() */
     enum dg_sched sched;
     uint32_t chunk;     /* rows of one prompt step; 0: the default */
-    uint32_t row_block; /* rows of a tile; 0: chosen by the planner */
+    uint32_t row_block; /* rows of a tile, at the most; 0: chosen by the planner */
     uint32_t col_block; /* columns of a matmul tile, rounded up to 16; 0: chosen by the op */
     bool all_logits;    /* logits for every row of an eval, not for the last row alone */
     bool no_fuse;       /* leave gelu and add as ops of their own */

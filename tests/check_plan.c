@@ -253,6 +253,8 @@ static void check_row_block(uint32_t rows, uint32_t row_block)
         ck_assert_uint_eq(plan->tiles[0].out.r1, row_block < rows ? row_block : rows);
     if (!row_block && rows == 1)
         ck_assert_uint_eq(plan->n_tiles, 2);
+    if (!row_block) /* so much of x fits into the second-level cache */
+        ck_assert_uint_le(plan->tiles[0].out.r1, 256);
     if (!row_block && rows > 64)             /* a prompt's blocks are to overlap */
         ck_assert_uint_ge(plan->n_tiles, 3); /* two of a, one of b */
     expect_good(plan);

@@ -74,6 +74,12 @@ count 'tiles: head 3 waits for no other head' [ "$(grep -c ',192:256\]" -> ' "$d
 count 'tiles: head 3 waits for five tiles' [ "$(wc -l <"$dir/edges")" -eq 5 ]
 count 'tiles: block 0 goes on without block 3' lacks '[48:64,0:768]" -> "h1.ln1[0:16' "$dir/out"
 
+grep '^ *"h1.ln1\[[^<]*\[id=' "$dir/out" | grep -o ' color="#[0-9a-f]*"' | sort -u >"$dir/colours"
+count 'tiles: each of four row blocks has its colour' [ "$(wc -l <"$dir/colours")" -eq 4 ]
+run graph -m "$big" --tiles --rows 40
+count 'tiles: layernorms of one row block are cut finer' has '"h1.ln1[32:40,0:768]"' "$dir/out"
+count 'tiles: one row block has no colour' lacks '#3f78b5' "$dir/out"
+
 # count_nodes - how many nodes the DOT on $dir/out has.
 count_nodes() {
     grep -c '^ *"[^"]*" \[id=' "$dir/out"

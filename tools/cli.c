@@ -311,7 +311,7 @@ const struct cli_option cli_team_options[] = {
      &cli_model.workers, 1, DG_MAX_WORKERS, NULL},
     {0, "cpus", CLI_NUMBER, "N", "take N as the number of CPUs instead of asking the system",
      &cli_model.cpus, 1, DG_MAX_WORKERS, NULL},
-    {0, "tile", CLI_TILE, "RxC", "tiles of R rows and, in matmuls, C columns (chosen)",
+    {0, "tile", CLI_TILE, "RxC", "tiles of at most R rows and, in matmuls, C columns (chosen)",
      &cli_model.tile, 0, 0, NULL},
     {0},
 };

@@ -104,6 +104,7 @@ struct dg_dump {
     uint32_t n_nodes, n_edges, n_clusters;
     uint32_t *node_of_op; /* [n_ops] of a graph: the node that stands for the op */
     uint32_t layers;      /* of the graph */
+    uint32_t block_rows;  /* rows of a row block of the plan: of its highest tile */
 
     /* Set by who fills `measured` of the nodes and `critical` of the edges. */
     bool measured;

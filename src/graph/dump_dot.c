@@ -56,12 +56,12 @@ static struct colour colour_of(const struct dg_dump_node *n)
     return other;
 }
 
-/* The how-manyth row block of its op a box is in; -1: the op has one alone. */
+/* The how-manyth row block of its op a box is in; -1: the op has one alone, or loads a weight. */
 static int row_block(const struct dg_dump *d, const struct dg_op *op, struct dg_box box)
 {
-    const struct dg_box first = d->plan->tiles[d->plan->op_first[op - d->graph->ops]].out;
+    const bool several = op->out->role != DG_WEIGHT && d->block_rows < op->out->rows;
 
-    return first.r1 - first.r0 < op->out->rows ? (int)(box.r0 / (first.r1 - first.r0)) : -1;
+    return several ? (int)(box.r0 / d->block_rows) : -1;
 }
 
 /* The colour of a row block's tiles and edges, so that the eye can follow it through the layers. */

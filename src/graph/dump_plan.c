@@ -252,6 +252,20 @@ static void add_edge(struct drawing *w, uint32_t from, uint32_t to)
     d->edges[d->n_edges++] = e;
 }
 
+/* Ops without weights may be cut finer than into row blocks; the rows of a weight are no rows of the step. */
+static uint32_t rows_of_a_block(const struct dg_plan *plan)
+{
+    uint32_t most = 1;
+
+    for (uint32_t t = 0; t < plan->n_tiles; t++) {
+        const uint32_t rows = plan->tiles[t].out.r1 - plan->tiles[t].out.r0;
+
+        if (dg_tile_op(plan, t)->out->role != DG_WEIGHT && rows > most)
+            most = rows;
+    }
+    return most;
+}
+
 enum dg_status dg_dump_plan(struct dg_dump **out, const struct dg_plan *plan,
                             const struct dg_dump_options *options, struct dg_error *err)
 {
@@ -264,6 +278,7 @@ enum dg_status dg_dump_plan(struct dg_dump **out, const struct dg_plan *plan,
     if (st != DG_OK)
         return st;
     w.dump->plan = plan;
+    w.dump->block_rows = rows_of_a_block(plan);
     if (!allocate(&w))
         goto fail;
     choose_ops(&w);

@@ -26,9 +26,10 @@ enum { ROWS_ALONE = 16 };
 
 struct dg_cut dg_cut_rows(const struct dg_op *op, const struct dg_tiling *tiling)
 {
-    const bool alone = tiling->row_block >= op->out->rows && op->out->rows > ROWS_ALONE;
+    const uint32_t rows = tiling->row_block;
 
-    return (struct dg_cut){alone ? ROWS_ALONE : tiling->row_block, op->out->cols};
+    return (struct dg_cut){rows >= op->out->rows && rows > ROWS_ALONE ? ROWS_ALONE : rows,
+                           op->out->cols};
 }
 
 /* A tile should hold enough weights that running it dwarfs handing it over, and few enough that each

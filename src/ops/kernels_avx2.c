@@ -141,8 +141,8 @@ static inline float v16_top(v16 v)
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
 
-/* matmul: 6 rows by 1 panel are 12 accumulators, 2 registers of w and 1 of x. Each k is 24
- * instructions: 12 multiply-adds, 6 broadcasts, 2 loads, 4 for the loop (gcc 12). */
+/* matmul: 6 rows by 1 panel are 12 accumulators, 2 registers of w and 1 of x. Each k is 12
+ * multiply-adds, 6 broadcasts, 2 loads and, while weights are fetched, 6 other instructions (gcc 12). */
 #define ISA                DG_ISA_AVX2
 #define TABLE              dg_kernels_avx2
 #define MAX_ROWS           6

@@ -42,7 +42,7 @@ enum { P = DG_LANES };
  * not come in a burst. One to three rows are bound by memory: there N is larger, for more streams of w
  * and chains enough to hide the latency of an addition, and depth is not cut. */
 
-enum { DEPTH_BLOCK = 1024, STREAMS = 4 };
+enum { DEPTH_BLOCK = 1024, FETCH_STREAMS = 4 };
 
 struct product {
     float *y;
@@ -50,8 +50,8 @@ struct product {
     size_t y_stride, x_stride, cols, depth;
 };
 
-/* What to fetch into the second-level cache meanwhile: of each of the next N panels STREAMS / N runs of
- * steps, side by side; a step of each run whenever k has no bit of `mask`. */
+/* What to fetch into the second-level cache meanwhile: of each of the next N panels FETCH_STREAMS / N
+ * runs of steps, side by side; a step of each run whenever k has no bit of `mask`. */
 struct fetch {
     uintptr_t at; /* of the first run; 0: nothing. No pointer, since it may lie past the weights */
     size_t run;   /* steps in a run */
@@ -87,7 +87,7 @@ INLINE void multiply(const int R, const int N, const bool fetch, v16 acc[12][4],
         for (; k < k1; k++) {
             if (fetch && (k & f.mask) == 0) {
                 for (int j = 0; j < N; j++)
-                    for (int i = 0; i < STREAMS / N; i++)
+                    for (int i = 0; i < FETCH_STREAMS / N; i++)
                         __builtin_prefetch((const void *)(f.at + 4 * P * (j * depth + i * f.run)),
                                            0, 2);
                 f.at += 4 * P;
@@ -178,7 +178,7 @@ static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, c
     const size_t height = (rows + groups - 1) / groups, width = PANELS(height);
     const size_t blocks = height > 3 ? (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK : 1;
     const size_t step = (depth + blocks - 1) / blocks;
-    const size_t runs = STREAMS / width; /* of one panel */
+    const size_t runs = FETCH_STREAMS / width; /* of one panel */
     size_t share = 1, part; /* groups that fetch, a power of 2, and steps that each does */
     struct fetch f;
 
