@@ -263,9 +263,9 @@ static void check_row_block(uint32_t rows, uint32_t row_block)
 
 START_TEST(row_blocks)
 {
-    const uint32_t rows[] = {1, 2, 15, 16, 17, 64, 127, 128, 129, 300};
+    const uint32_t rows[] = {1, 2, 15, 16, 17, 64, 127, 128, 129, 300, 600};
 
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 11; i++) {
         for (uint32_t block = 0; block <= 9; block++)
             check_row_block(rows[i], block * block * block / 2);
         check_row_block(rows[i], rows[i] - 1);
