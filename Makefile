@@ -3,76 +3,96 @@
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-# Flavours: CC=clang; SAN=thread, SAN=address, SAN=undefined (or a list); DEBUG=1. Each has a build
-# folder of its own, so that no object is linked into another flavour's program.
+# Flavours: CC=clang; SAN=thread, SAN=address, SAN=undefined (or a list); DEBUG=1; SYNC=FOLDER, another
+# sync.h. Each has a build folder of its own, so that no object is linked into another flavour's program.
 SAN    :=
 DEBUG  :=
+SYNC   := src/runtime/sync
 comma  := ,
-BUILD  := build$(if $(filter-out gcc cc,$(CC)),-$(notdir $(CC)))$(if \
-          $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)
+space  := $() $()
+BUILD  := build$(if $(filter-out gcc cc,$(CC)),-$(subst $(space),-,$(notdir $(CC))))$(if \
+          $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)$(if \
+          $(filter-out src/runtime/sync,$(SYNC)),-$(notdir $(SYNC)))
 
-CPPFLAGS := -D_GNU_SOURCE -MMD -MP
-# -ffp-contract=off: a * b + c is rounded twice unless the source says fma (src/ops/kernels.h).
-CFLAGS   := -std=c11 -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wvla -g \
-            -ffp-contract=off $(if $(DEBUG),-O0,$(if $(SAN),-O1,-O2)) $(if $(WERROR),-Werror)
-LDFLAGS  :=
-LDLIBS   := -lpthread -lm
+# Yours to set, here or in the environment: CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS, beside what follows.
+CFLAGS ?= $(if $(DEBUG),-O0,$(if $(SAN),-O1,-O2)) -g
+
+# What the program needs, whatever you set: it comes behind your flags, and so wins over them.
+# -ffp-contract=off: a * b + c is rounded twice unless the source says fma (src/ops/kernels/kernels.h).
+# Hidden: only what dagpt.h marks with DG_API is seen from outside.
+NEED_CPPFLAGS := -D_GNU_SOURCE -I$(SYNC) -MMD -MP
+NEED_CFLAGS   := -std=c11 -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wvla \
+                 -fvisibility=hidden -ffp-contract=off $(if $(WERROR),-Werror)
+NEED_LDFLAGS  :=
+NEED_LDLIBS   := -lpthread -lm
 ifneq ($(SAN),)
-CFLAGS  += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
-LDFLAGS += -fsanitize=$(SAN)
+NEED_CFLAGS  += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+NEED_LDFLAGS += -fsanitize=$(SAN)
 endif
 
 # An instruction set's flags go to its own files alone: its kernels, and the loops that find its limits.
 # The files of other architectures stay out.
 ARCH   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
-OTHERS := $(if $(filter x86_64,$(ARCH)),,%_avx2.c %_avx512.c) $(if $(filter aarch64,$(ARCH)),,%_neon.c)
-SRC    := $(filter-out $(OTHERS),$(wildcard src/*/*.c))
-LIMITS := $(filter-out $(OTHERS),$(wildcard tools/limits*.c))
-$(BUILD)/src/ops/kernels_avx2.o:   CFLAGS += -O3 -mavx2 -mfma
-$(BUILD)/src/ops/kernels_avx512.o: CFLAGS += -O3 -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
-$(BUILD)/src/ops/kernels_neon.o:   CFLAGS += -O3
-$(BUILD)/tools/limits_scalar.o:    CFLAGS += -O3
-$(BUILD)/tools/limits_avx2.o:      CFLAGS += -O3 -mavx2 -mfma
-$(BUILD)/tools/limits_avx512.o:    CFLAGS += -O3 -mavx512f
-$(BUILD)/tools/limits_neon.o:      CFLAGS += -O3
+OTHERS := $(if $(filter x86_64,$(ARCH)),,%avx2.c %avx512.c) $(if $(filter aarch64,$(ARCH)),,%neon.c)
+AVX2   := -mavx2 -mfma
+AVX512 := -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
+SRC    := $(filter-out $(OTHERS),$(wildcard src/*/*.c src/*/*/*.c))
+$(BUILD)/src/ops/kernels/avx2.o:        ISA_CFLAGS := -O3 $(AVX2)
+$(BUILD)/src/ops/kernels/avx512.o:      ISA_CFLAGS := -O3 $(AVX512)
+$(BUILD)/src/ops/kernels/neon.o:        ISA_CFLAGS := -O3
+$(BUILD)/tools/limits/limits_scalar.o:  ISA_CFLAGS := -O3
+$(BUILD)/tools/limits/limits_avx2.o:    ISA_CFLAGS := -O3 $(AVX2)
+$(BUILD)/tools/limits/limits_avx512.o:  ISA_CFLAGS := -O3 -mavx512f
+$(BUILD)/tools/limits/limits_neon.o:    ISA_CFLAGS := -O3
 
 LIB    := $(BUILD)/libdagpt.a
 # Line editing for `dagpt complete -i`: libedit, where it is installed; EDIT=0 builds without it.
 EDIT   := $(shell echo 'int main(void) { return 0; }' | \
             $(CC) -include histedit.h -x c - -ledit -o /dev/null 2>/dev/null && echo 1)
-LINES  := tools/lines_$(if $(filter 1,$(EDIT)),editline,plain).c
-CLI    := $(filter-out tools/make_model.c tools/limits% tools/lines_%,$(wildcard tools/*.c)) $(LIMITS) $(LINES)
-SUITES := $(patsubst tests/check_%.c,$(BUILD)/tests/check_%,$(wildcard tests/check_*.c))
+LINES  := tools/cli/lines_$(if $(filter 1,$(EDIT)),editline,plain).c
+CLI    := $(filter-out $(OTHERS) tools/cli/lines_%,$(wildcard $(addprefix tools/,$(addsuffix \
+            /*.c,command cli trace bench limits)))) $(LINES)
+SUITES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/check_*.c))
 
-.PHONY: all run lab install test test-bits test-neon test-all check-rooms check-format format pictures poly ulp \
-        need-check need-pcre2 clean help bench-guard bench-guard-update bench-what-if
+.PHONY: all run lab install test test-bits test-neon test-all rooms check-format format pictures graph-pictures \
+        poly ulp need-check need-pcre2 clean help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/dagpt $(BUILD)/make-model  ## build the command and make-model (the default)
 
-$(BUILD)/%.o: %.c
+# What objects, and what programs, were made with: new flags make them anew.
+COMPILE = $(CC) $(NEED_CPPFLAGS) $(CPPFLAGS) $(CFLAGS) $(NEED_CFLAGS)
+LINK    = $(CC) $(CFLAGS) $(LDFLAGS) $(NEED_LDFLAGS)
+$(BUILD)/compiled-with: TEXT = $(COMPILE)
+$(BUILD)/linked-with:   TEXT = $(LINK) $(LINES) $(LDLIBS)
+$(BUILD)/compiled-with $(BUILD)/linked-with: FORCE
+	@mkdir -p $(@D)
+	@echo '$(TEXT)' | cmp -s - $@ || echo '$(TEXT)' >$@
+
+$(BUILD)/%.o: %.c $(BUILD)/compiled-with
 	@mkdir -p $(@D)
 	@echo "CC   $@"
-	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	@$(COMPILE) $(ISA_CFLAGS) -c -o $@ $<
 
 $(LIB): $(SRC:%.c=$(BUILD)/%.o)
 	@rm -f $@
 	@echo "AR   $@"
 	@$(AR) rcs $@ $^
 
-LINK = @echo "LINK $@"; $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(1) $(LDLIBS)
+# link LIBRARY... - the target, from its objects and the library.
+link = @echo "LINK $@"; $(LINK) -o $@ $(filter %.o,$^) $(LIB) $(1) $(LDLIBS) $(NEED_LDLIBS)
 
-$(BUILD)/dagpt: $(CLI:%.c=$(BUILD)/%.o) $(LIB)
-	$(call LINK,$(if $(filter 1,$(EDIT)),-ledit))
+$(BUILD)/dagpt: $(CLI:%.c=$(BUILD)/%.o) $(LIB) $(BUILD)/linked-with
+	$(call link,$(if $(filter 1,$(EDIT)),-ledit))
 
-$(BUILD)/tools/demo.o: models/demo/demo.bin models/demo/merges.txt
+$(BUILD)/tools/cli/demo.o: models/demo/demo.bin models/demo/merges.txt
 
-$(BUILD)/make-model: $(BUILD)/tools/make_model.o $(LIB)
-	$(call LINK)
+$(BUILD)/make-model: $(BUILD)/tools/dev/make_model.o $(LIB) $(BUILD)/linked-with
+	$(call link)
 
 # The trace viewer's page is a part of the program.
-$(BUILD)/tools/trace_html.o: $(BUILD)/viewer_page.h
-$(BUILD)/tools/trace_html.o: CPPFLAGS += -I$(BUILD)
+$(BUILD)/tools/trace/trace_html.o: $(BUILD)/viewer_page.h
+$(BUILD)/tools/trace/trace_html.o: NEED_CPPFLAGS += -I$(BUILD)
 $(BUILD)/viewer_page.h: $(wildcard tools/viewer/*)
 	@mkdir -p $(@D)
 	@echo "PAGE $@"
@@ -91,19 +111,19 @@ PREFIX := /usr/local
 
 install: all  ## install the command and its man page below PREFIX (/usr/local)
 	install -D $(BUILD)/dagpt $(DESTDIR)$(PREFIX)/bin/dagpt
-	install -D -m 644 docs/dagpt.1 $(DESTDIR)$(PREFIX)/share/man/man1/dagpt.1
+	install -D -m 644 docs/man/dagpt.1 $(DESTDIR)$(PREFIX)/share/man/man1/dagpt.1
 
 # ---- tests: the only part that needs more than gcc and make ----
 
-test: need-check need-pcre2 check-rooms all $(SUITES)  ## build and run all tests (SAN=thread|address|undefined too)
+test: need-check need-pcre2 rooms all $(SUITES)  ## build and run all tests (SAN=thread|address|undefined too)
 	@BUILD=$(BUILD) SAN=$(SAN) tests/run.sh $(SUITES)
 
-test-bits: need-check $(BUILD)/tests/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
-	@DAGPT_BITS=full CK_DEFAULT_TIMEOUT=0 $(BUILD)/tests/check_bits
+test-bits: need-check $(BUILD)/tests/unit/model/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
+	@DAGPT_BITS=full CK_DEFAULT_TIMEOUT=0 $(BUILD)/tests/unit/model/check_bits
 
 # Not part of `test`: it needs a cross compiler and an emulator, and takes minutes.
 test-neon:  ## cross-build for AArch64 and test that under qemu-user (Debian; installs what it needs)
-	@+MAKE="$(MAKE)" tests/neon.sh
+	@+MAKE="$(MAKE)" tests/guard/neon.sh
 
 test-all: test test-bits  ## test, test-bits, and test under each sanitizer
 	@$(MAKE) --no-print-directory test SAN=thread
@@ -111,67 +131,66 @@ test-all: test test-bits  ## test, test-bits, and test under each sanitizer
 	@$(MAKE) --no-print-directory test SAN=undefined
 
 need-check:
-	@CC="$(CC)" tests/need.sh check.h check
-	@tests/need.sh dot graphviz || echo "without it no picture is compared with its graph"
+	@CC="$(CC)" tests/support/need.sh check.h check
+	@tests/support/need.sh dot graphviz || echo "without it no picture is compared with its graph"
 
 need-pcre2:
-	@CC="$(CC) -DPCRE2_CODE_UNIT_WIDTH=8" tests/need.sh pcre2.h libpcre2-dev
+	@CC="$(CC) -DPCRE2_CODE_UNIT_WIDTH=8" tests/support/need.sh pcre2.h libpcre2-dev
 
-$(BUILD)/tests/check_split: LDLIBS += -lpcre2-8
+# Behind the bar: compiling waits until the headers are there, also with -j.
+$(SUITES:%=%.o) $(BUILD)/tests/support/support.o: | need-check need-pcre2
 
-$(BUILD)/tests/check_%: $(BUILD)/tests/check_%.o $(BUILD)/tests/support.o $(LIB)
-	$(call LINK,$(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt))
+$(BUILD)/tests/unit/text/check_split: NEED_LDLIBS += -lpcre2-8
 
-$(BUILD)/tests/check_trace: $(patsubst %,$(BUILD)/tools/trace_%.o,write file analysis replay)
+$(SUITES): %: %.o $(BUILD)/tests/support/support.o $(LIB) $(BUILD)/linked-with
+	$(call link,$(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt))
 
-$(BUILD)/tests/check_stream: $(BUILD)/tools/stream.o
+$(BUILD)/tests/unit/trace/check_trace: $(patsubst %,$(BUILD)/tools/trace/trace_%.o,write file analysis replay)
 
-$(BUILD)/tests/ulp: $(BUILD)/tests/ulp.o $(LIB)
-	$(call LINK)
+$(BUILD)/tests/unit/cli/check_stream: $(BUILD)/tools/cli/stream.o
 
-$(BUILD)/tests/bench_guard: $(BUILD)/tests/bench_guard.o $(LIB)
-	$(call LINK)
+$(BUILD)/tests/guard/ulp $(BUILD)/tests/guard/bench_guard: %: %.o $(LIB) $(BUILD)/linked-with
+	$(call link)
 
-bench-guard: all $(BUILD)/tests/bench_guard  ## instructions of a prompt and a decoded token: as committed? (valgrind)
-	@BUILD=$(BUILD) CC="$(CC)" tests/bench_guard.sh
+bench-guard: all $(BUILD)/tests/guard/bench_guard  ## instructions of a prompt and a decoded token: as committed? (valgrind)
+	@BUILD=$(BUILD) CC="$(CC)" tests/guard/bench_guard.sh
 
-bench-guard-update: all $(BUILD)/tests/bench_guard # the figures anew, into tests/bench_guard.txt
-	@BUILD=$(BUILD) CC="$(CC)" tests/bench_guard.sh update
+bench-guard-update: all $(BUILD)/tests/guard/bench_guard # the figures anew, into tests/guard/bench_guard.txt
+	@BUILD=$(BUILD) CC="$(CC)" tests/guard/bench_guard.sh update
 
-ulp: $(BUILD)/tests/ulp  ## error of exp and tanh over every float (some minutes)
+ulp: $(BUILD)/tests/guard/ulp  ## error of exp and tanh over every float (some minutes)
 	$<
 
 bench-what-if: all  ## does a trace of one worker predict the time of two within 10 %? (python3, two free CPUs)
-	tests/what_if.py $(BUILD)/dagpt $(BUILD)/make-model
+	tests/guard/what_if.py $(BUILD)/dagpt $(BUILD)/make-model
 
-check-rooms:  ## do includes go one way? base <- graph <- ops, runtime <- model <- tools, tests
-	@tests/rooms.sh
+rooms:  ## do includes go one way, without a circle, in src, tools and tests?
+	@tests/guard/rooms.sh
 
 # ---- development ----
 
 format:  ## lay the code out by .clang-format
-	clang-format -i src/*.h src/*/*.[ch] tools/*.[ch] tests/*.[ch]
+	find src tools tests -name '*.[ch]' | xargs clang-format -i
 
 check-format:  ## is it?
-	clang-format --dry-run --Werror src/*.h src/*/*.[ch] tools/*.[ch] tests/*.[ch]
+	find src tools tests -name '*.[ch]' | xargs clang-format --dry-run --Werror
 
-pictures: docs/overview.svg graph-pictures all  ## draw the pictures of the docs again (graphviz; node and chromium)
-	BUILD=$(BUILD) tests/viewer/picture.sh docs/viewer.png
+pictures: docs/pictures/overview.svg graph-pictures all  ## draw the pictures of the docs again (graphviz; node and chromium)
+	BUILD=$(BUILD) tests/viewer/picture.sh docs/pictures/viewer.png
 
-docs/%.svg: docs/%.dot
+docs/pictures/%.svg: docs/pictures/%.dot
 	dot -Tsvg $< -o $@
 
 # The graph of a model of GPT-2's size, and a prompt of 17 ids that it ran (not the first, which loads); drawn only when
 # asked, since times differ.
-.PHONY: graph-pictures
 graph-pictures: all
 	@test -f $(BUILD)/synthetic_124M.bin || $(BUILD)/make-model --size 124M -o $(BUILD)/synthetic_124M.bin
-	cd $(BUILD) && ./dagpt graph -m synthetic_124M.bin --rows 64 | dot -Tsvg -o ../docs/graph_folded.svg
+	cd $(BUILD) && ./dagpt graph -m synthetic_124M.bin --rows 64 | dot -Tsvg -o ../docs/pictures/graph_folded.svg
 	cd $(BUILD) && ./dagpt tokens -m synthetic_124M.bin --no-cache --total 18 --trace trace.json $$(seq 16) >/dev/null
-	cd $(BUILD) && ./dagpt graph --trace trace.json --rows 17 | dot -Tsvg -o ../docs/graph_traced.svg
+	cd $(BUILD) && ./dagpt graph --trace trace.json --rows 17 | dot -Tsvg -o ../docs/pictures/graph_traced.svg
 
-poly:  ## derive src/ops/poly.h again (python3)
-	python3 tools/derive_poly.py > src/ops/poly.h
+poly:  ## derive src/ops/kernels/poly.h again (python3)
+	python3 tools/dev/derive_poly.py > src/ops/kernels/poly.h
 
 clean:  ## remove the build folders
 	rm -rf build build-*

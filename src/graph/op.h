@@ -12,7 +12,7 @@
 
 #define DG_MAX_IN 5
 
-struct dg_kernels; /* the functions of one instruction set: src/ops/kernels.h */
+struct dg_kernels; /* the functions of one instruction set: src/ops/kernels/kernels.h */
 struct dg_op;
 
 /* What changes from step to step. Read-only while tiles run. */

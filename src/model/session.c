@@ -4,7 +4,7 @@
 #include "../dagpt.h"
 #include "../base/arena.h"
 #include "../base/checked.h"
-#include "../ops/kernels.h"
+#include "../ops/kernels/kernels.h"
 #include "../runtime/sched.h"
 #include "gpt2.h"
 

@@ -3,7 +3,7 @@
 #define DG_OPS_COMMON_H
 
 #include "../base/checked.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "ops.h"
 
 /* Element (row, col) of a tensor in rows. */

@@ -8,7 +8,7 @@
 #ifndef DG_RUNTIME_QUEUE_H
 #define DG_RUNTIME_QUEUE_H
 
-#include "sync.h"
+#include <sync.h>
 
 #define DG_NO_TILE UINT32_MAX
 
@@ -22,7 +22,7 @@ struct dg_queue {
 
     /* [room] 0: not written yet; else tile + 1.
      * Order: release by push, acquire by pop. Partner: each other. If weakened: a stolen tile reads
-     * its inputs before they are visible. Test: tests/check_sched.c "diamond" under TSan. */
+     * its inputs before they are visible. Test: tests/unit/runtime/check_sched.c "diamond" under TSan. */
     _Alignas(DG_CACHE_LINE) struct dg_atomic *slots;
     uint32_t room;
 };

@@ -52,7 +52,7 @@ struct op_run {
     struct dg_atomic next;
     /* Tiles not done. Order: acq_rel decrements, acquire loads by the waiting workers: all outputs
      * of the op are visible to who sees 0. Partner: each other. If weakened: torn input on Arm.
-     * Test: tests/check_sched.c "barrier". */
+     * Test: tests/unit/runtime/check_sched.c "barrier". */
     struct dg_atomic left;
 };
 
@@ -70,7 +70,7 @@ struct dg_run {
      * Order: acq_rel. Release publishes the finisher's output; acquire lets the thread that takes
      * it from 1 to 0 see every input.
      * Partner: the other decrements, all in lower(). If weakened: torn input on Arm.
-     * Test: tests/check_sched.c "diamond". */
+     * Test: tests/unit/runtime/check_sched.c "diamond". */
     struct dg_atomic *waits;
 
     struct dg_queue *queues; /* [workers + 1]; the last has the tiles of ops without inputs */

@@ -28,7 +28,7 @@ struct worker {
     /* 1: this worker dozes or sleeps; who changes it to 0 must ring the bell (another) or not sleep
      * (the worker itself).
      * Order: acq_rel read-modify-writes alone. Partner: each other, in doze, rise and wake; see the
-     * top of the file. If weakened: a lost wake. Test: tests/check_team.c "no_lost_wake_stalled". */
+     * top of the file. If weakened: a lost wake. Test: tests/unit/runtime/check_team.c "no_lost_wake_stalled". */
     struct dg_atomic asleep;
     struct dg_thread thread;
     struct dg_team *team;
@@ -54,7 +54,7 @@ struct dg_team {
      * off, and the last rings `left`.
      * Order: acq_rel. Partner: the other helpers' decrements: what all of them wrote is visible to
      * the last, and through the bell to worker 0. If weakened: the caller reads a torn output.
-     * Test: tests/check_team.c. */
+     * Test: tests/unit/runtime/check_team.c. */
     _Alignas(DG_CACHE_LINE) struct dg_atomic inside;
 
     /* Worker 0 waits here for the helpers. Not at its own bell: a ring that woke it inside the job
@@ -64,7 +64,7 @@ struct dg_team {
     /* Workers that doze or sleep, or more for a moment.
      * Order: acq_rel read-modify-writes alone. Partner: each other, in doze, rise and wake; see the
      * top of the file. If weakened: a tile waits in a queue while the worker that could run it
-     * sleeps. Test: tests/check_sched.c "parking". */
+     * sleeps. Test: tests/unit/runtime/check_sched.c "parking". */
     _Alignas(DG_CACHE_LINE) struct dg_atomic sleepers;
 };
 

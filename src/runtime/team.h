@@ -10,7 +10,7 @@
 #define DG_RUNTIME_TEAM_H
 
 #include "../base/status.h"
-#include "sync.h"
+#include <sync.h>
 
 /* Runs job(arg, worker) on every awake worker, worker 0 being the caller, and returns when all
  * have returned. Floating-point environment: the default one (rounding to nearest, denormals kept,

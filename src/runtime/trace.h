@@ -17,7 +17,7 @@
 #define DG_RUNTIME_TRACE_H
 
 #include "../graph/plan.h"
-#include "sync.h"
+#include <sync.h>
 
 /* A tile and the gap before it. The gap begins at the end of the event before (of the first: when
  * the worker entered the step) and has up to three parts, in this order: at work on counts and

@@ -1,4 +1,4 @@
-// make_trace.mjs - synthetic traces in the format of docs/trace-format.md, for the viewer's tests.
+// make_trace.mjs - synthetic traces in the format of docs/formats/trace-format.md, for the viewer's tests.
 //   node make_trace.mjs [--tiles N] [--layers L] [--workers W] [--rows T] [--seed S] > FILE
 // The same arguments give the same bytes. A plan of GPT-2's ops is run by a list scheduler with
 // random durations, so that slices nest, `ready` <= `ts`, and `last` is the input written last.

@@ -1,4 +1,4 @@
-// picture.mjs PAGE OUT - docs/viewer.png: a block of a decoded token, one of its attention tiles selected.
+// picture.mjs PAGE OUT - docs/pictures/viewer.png: a block of a decoded token, one of its attention tiles selected.
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';

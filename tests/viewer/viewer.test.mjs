@@ -1,4 +1,4 @@
-// viewer.test.mjs - the trace viewer in a browser. Started by tests/viewer.sh, with
+// viewer.test.mjs - the trace viewer in a browser. Started by tests/viewer/viewer.sh, with
 //   DAGPT_BUILD    the build folder: its dagpt makes pages, its viewer/ takes pictures
 //   DAGPT_BROWSER  a Chromium
 // Every page must load without a message on the console, a request, or a breach of its policy. What the

@@ -1,5 +1,5 @@
 'use strict';
-// The viewer of dagpt's traces (docs/trace-format.md), in five parts that are joined in this order:
+// The viewer of dagpt's traces (docs/formats/trace-format.md), in five parts that are joined in this order:
 //   model.js  the page's numbers to typed arrays   facts.js  what follows from them: paths, gaps, sums
 //   draw.js   layout and the two canvases          panes.js  legend, table, details: the DOM
 //   main.js   state, pointer and keyboard
@@ -255,7 +255,7 @@ function timeRange(model) {
   return begin < end ? { begin, end } : { begin: 0, end: 1 };
 }
 
-// The model of the numbers that tools/trace_html.c puts into the page.
+// The model of the numbers that tools/trace/trace_html.c puts into the page.
 function readModel(json) {
   const raw = JSON.parse(json);
   const table = new OpTable();

@@ -1,0 +1,74 @@
+/* kernels.h - the functions that do the arithmetic, one flat table for each instruction set.
+ *
+ * kernels_scalar.c is the specification: plain loops, one fixed order for every sum. The other
+ * tables give the same bits for the same input, at every length.
+ *
+ *   - matmul: acc = bias; for k ascending: acc = fma(x[k], w[k], acc). An output is a SIMD lane.
+ *   - attention: a score is summed like that over the head dimension, with a key in each lane; the
+ *     weighted sum of values over positions from 0, with a head dimension in each lane.
+ *   - sums along a row (layernorm, softmax): 16 lanes, element i in lane i % 16, added to in order
+ *     of i; then lanes i and i + 8 are added, i and i + 4, i and i + 2, i and i + 1.
+ *
+ * Rounding is to nearest and denormals are kept: the caller sees to it (runtime/team.c).
+ *
+ * No kernel allocates, and none touches memory outside the arrays described. Pointers need no more
+ * alignment than a float. Strides count floats. n, rows, cols, depth, d >= 1 unless it says so. */
+#ifndef DG_OPS_KERNELS_H
+#define DG_OPS_KERNELS_H
+
+#include "../../dagpt.h"
+#include "../../graph/tensor.h"
+
+/* The most rows that attention handles at once, and so has scratch for. */
+#define DG_ATTENTION_ROWS 8
+
+struct dg_kernels {
+    enum dg_isa isa;
+
+    /* y[r][c] = bias[c] + sum over k of x[r][k] * w[c][k], for r < rows, c < cols, k < depth.
+     * w: the panel of output 0 and those after it, [panel][depth][DG_LANES].
+     * bias: [cols] or NULL for zeros. y must not overlap x. */
+    void (*matmul)(float *y, size_t y_stride, const float *x, size_t x_stride, const float *w,
+                   const float *bias, size_t rows, size_t cols, size_t depth);
+
+    /* y[i] = (x[i] - mean) / sqrt(variance + 1e-5) * gain[i] + bias[i]. y may be x. */
+    void (*layernorm)(float *y, const float *x, const float *gain, const float *bias, size_t n);
+
+    /* y[i] = x[i] / 2 * (1 + tanh(sqrt(2 / pi) * (x[i] + 0.044715 * x[i]^3))). y may be x. */
+    void (*gelu)(float *y, const float *x, size_t n);
+
+    /* y[i] = a[i] + b[i]. y may be a or b. */
+    void (*add)(float *y, const float *a, const float *b, size_t n);
+
+    /* x[i] = exp(x[i] - max) / sum of those, in place; x finite or -inf, not all -inf. */
+    void (*softmax)(float *x, size_t n);
+
+    /* y[i] = exp(x[i]), x <= 88; 0 below -87.336. y may be x. */
+    void (*exp)(float *y, const float *x, size_t n);
+
+    /* y[i] = tanh(x[i]). y may be x. */
+    void (*tanh)(float *y, const float *x, size_t n);
+
+    /* s[r][j] = scale * sum over k of q[r][k] * key[j][k], for r < rows <= DG_ATTENTION_ROWS, j <
+     * n, k < d. keys: [block][d][DG_LANES], key j in lane j % DG_LANES of block j / DG_LANES, blocks
+     * key_stride apart; lanes of keys >= n are not read. s_stride >= n rounded up to DG_LANES: s[r]
+     * may be written up to there. */
+    void (*scores)(float *s, size_t s_stride, const float *q, size_t q_stride, const float *keys,
+                   size_t key_stride, size_t rows, size_t n, size_t d, float scale);
+
+    /* y[r][i] = sum over j < n + r of p[r][j] * values[j][i], for r < rows <= DG_ATTENTION_ROWS,
+     * i < d. values: [block][DG_LANES][d], value j the one j % DG_LANES of block j / DG_LANES, blocks
+     * value_stride apart. */
+    void (*mix)(float *y, size_t y_stride, const float *p, size_t p_stride, const float *values,
+                size_t value_stride, size_t rows, size_t n, size_t d);
+};
+
+/* The table of an instruction set that this build and CPU have (isa <= dg_isa_best()). */
+const struct dg_kernels *dg_kernels_for(enum dg_isa isa);
+
+extern const struct dg_kernels dg_kernels_scalar;
+extern const struct dg_kernels dg_kernels_avx2;   /* x86-64 only */
+extern const struct dg_kernels dg_kernels_avx512; /* x86-64 only */
+extern const struct dg_kernels dg_kernels_neon;   /* AArch64 only */
+
+#endif

@@ -1,0 +1,46 @@
+#!/bin/sh
+# cli_page.sh - the page of `dagpt trace --html`: what it makes of names, what it admits, what it weighs.
+. tests/command/command.sh
+
+# page_of NAME - the page of a trace without tiles, of a model of this name: the inside of a JSON string, which
+# printf formats.
+page_of() {
+    printf "{\"dagpt\": {\"version\": 1, \"awake\": 1, \"model\": {\"name\": \"$1\"}, \"plans\": [], \"steps\": []}, \"traceEvents\": []}" >"$dir/trace.json"
+    run trace "$dir/trace.json" --html "$dir/page.html"
+}
+
+# becomes NAME EXPECTED - the name in the page.
+becomes() {
+    page_of "$1"
+    sed -n 's/^"model": "\(.*\)", "sched": .*/\1/p' "$dir/page.html" >"$dir/name"
+    succeeded && printf "$2\n" | cmp -s - "$dir/name"
+}
+
+count "text is kept" becomes 'b \303\251 \342\202\254 \360\237\230\200 &amp;' 'b \303\251 \342\202\254 \360\237\230\200 &amp;'
+count "< cannot end the script" becomes '</script><!--<script>' '\\u003c/script>\\u003c!--\\u003cscript>'
+count "nor as an escape" becomes '\\u003c/script>' '\\u003c/script>'
+count "quotes and backslashes" becomes '\\"\\\\' '\\"\\\\'
+count "a byte that is none of UTF-8" becomes 'a\377b\200' 'a\\ufffdb\\ufffd'
+count "an overlong <" becomes '\300\274' '\\ufffd\\ufffd'
+count "an overlong / of three bytes" becomes '\340\200\257' '\\ufffd\\ufffd\\ufffd'
+count "a surrogate" becomes '\355\240\200' '\\ufffd\\ufffd\\ufffd'
+count "past U+10FFFF" becomes '\364\220\200\200' '\\ufffd\\ufffd\\ufffd\\ufffd'
+count "a sequence cut by <" becomes '\342\202<' '\\ufffd\\ufffd\\u003c'
+count "a sequence cut by the end" becomes 'a\360\237\230' 'a\\ufffd\\ufffd\\ufffd'
+count "a name cut within a character" becomes "$(printf '%0254d' 0)\303\251" "$(printf '%0254d' 0)\\\\ufffd"
+count "nothing" becomes '' ''
+
+# The page admits its own style and script alone, by their hashes, and loads nothing.
+page_of small
+hash_of() {
+    sed -n "/^<$1>\$/,/^<\/$1>\$/p" "$dir/page.html" | sed "1s/.*//; \$d" >"$dir/text"
+    env printf "$(sha256sum <"$dir/text" | sed 's/ .*//; s/../\\x&/g')" | base64
+}
+count "the style's hash" has "style-src 'sha256-$(hash_of style)'" "$dir/page.html"
+count "the script's hash" has "script-src 'sha256-$(hash_of script)'" "$dir/page.html"
+count "nothing else is admitted" has "content=\"default-src 'none'; style-src" "$dir/page.html"
+count "no address but the page's own" lacks "://" "$dir/page.html"
+for word in @CSS @JS @TRACE innerHTML outerHTML insertAdjacentHTML document.write 'eval(' 'fetch(' XMLHttpRequest; do
+    count "no $word in the page" lacks "$word" "$dir/page.html"
+done
+finish

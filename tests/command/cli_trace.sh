@@ -1,0 +1,238 @@
+#!/bin/sh
+# cli_trace.sh - --trace, its file, and dagpt trace: summary, what if, diff, page, errors.
+. tests/command/command.sh
+trace=$dir/trace.json
+odd=$golden/odd.bin
+ids='90 53 115 67 111 15 119 106'
+
+# record ARGUMENT... - a run that writes $trace.
+record() {
+    rm -f "$trace"
+    run tokens -m "$odd" --trace "$trace" "$@" $ids
+}
+
+# by_the_rules FILE... - tests/command/trace_rules.py finds nothing.
+by_the_rules() {
+    if command -v python3 >/dev/null; then
+        python3 tests/command/trace_rules.py "$@"
+    else
+        echo "    no python3: the trace's rules are not checked"
+    fi
+}
+
+# nothing_beside FILE - no half-written file was left in its folder.
+nothing_beside() {
+    [ "$(ls -A "$(dirname "$1")" | grep -c "^$(basename "$1")\.")" -eq 0 ]
+}
+
+# ---- recording changes nothing, and the file keeps the rules ----
+
+run tokens -m "$odd" --total 20 $ids
+cp "$dir/out" "$dir/ids"
+for option in -j1 -j2 '-j4 --cpus=4' --sched=barrier --sched=serial '--sched=barrier -j3 --cpus=3' --chunk=3 \
+    --trace-edges=all '-j3 --cpus=3 --trace-edges=all'; do
+    record --total 20 $option
+    count "--trace $option: other ids" cmp -s "$dir/out" "$dir/ids"
+    count "--trace $option: status $status" succeeded
+    count "--trace $option: not by the rules" by_the_rules "$trace"
+    run trace "$trace"
+    count "trace of $option" succeeded
+done
+record --trace-edges all
+count "every edge is an arrow" [ "$(grep -c '"ph": "s"' "$trace")" -gt "$(record && grep -c '"ph": "s"' "$trace")" ]
+if command -v python3 >/dev/null; then
+    for wrong in 's/"ready": [0-9.]*/"ready": 0.001/' '0,/"ph": "s"/s/"ts": [0-9]*/&9/' 's/"cat": "wait", \(.*\)"dur": [0-9.]*/"cat": "wait", \1"dur": 99999/' \
+        '0,/"last": [0-9]/s/"last": [0-9]*/"last": null/' '0,/"layer": 0, "box"/s/"layer": 0, "box"/"layer": 1, "box"/'; do
+        sed "$wrong" "$trace" >"$dir/wrong.json"
+        count "the rules do not see $wrong" eval '! python3 tests/command/trace_rules.py "$dir/wrong.json" >/dev/null'
+    done
+fi
+
+# ---- what is recorded ----
+
+steps_in() {
+    sed -n '/"steps": \[/,/^\]},/p;/"traceEvents"/q' "$trace" | grep -c '"past"'
+}
+
+record --total 12
+count "prompt and three tokens: got $(steps_in) steps" [ "$(steps_in)" -eq 4 ]
+count "the weights are loaded in the first" has '"op": "load"' "$trace"
+if command -v python3 >/dev/null; then
+    # One worker, several tiles an op: wte, which is wanted last, is read when all of the blocks are done.
+    run tokens -m "$odd" -j 1 --tile 1x16 --total 12 --trace "$trace" $ids
+    count "what can be computed goes before loading" python3 - "$trace" <<'END'
+import json, sys
+tiles = [e for e in json.load(open(sys.argv[1]))["traceEvents"] if e.get("cat") == "tile" and e["args"]["step"] == 0]
+wte = min(e["ts"] for e in tiles if e["name"] == "wte")
+assert all(e["ts"] < wte for e in tiles if e["args"]["layer"] >= 0)
+assert any(e["ts"] > wte for e in tiles if e["name"] == "logits")
+END
+fi
+record --total 12 --trace-tokens 8:10
+count "tokens 8 and 9: got $(steps_in) steps" [ "$(steps_in)" -eq 2 ]
+record --total 12 --chunk 3 --trace-tokens 2:4
+count "two chunks of the prompt: got $(steps_in) steps" [ "$(steps_in)" -eq 2 ]
+count "without loading" lacks '"kind": "load"' "$trace"
+record --total 12 --trace-tokens 0:1
+count "the prompt: got $(steps_in) steps" [ "$(steps_in)" -eq 1 ]
+for window in 3 : 1: :1 2:2 3:2 a:b -1:2 1:2:3 '1: 2' 99999999999999999999:1; do
+    expect_error 2 'expected A:B' tokens -m "$odd" --trace "$trace" --trace-tokens "$window" 1
+done
+expect_error 2 "expected A:B" tokens -m "$odd" --trace-tokens x 1
+record --total 12 --trace-events 1
+count "drops are reported" has 'no room for steps of' "$dir/err"
+count "drops do not fail the run" [ "$status" -eq 0 ]
+count "drops are in the file" grep -q '"dropped": [1-9]' "$trace"
+run trace "$trace"
+count "drops are in the summary" grep -q 'tiles dropped$' "$dir/out"
+
+# ---- the file is whole or not there ----
+
+mkdir "$dir/sub"
+expect_error 5 'cannot write: ' tokens -m "$odd" --trace "$dir/none/t.json" $ids
+record
+run tokens -m "$odd" --trace /dev/null $ids
+count "a device stays one" [ -c /dev/null ]
+cp "$trace" "$dir/sub/t.json"
+(
+    trap '' XFSZ
+    ulimit -f 8
+    run tokens -m "$odd" --trace "$dir/sub/t.json" $ids
+    exit "$status"
+)
+count "a write that fails: status 5" [ $? -eq 5 ]
+count "and an earlier trace is kept" cmp -s "$trace" "$dir/sub/t.json"
+count "and nothing beside it" nothing_beside "$dir/sub/t.json"
+ln -s sub/t.json "$dir/link.json"
+run tokens -m "$odd" --trace "$dir/link.json" 1
+count "a link is followed" [ -L "$dir/link.json" ]
+count "to the file" has ' 1"' "$dir/sub/t.json"
+count "with the rights of a new file" [ "$(umask 022; rm -f "$trace"; "$program" tokens -m "$odd" --trace "$trace" 1 >/dev/null; ls -l "$trace" | cut -c1-10)" = -rw-r--r-- ]
+
+# An error after the run has begun leaves what there is: here the second id's place cannot be printed.
+rm -f "$trace"
+"$program" tokens -m "$odd" --trace "$trace" $ids >/dev/full 2>"$dir/err"
+count "stdout full: status 5" [ $? -eq 5 ]
+run trace "$trace"
+count "and the trace of the prompt" [ "$(steps_in)" -eq 1 ]
+
+# A signal ends the recording, and then the program.
+make_model --layers 4 --heads 4 --channels 128 --vocab 512 --positions 4096 -o "$dir/long.bin"
+rm -f "$trace"
+"$program" tokens -m "$dir/long.bin" --total 4096 --trace "$trace" --trace-events 50000 1 >"$dir/out" 2>"$dir/err" &
+pid=$!
+while [ ! -s "$dir/out" ] && kill -0 $pid 2>/dev/null; do sleep 0.05; done
+kill -TERM $pid
+wait $pid 2>/dev/null
+count "ended by the signal" [ $? -eq 143 ]
+run trace "$trace"
+count "with a trace" [ "$status" -eq 0 ]
+
+# ---- summary, as text and as JSON ----
+
+record --total 12 -j2
+run trace "$trace"
+for text in 'parallelism' 'on the critical path' 'ns a tile on counts and queues' 'preempted' 'matmul' 'attention' 'GFLOP/s' \
+    'why' ' 2 awake, dataflow'; do
+    count "summary has '$text'" has "$text" "$dir/out"
+done
+count "ten gaps" [ "$(sed -n '/ why$/,$p' "$dir/out" | wc -l)" -eq 11 ]
+count "limits that were not measured" has 'limits not measured' "$dir/out"
+limits='{"workers": 1, "read_gbps": 7.5, "fma_gflops": 130.0}, {"workers": 2, "read_gbps": 12.5, "fma_gflops": 250.0}'
+sed "s/\"limits\": \[\]/\"limits\": [$limits]/" "$trace" >"$dir/limits.json"
+run trace "$dir/limits.json"
+count "limits that were" has 'reads 12.5 GB/s, computes 250.0 GFLOP/s' "$dir/out"
+count "rates are set against them" grep -qE '^q .* [0-9]+% .* [0-9]+% ' "$dir/out"
+run trace "$trace" --json
+if command -v python3 >/dev/null; then
+    count "the JSON is one, and adds up" python3 - "$dir/out" <<'END'
+import json, sys
+s = json.load(open(sys.argv[1]))
+assert s["steps"] == 4 and s["tokens"] == 11 and s["awake"] == 2 and len(s["gaps"]) == 10
+assert sum(o["tiles"] for o in s["by_op"]) == s["tiles"] == sum(w["tiles"] for w in s["by_worker"])
+assert abs(sum(o["total_us"] for o in s["by_op"]) - s["work_us"]) < 1
+assert abs(sum(o["path_us"] for o in s["by_op"]) - s["span_us"]) < 1
+assert 0 < s["span_us"] <= s["wall_us"] and s["parallelism"] >= 1
+for w in s["by_worker"]:
+    parts = ("busy_us", "queue_us", "spinning_us", "parked_us", "preempted_us", "outside_us")
+    assert abs(sum(w[p] for p in parts) - s["wall_us"]) < 1, w
+assert {g["reason"] for g in s["gaps"]} <= {"tile", "nothing ready", "late", "preempted"}
+END
+fi
+
+# A recording of 0.2 s or more: a token of the demo takes a millisecond without SIMD.
+if command -v python3 >/dev/null; then
+    run complete --trace "$dir/long.json" --isa scalar -n 250 --ignore-eos 'Once'
+    count "limits of 1, 2, 4, ... workers" python3 - "$dir/long.json" <<'END'
+import json, sys
+d = json.load(open(sys.argv[1]))["dagpt"]
+limits = d["machine"]["limits"]
+assert bool(limits) == (sum(s["end"] - s["start"] for s in d["steps"]) >= 200000), limits
+workers = [l["workers"] for l in limits]
+assert workers[:-1] == [2**i for i in range(len(workers) - 1)] and workers == sorted(set(workers)), workers
+assert all(l["read_gbps"] > 0 and l["fma_gflops"] > 0 for l in limits), limits
+END
+fi
+
+# ---- what if ----
+
+run trace "$trace" --what-if 1,2,16
+count "a line for each number" [ "$(grep -cE '^(1|2|16) +[0-9.]+ +[0-9.]+ ' "$dir/out")" -eq 3 ]
+count "one worker: no speed-up" grep -qE '^1 +[0-9.]+ +1\.00 .* 1\.00 ' "$dir/out"
+count "its own run is measured" grep -qE '^2 +[0-9.]+ +[0-9.]+ +[0-9.]+ +[-+][0-9.]+% \|' "$dir/out"
+cp "$trace" "$dir/two.json"
+record --total 12 -j1 --sched barrier
+run trace "$dir/two.json" "$trace" --what-if 1,2
+count "another run is measured, too" grep -qE '^1 .*\|.* [-+][0-9.]+%$' "$dir/out"
+run trace "$dir/two.json" --what-if 1,2 --json
+count "as JSON" has '"speedup": 1.000, "measured_us": null' "$dir/out"
+record --total 13
+expect_error 2 'as in the first file' trace "$dir/two.json" "$trace" --what-if 1
+for list in 0 '' a 1, ,1 1,,2 1,257 -1 1.5 '1 2'; do
+    expect_error 2 'expected up to' trace "$trace" --what-if "$list"
+done
+
+# ---- two runs ----
+
+run trace "$dir/two.json" "$dir/two.json" --fail-above 0
+count "no slower than itself" succeeded
+count "and nothing changed" grep -qE '^wall +([0-9.]+) +\1 +[+]0\.000 +[+]0\.0%$' "$dir/out"
+sed 's/"end": \([0-9]*\)/"end": 9\1/;s/\("past": [0-9]*, "rows": 1, "start": \)/\1/' "$dir/two.json" >"$dir/slow.json"
+expect_error 3 'order of time' trace "$dir/two.json" "$dir/slow.json"
+awk '/"past": 10/ { sub(/"end": [0-9]+/, "&9") } { print }' "$dir/two.json" >"$dir/slow.json" # the last step: ten times as long and more
+run trace "$dir/two.json" "$dir/slow.json" --fail-above 50
+count "slower by more: status 1, and why" eval '[ "$status" -eq 1 ] && has "slower than" "$dir/err" && has outside "$dir/out"'
+run trace "$dir/slow.json" "$dir/two.json" --fail-above 50
+count "faster: status 0" [ "$status" -eq 0 ]
+run trace "$dir/two.json" "$dir/slow.json" --json
+count "as JSON" has '"slower_percent": ' "$dir/out"
+run trace "$dir/two.json" "$trace" --fail-above 5
+count "other steps cannot be judged" [ "$status" -eq 2 ]
+
+# ---- the page ----
+
+run trace "$trace" --html "$dir/page.html"
+count "a page" succeeded
+count "that has the trace" has '"model": "odd.bin", "sched": "dataflow"' "$dir/page.html"
+count "in less than an eighth of its bytes" [ "$(sed '1,/id="trace"/d' "$dir/page.html" | sed '/<\/script>/q' | wc -c)" -lt "$(($(wc -c <"$trace") / 8))" ]
+expect_error 5 'cannot write' trace "$trace" --html "$dir/none/page.html"
+expect_error 2 '--html' trace "$trace" --html "$dir/page.html" --json
+
+# ---- what is no trace ----
+
+expect_error 3 'expected a trace by dagpt' trace docs/../tests/viewer/package.json
+expect_error 3 'an object' trace README.md
+expect_error 3 'cannot open' trace "$dir/none.json"
+expect_error 3 'not a regular file' trace "$dir"
+printf '[{"name": "a", "ph": "X", "ts": 1, "dur": 2, "pid": 1, "tid": 1}]' >"$dir/other.json"
+expect_error 3 'expected an object' trace "$dir/other.json"
+printf '{"traceEvents": [{"name": "a", "ph": "X", "ts": 1}]}' >"$dir/other.json"
+expect_error 3 'no "dagpt" in it' trace "$dir/other.json"
+: >"$dir/other.json"
+expect_error 3 'expected an object' trace "$dir/other.json"
+head -c 3000 "$trace" >"$dir/other.json"
+expect_error 3 'line ' trace "$dir/other.json"
+expect_error 2 'no trace file' trace
+expect_error 2 'at most 2' trace a b c
+expect_error 2 'two files' trace "$trace" --fail-above 1
+finish

@@ -1,0 +1,70 @@
+#!/bin/sh
+# rooms.sh - checks that includes go one way, between rooms and between files, and that sync.h alone touches
+# atomics and threads. docs/design/design.md has the rooms.
+status=0
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+
+# A room, and those that it may include from beside itself. The longest name that fits a file is its room.
+cat >"$work/rooms" <<'ROOMS'
+src
+src/base src
+src/graph src src/base
+src/ops src src/base src/graph
+src/runtime src src/base src/graph
+src/dump src src/base src/graph
+src/text src src/base src/ops
+src/model src src/base src/graph src/ops src/runtime src/text
+tools/limits src src/base src/runtime
+tools/trace src src/base src/graph src/dump src/runtime tools/limits
+tools/cli src src/base src/model src/text tools/limits tools/trace
+tools/bench src src/base src/graph src/model src/runtime tools/cli tools/limits tools/trace
+tools/command src src/base src/graph src/dump src/model src/runtime tools/cli tools/trace tools/bench tools/limits
+tools/dev src src/base src/model
+tests/support src src/base src/graph src/dump src/ops src/runtime src/text src/model
+tests/unit src src/base src/graph src/dump src/ops src/runtime src/text src/model tests/support tools/cli tools/trace tools/limits
+tests/guard src src/ops tests/support
+ROOMS
+
+# FILE INCLUDED for each include of a file of the project's, both from the root of it.
+find src tools tests -name '*.[ch]' | sort | xargs grep -H '^ *# *include "' | awk -F '[:"]' '
+    {
+        path = $1
+        sub(/[^\/]*$/, $3, path)
+        while (sub(/[^\/.]+\/\.\.\//, "", path))
+            ;
+        print $1, path
+    }' >"$work/includes"
+
+awk '
+    FNR == NR { for (i = 1; i <= NF; i++) may[$1, $i] = 1; room[$1] = $0; next }
+    function room_of(path) {
+        while (!(path in room) && sub(/\/[^\/]*$/, "", path))
+            ;
+        return path
+    }
+    {
+        from = room_of($1); to = room_of($2)
+        if ((from, to) in may)
+            next
+        printf "%s includes %s; %s may include: %s\n", $1, $2, from, room[from]
+        bad = 1
+    }
+    END { exit bad }' "$work/rooms" "$work/includes" >&2 || status=1
+
+# NAME.c and NAME.h are one unit; tsort finds a circle of units, and one of rooms in the list above.
+sed 's/\.[ch]\( \|$\)/\1/g' "$work/includes" | awk '$1 != $2' >"$work/units"
+awk '{ for (i = 2; i <= NF; i++) print $1, $i }' "$work/rooms" >"$work/order"
+for graph in units order; do
+    tsort "$work/$graph" >/dev/null 2>"$work/circle" || {
+        echo "a circle of includes:" && sed 's/^tsort: //' "$work/circle"
+        status=1
+    } >&2
+done
+
+if grep -nE '#include <(stdatomic|pthread|threads)\.h>' -r src --include='*.[ch]' |
+    grep -v '^src/runtime/sync/sync\.h:'; then
+    echo "only src/runtime/sync/sync.h may include those" >&2
+    status=1
+fi
+exit $status

@@ -1,0 +1,144 @@
+/* Promise 1: one SHA-256 of all logits of a sequence, whatever the workers, schedule, instruction
+ * set, chunking, tile size, fusion and machine. The hashes below are those of the scalar kernels and
+ * the serial schedule on x86-64. The quick form takes a part of the combinations; with
+ * DAGPT_BITS=full in the environment (make test-bits) all of them. */
+#include "../../support/support.h"
+#include "../../../src/dagpt.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LENGTH = 40 };
+
+static const unsigned full_workers[] = {1, 2, 3, 4, 7, 16, 0}, quick_workers[] = {1, 2, 7, 0};
+static const uint32_t full_chunks[] = {1, 2, 3, 7, 16, LENGTH, 0};
+static const uint32_t quick_chunks[] = {1, 7, LENGTH, 0};
+static const struct {
+    uint32_t rows, cols;
+} tiles[] = {{0, 0}, {1, 16}, {5, 32}};
+
+static bool full(void)
+{
+    const char *bits = getenv("DAGPT_BITS");
+
+    return bits && strcmp(bits, "full") == 0;
+}
+
+/* The hash of LENGTH rows of logits of a fixed sequence of ids. */
+static void hash_logits(const struct dg_model *model, struct dg_team *team,
+                        const struct dg_session_options *opt, char hex[65])
+{
+    const size_t vocab = dg_model_sizes(model).vocab;
+    struct dg_session *session;
+    struct dg_error err = {0};
+    int32_t ids[LENGTH];
+    uint64_t state = 612;
+
+    for (int i = 0; i < LENGTH; i++)
+        ids[i] = (int32_t)random_below(&state, (uint32_t)vocab);
+    ck_assert_msg(dg_session_new(&session, model, team, opt, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_session_eval(session, ids, LENGTH, &err) == DG_OK, "%s", err.text);
+    sha256_hex(dg_session_logits(session), LENGTH * vocab * sizeof(float), hex);
+    dg_session_free(session);
+}
+
+static void compare(const struct dg_model *model, struct dg_team *team,
+                    const struct dg_session_options *opt, const char *expected, unsigned *count)
+{
+    char hex[65];
+
+    hash_logits(model, team, opt, hex);
+    ck_assert_msg(strcmp(hex, expected) == 0,
+                  "%u workers, %s, %s, chunk %u, tile %ux%u, %s: got %s, expected %s",
+                  dg_team_workers(team), dg_sched_name(opt->sched), dg_isa_name(opt->isa),
+                  opt->chunk, opt->row_block, opt->col_block, opt->no_fuse ? "unfused" : "fused",
+                  hex, expected);
+    ++*count;
+}
+
+/* All combinations of one team. Every worker is awake, however few CPUs there are. */
+static void compare_team(const char *path, unsigned workers, const char *expected, unsigned *count)
+{
+    const uint32_t *chunks = full() ? full_chunks : quick_chunks;
+    const size_t n_tiles = full() ? sizeof tiles / sizeof *tiles : 2;
+    struct dg_error err = {0};
+    struct dg_model *model;
+    struct dg_team *team;
+
+    ck_assert_msg(dg_team_new(&team, workers, workers, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_model_open(&model, path, team, &err) == DG_OK, "%s", err.text);
+    for (enum dg_sched sched = 0; sched < DG_N_SCHED; sched++) {
+        for (enum dg_isa isa = 0; isa <= dg_isa_best(); isa++) {
+            for (const uint32_t *chunk = chunks; *chunk; chunk++) {
+                for (size_t t = 0; t < n_tiles; t++) {
+                    const struct dg_session_options opt = {
+                        .isa = isa,
+                        .sched = sched,
+                        .chunk = *chunk,
+                        .row_block = tiles[t].rows,
+                        .col_block = tiles[t].cols,
+                        .all_logits = true,
+                        .no_fuse = t == 1,
+                    };
+
+                    compare(model, team, &opt, expected, count);
+                }
+            }
+        }
+    }
+    dg_model_free(model);
+    dg_team_free(team);
+}
+
+static void compare_all(const char *path, const char *expected)
+{
+    const struct dg_session_options oracle = {
+        .isa = DG_ISA_SCALAR, .sched = DG_SCHED_SERIAL, .all_logits = true};
+    struct dg_error err = {0};
+    struct dg_model *model;
+    struct dg_team *team;
+    unsigned count = 0;
+
+    ck_assert_msg(dg_team_new(&team, 1, 1, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_model_open(&model, path, team, &err) == DG_OK, "%s", err.text);
+    compare(model, team, &oracle, expected, &count);
+    dg_model_free(model);
+    dg_team_free(team);
+    for (const unsigned *w = full() ? full_workers : quick_workers; *w; w++)
+        compare_team(path, *w, expected, &count);
+    printf("%s  %s: %u combinations\n", expected, path, count);
+}
+
+START_TEST(sha256_of_a_known_text)
+{
+    char hex[65];
+
+    sha256_hex("abc", 3, hex); /* FIPS 180-4, appendix */
+    ck_assert_str_eq(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    sha256_hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, hex);
+    ck_assert_str_eq(hex, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+}
+END_TEST
+
+START_TEST(odd)
+{
+    compare_all("tests/golden/odd.bin",
+                "3e3036a0c410b2142639e6047349f1b7d7c3e6e30d1ad0b3242cae55027c3c93");
+}
+END_TEST
+
+START_TEST(small)
+{
+    if (full())
+        compare_all("tests/golden/small.bin",
+                    "26bebb234e39cd245799ef225ca865b9e79a9352e89d495ab9b94623e3f16d9a");
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {sha256_of_a_known_text, odd, small, NULL};
+
+    return run_suite("bits", tests);
+}

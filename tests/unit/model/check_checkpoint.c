@@ -1,0 +1,1016 @@
+/* Files that are right, wrong and damaged. The files are made here, byte by byte, with offsets that
+ * are computed here: nothing that is tested helps to make what it is tested with. */
+#include "../../support/support.h"
+#include "../../../src/graph/plan_check.h"
+#include "../../../src/model/gpt2.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { HEADER = 1024, N_SECTIONS = 16 };
+enum {
+    WTE,
+    WPE,
+    LN1W,
+    LN1B,
+    QKVW,
+    QKVB,
+    ATTPROJW,
+    ATTPROJB,
+    LN2W,
+    LN2B,
+    FCW,
+    FCB,
+    FCPROJW,
+    FCPROJB,
+    LNFW,
+    LNFB
+};
+
+static char folder[] = "/tmp/dagpt-checkpoint-XXXXXX";
+static char path[64]; /* of the one file that a test has at a time */
+
+/* ---- accidents while reading ---- */
+
+static struct {
+    atomic_uint calls;    /* of pread so far */
+    unsigned truncate_at; /* the call that finds the file cut short; 0: none */
+    bool reluctant;       /* half of what was asked for at most, and every third call EINTR */
+} accident;
+
+/* Takes the place of libc's in this program, so in the library, too. */
+ssize_t pread(int fd, void *buf, size_t n, off_t offset)
+{
+    const unsigned call = atomic_fetch_add(&accident.calls, 1) + 1;
+
+    if (call == accident.truncate_at && truncate(path, HEADER / 2) != 0)
+        abort();
+    if (accident.reluctant) {
+        if (call % 3 == 0) {
+            errno = EINTR;
+            return -1;
+        }
+        n = (n + 1) / 2;
+    }
+    return syscall(SYS_pread64, fd, buf, n, offset);
+}
+
+static void no_accidents(void)
+{
+    atomic_store(&accident.calls, 0);
+    accident.truncate_at = 0;
+    accident.reluctant = false;
+}
+
+/* ---- files ---- */
+
+struct spec {
+    int32_t version, positions, vocab, layers, heads, channels, padded;
+};
+
+static const struct spec little[] = {
+    {1, 5, 37, 2, 3, 12, 0},
+    {3, 5, 37, 2, 3, 12, 128},
+    {5, 5, 37, 2, 3, 12, 128},
+};
+
+static size_t element_size(const struct spec *s)
+{
+    return s->version == 5 ? 2 : 4;
+}
+
+/* Where each section starts, in elements; at[N_SECTIONS] is the end. */
+static void find_sections(const struct spec *s, size_t at[N_SECTIONS + 1])
+{
+    const size_t C = (size_t)s->channels, L = (size_t)s->layers, T = (size_t)s->positions;
+    const size_t rows = (size_t)(s->version == 1 ? s->vocab : s->padded);
+    const size_t sizes[N_SECTIONS] = {rows * C,      T * C, L * C, L * C, L * 3 * C * C, L * 3 * C,
+                                      L * C * C,     L * C, L * C, L * C, L * 4 * C * C, L * 4 * C,
+                                      L * C * 4 * C, L * C, C,     C};
+
+    at[0] = 0;
+    for (int i = 0; i < N_SECTIONS; i++)
+        at[i + 1] = at[i] + sizes[i];
+}
+
+/* The bits of element i of a payload, as the float that it stands for. Any bits may occur. */
+static uint32_t element_bits(const struct spec *s, size_t i)
+{
+    return s->version == 5 ? (uint32_t)(i * 40503 + 7) << 16 : (uint32_t)(i * 2654435761u + 12345);
+}
+
+static void put32(unsigned char *to, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        to[i] = (unsigned char)(v >> 8 * i);
+}
+
+static void put_header(unsigned char *to, const struct spec *s)
+{
+    const int32_t fields[] = {20240326,  s->version, s->positions, s->vocab,
+                              s->layers, s->heads,   s->channels,  s->padded};
+
+    memset(to, 0, HEADER);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        put32(to + 4 * i, (uint32_t)fields[i]);
+}
+
+static size_t file_size(const struct spec *s)
+{
+    size_t at[N_SECTIONS + 1];
+
+    find_sections(s, at);
+    return HEADER + at[N_SECTIONS] * element_size(s);
+}
+
+/* The bytes of a whole file; freed by the caller. */
+static unsigned char *make_file(const struct spec *s)
+{
+    const size_t bytes = file_size(s), size = element_size(s);
+    unsigned char *file = malloc(bytes);
+
+    ck_assert_ptr_nonnull(file);
+    put_header(file, s);
+    for (size_t i = 0; i < (bytes - HEADER) / size; i++) {
+        unsigned char element[4];
+
+        put32(element, element_bits(s, i));
+        memcpy(file + HEADER + i * size, element + 4 - size, size);
+    }
+    return file;
+}
+
+static void write_file(const void *bytes, size_t n)
+{
+    FILE *f = fopen(path, "wb");
+
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fwrite(bytes, 1, n, f), n);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+static void write_spec(const struct spec *s)
+{
+    unsigned char *file = make_file(s);
+
+    write_file(file, file_size(s));
+    free(file);
+}
+
+/* A file of `bytes` bytes with that header; the rest is a hole. */
+static void write_hollow(const struct spec *s, size_t bytes)
+{
+    unsigned char header[HEADER];
+
+    put_header(header, s);
+    write_file(header, HEADER);
+    ck_assert_int_eq(truncate(path, (off_t)bytes), 0);
+}
+
+static int lowest_free_fd(void)
+{
+    const int fd = open("/dev/null", O_RDONLY);
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    return fd;
+}
+
+static struct dg_team *new_team(unsigned workers)
+{
+    struct dg_error err = {0};
+    struct dg_team *team;
+
+    ck_assert_msg(dg_team_new(&team, workers, workers, &err) == DG_OK, "%s", err.text);
+    return team;
+}
+
+/* ---- refusals ---- */
+
+/* One line: "PATH: START...END". */
+static void check_text(const struct dg_error *err, const char *file, const char *start,
+                       const char *end)
+{
+    const char *text = err->text;
+    const size_t n = strlen(file);
+
+    ck_assert_int_eq(err->status, DG_ERR_MODEL);
+    ck_assert_ptr_null(strchr(text, '\n'));
+    ck_assert_msg(strncmp(text, file, n) == 0 && strncmp(text + n, ": ", 2) == 0, "%s", text);
+    text += n + 2;
+    ck_assert_msg(strncmp(text, start, strlen(start)) == 0, "got '%s', expected '%s...'", text,
+                  start);
+    ck_assert_msg(strlen(text) >= strlen(end) &&
+                      strcmp(text + strlen(text) - strlen(end), end) == 0,
+                  "got '%s', expected '...%s'", text, end);
+}
+
+/* The file is refused, with that text, by all that open one; nothing stays open. */
+static void check_refused(const char *file, const char *start, const char *end)
+{
+    const int fd = lowest_free_fd();
+    struct dg_team *team = new_team(1);
+    struct dg_model *model = NULL;
+    struct dg_error err = {0};
+    struct dg_checkpoint c;
+    struct dg_sizes sizes;
+
+    ck_assert_int_eq(dg_checkpoint_open(&c, file, &err), DG_ERR_MODEL);
+    check_text(&err, file, start, end);
+    ck_assert_int_eq(dg_model_peek(file, &sizes, &err), DG_ERR_MODEL);
+    check_text(&err, file, start, end);
+    ck_assert_int_eq(dg_model_open(&model, file, team, &err), DG_ERR_MODEL);
+    check_text(&err, file, start, end);
+    ck_assert_ptr_null(model);
+    ck_assert_int_eq(dg_checkpoint_open(&c, file, NULL), DG_ERR_MODEL);
+    ck_assert_int_eq(lowest_free_fd(), fd);
+    dg_team_free(team);
+}
+
+/* A file that is right but for its header. */
+static void check_header_refused(const struct spec *s, const char *start, const char *end)
+{
+    write_hollow(s, file_size(&little[0]));
+    check_refused(path, start, end);
+}
+
+START_TEST(no_regular_file)
+{
+    char other[96];
+
+    check_refused("/nonexistent/model.bin", "cannot open: ", "No such file or directory");
+    check_refused(folder, "not a regular file", "");
+    check_refused("/dev/null", "not a regular file", "");
+    snprintf(other, sizeof other, "%s/fifo", folder);
+    ck_assert_int_eq(mkfifo(other, 0600), 0);
+    check_refused(other, "not a regular file", ""); /* without waiting for a writer */
+    unlink(other);
+}
+END_TEST
+
+START_TEST(no_header)
+{
+    unsigned char *file = make_file(&little[0]);
+
+    write_file(file, 0);
+    check_refused(path, "size: got 0 bytes, expected ", "1024");
+    write_file(file, HEADER - 1);
+    check_refused(path, "size: got 1023 bytes, expected ", "1024");
+    free(file);
+}
+END_TEST
+
+START_TEST(wrong_magic)
+{
+    /* 20240326 is 0x0134d7c6: the other way round it is 0xc6d73401 */
+    static const unsigned char big_endian[] = {0x01, 0x34, 0xd7, 0xc6};
+    unsigned char *file = make_file(&little[0]);
+
+    memcpy(file, big_endian, 4);
+    write_file(file, file_size(&little[0]));
+    check_refused(path, "magic number: got -958974975, expected 20240326", "");
+    put32(file, 20240327);
+    write_file(file, file_size(&little[0]));
+    check_refused(path, "magic number: got 20240327, expected 20240326", "");
+    memset(file, 0, HEADER);
+    write_file(file, file_size(&little[0]));
+    check_refused(path, "magic number: got 0, expected 20240326", "");
+    free(file);
+}
+END_TEST
+
+START_TEST(wrong_version)
+{
+    static const int32_t versions[] = {0, 2, 4, 6, -1, INT32_MAX, INT32_MIN, 1 << 24};
+
+    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
+        struct spec s = little[0];
+        char start[64];
+
+        s.version = versions[i];
+        snprintf(start, sizeof start, "version: got %d, expected 1, 3 or 5", versions[i]);
+        write_hollow(&s, file_size(&little[0]));
+        check_refused(path, start, "");
+    }
+}
+END_TEST
+
+static const struct {
+    const char *name;
+    int field; /* of struct spec */
+    int32_t most;
+} fields[] = {{"maxT", 1, 1 << 24},
+              {"V", 2, 1 << 26},
+              {"L", 3, 1 << 14},
+              {"NH", 4, 1 << 20},
+              {"C", 5, 1 << 20}};
+enum { N_FIELDS = sizeof fields / sizeof *fields };
+
+START_TEST(impossible_sizes)
+{
+    for (int i = 0; i < N_FIELDS; i++) {
+        const int32_t values[] = {0, -1, INT32_MIN, INT32_MAX, fields[i].most + 1};
+
+        for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
+            struct spec s = little[0];
+            char start[64];
+
+            memcpy((char *)&s + fields[i].field * sizeof(int32_t), &values[k], sizeof(int32_t));
+            snprintf(start, sizeof start, "%s: got %d, expected 1 to %d", fields[i].name, values[k],
+                     fields[i].most);
+            check_header_refused(&s, start, "");
+        }
+    }
+}
+END_TEST
+
+START_TEST(sizes_that_do_not_go_together)
+{
+    struct spec s = little[0];
+
+    s.heads = 5;
+    check_header_refused(&s, "NH: got 5, expected a divisor of C = 12", "");
+    s.heads = 13;
+    check_header_refused(&s, "NH: got 13, expected a divisor of C = 12", "");
+    for (int i = 1; i < 3; i++) {
+        static const int32_t values[] = {36, 0, -1, INT32_MIN, INT32_MAX, (1 << 26) + 1};
+
+        for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
+            char start[64];
+
+            s = little[i];
+            s.padded = values[k];
+            snprintf(start, sizeof start, "Vp: got %d, expected at least V = 37", values[k]);
+            check_header_refused(&s, start, "");
+        }
+    }
+}
+END_TEST
+
+/* Sizes as large as they may be are refused because of the file's size, and no memory is asked for
+ * before that: what the process may map is limited to a little more than it has. */
+START_TEST(nothing_is_allocated_for_a_header)
+{
+    const struct spec s = {1, 1 << 24, 1 << 26, 1 << 14, 1, 1 << 20, 0};
+    struct rlimit before, less;
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_eq(fscanf(f, "%ld", &pages), 1);
+    fclose(f);
+    write_hollow(&s, 4096);
+    getrlimit(RLIMIT_AS, &before);
+    less = before;
+    less.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + (32 << 20);
+    if (!sanitized()) /* a sanitizer maps terabytes */
+        setrlimit(RLIMIT_AS, &less);
+    check_refused(path, "size: got 4096 bytes, expected ", "");
+    setrlimit(RLIMIT_AS, &before);
+}
+END_TEST
+
+/* The contract's bounds: what passes has a size that 64 bits hold. */
+START_TEST(largest_sizes)
+{
+    const struct dg_checkpoint_header largest = {
+        3, {1 << 24, 1 << 26, 1 << 14, 1 << 20, 1 << 20}, 1 << 26};
+    const unsigned __int128 C = 1 << 20, L = 1 << 14;
+    const unsigned __int128 elements =
+        ((unsigned)(1 << 26) + (unsigned)(1 << 24) + 2) * C + L * (12 * C * C + 13 * C);
+    struct dg_error err;
+
+    ck_assert_int_eq(dg_checkpoint_check(&largest, "file", &err), DG_OK);
+    ck_assert(dg_checkpoint_bytes(&largest) == HEADER + 4 * elements);
+    ck_assert_uint_lt(dg_checkpoint_bytes(&largest), UINT64_C(1) << 62);
+    for (uint64_t state = 1, i = 0; i < 20000; i++) {
+        const uint32_t extremes[] = {0, 1, 2, 1 << 20, INT32_MAX, 1u << 31, UINT32_MAX};
+        struct dg_checkpoint_header h = largest;
+        uint32_t *const sizes[] = {&h.sizes.positions, &h.sizes.vocab,    &h.sizes.layers,
+                                   &h.sizes.heads,     &h.sizes.channels, &h.padded_vocab};
+
+        for (int k = 0; k < 6; k++)
+            if (random_below(&state, 2))
+                *sizes[k] = extremes[random_below(&state, 7)];
+        if (dg_checkpoint_check(&h, "file", &err) == DG_OK) {
+            ck_assert_uint_le(dg_checkpoint_bytes(&h), dg_checkpoint_bytes(&largest));
+            ck_assert_uint_le(h.sizes.vocab, h.padded_vocab);
+        } else {
+            ck_assert_int_eq(err.status, DG_ERR_MODEL);
+        }
+    }
+}
+END_TEST
+
+static void check_size_refused(const struct spec *header, size_t bytes, const char *hint)
+{
+    char start[200];
+
+    snprintf(start, sizeof start,
+             "size: got %zu bytes, expected %zu for version %d with maxT %d, V %d, L %d, C %d",
+             bytes, file_size(header), header->version, header->positions, header->vocab,
+             header->layers, header->channels);
+    write_hollow(header, bytes);
+    check_refused(path, start, hint);
+}
+
+START_TEST(short_and_long)
+{
+    for (int i = 0; i < 3; i++) {
+        const struct spec *s = &little[i];
+        char last[16]; /* no hint follows the sizes */
+
+        snprintf(last, sizeof last, ", C %d", s->channels);
+        check_size_refused(s, file_size(s) - 1, last);
+        check_size_refused(s, file_size(s) + 1, last);
+        check_size_refused(s, file_size(s) - element_size(s), last);
+        check_size_refused(s, HEADER, last);
+        check_size_refused(s, HEADER + 1, last);
+        check_size_refused(s, 1 << 30, last);
+    }
+}
+END_TEST
+
+/* A header of one version before the payload of another. */
+START_TEST(misnumbered)
+{
+    for (int i = 0; i < 3; i++) {
+        for (int k = 0; k < 3; k++) {
+            char hint[64];
+
+            if (i == k)
+                continue;
+            snprintf(hint, sizeof hint, "it is the size of a version %d file", little[k].version);
+            check_size_refused(&little[i], file_size(&little[k]), hint);
+        }
+    }
+}
+END_TEST
+
+START_TEST(names_that_are_no_text)
+{
+    const char *const name = "/nonexistent/a\nb\033[2Jc\177";
+    struct dg_checkpoint c;
+    struct dg_error err;
+
+    ck_assert_int_eq(dg_checkpoint_open(&c, name, &err), DG_ERR_MODEL);
+    check_text(&err, "/nonexistent/a?b?[2Jc?", "cannot open: ", "");
+}
+END_TEST
+
+/* ---- sections ---- */
+
+/* Worked out by hand: maxT 64, V 97, L 2, C 16 and maxT 48, V 211, Vp 256, L 2, C 36. */
+static const size_t tiny_starts[] = {0,    1552, 2576, 2608, 2640, 4176, 4272, 4784,
+                                     4816, 4848, 4880, 6928, 7056, 9104, 9136, 9152};
+static const size_t padded_starts[] = {0,     9216,  10944, 11016, 11088, 18864, 19080, 21672,
+                                       21744, 21816, 21888, 32256, 32544, 42912, 42984, 43020};
+
+static void check_sections(const char *file, const size_t *starts, unsigned size, uint64_t bytes)
+{
+    struct dg_error err = {0};
+    struct dg_checkpoint c;
+
+    ck_assert_msg(dg_checkpoint_open(&c, file, &err) == DG_OK, "%s", err.text);
+    ck_assert_uint_eq(dg_element_bytes(&c.header), size);
+    for (int i = 0; i < N_SECTIONS; i++)
+        ck_assert_uint_eq(c.offset[i], HEADER + size * starts[i]);
+    ck_assert_uint_eq(dg_checkpoint_bytes(&c.header), bytes);
+    ck_assert_uint_eq(c.file.bytes, bytes);
+    dg_checkpoint_close(&c);
+}
+
+START_TEST(sections_of_golden_files)
+{
+    check_sections("tests/golden/tiny.bin", tiny_starts, 4, 37696);
+    check_sections("tests/golden/padded.bin", padded_starts, 4, 173248);
+    check_sections("tests/golden/bf16.bin", padded_starts, 2, 87136);
+}
+END_TEST
+
+static void check_shape(const struct dg_checkpoint_header *h, enum dg_section s, const char *name,
+                        uint32_t count, uint32_t rows, uint32_t cols)
+{
+    const struct dg_section_shape shape = dg_section_shape(h, s);
+
+    ck_assert_str_eq(shape.name, name);
+    ck_assert_uint_eq(shape.count, count);
+    ck_assert_uint_eq(shape.rows, rows);
+    ck_assert_uint_eq(shape.cols, cols);
+}
+
+START_TEST(shapes_of_124M)
+{
+    const struct dg_checkpoint_header v1 = {1, {1024, 50257, 12, 12, 768}, 50257};
+    const struct dg_checkpoint_header v3 = {3, {1024, 50257, 12, 12, 768}, 50304};
+    const struct dg_checkpoint_header v5 = {5, {1024, 50257, 12, 12, 768}, 50304};
+
+    ck_assert_uint_eq(dg_checkpoint_bytes(&v1), 497760256);
+    ck_assert_uint_eq(dg_checkpoint_bytes(&v3), 497904640); /* 47 rows of 768 floats more */
+    ck_assert_uint_eq(dg_checkpoint_bytes(&v5), 248952832);
+    check_shape(&v1, DG_WTE, "wte", 1, 50257, 768);
+    check_shape(&v3, DG_WTE, "wte", 1, 50304, 768);
+    check_shape(&v5, DG_WTE, "wte", 1, 50304, 768);
+    check_shape(&v1, DG_WPE, "wpe", 1, 1024, 768);
+    check_shape(&v1, DG_LN1W, "ln1w", 12, 1, 768);
+    check_shape(&v1, DG_LN1B, "ln1b", 12, 1, 768);
+    check_shape(&v1, DG_QKVW, "qkvw", 12, 2304, 768);
+    check_shape(&v1, DG_QKVB, "qkvb", 12, 1, 2304);
+    check_shape(&v1, DG_ATTPROJW, "attprojw", 12, 768, 768);
+    check_shape(&v1, DG_ATTPROJB, "attprojb", 12, 1, 768);
+    check_shape(&v1, DG_LN2W, "ln2w", 12, 1, 768);
+    check_shape(&v1, DG_LN2B, "ln2b", 12, 1, 768);
+    check_shape(&v1, DG_FCW, "fcw", 12, 3072, 768);
+    check_shape(&v1, DG_FCB, "fcb", 12, 1, 3072);
+    check_shape(&v1, DG_FCPROJW, "fcprojw", 12, 768, 3072);
+    check_shape(&v1, DG_FCPROJB, "fcprojb", 12, 1, 768);
+    check_shape(&v1, DG_LNFW, "lnfw", 1, 1, 768);
+    check_shape(&v1, DG_LNFB, "lnfb", 1, 1, 768);
+}
+END_TEST
+
+START_TEST(sizes_of_a_header)
+{
+    struct dg_error err = {0};
+    struct dg_sizes z;
+
+    for (int i = 0; i < 3; i++) {
+        write_spec(&little[i]);
+        ck_assert_msg(dg_model_peek(path, &z, &err) == DG_OK, "%s", err.text);
+        ck_assert_uint_eq(z.positions, 5);
+        ck_assert_uint_eq(z.vocab, 37);
+        ck_assert_uint_eq(z.layers, 2);
+        ck_assert_uint_eq(z.heads, 3);
+        ck_assert_uint_eq(z.channels, 12);
+    }
+}
+END_TEST
+
+/* ---- packed weights ---- */
+
+struct packing {
+    const struct spec *spec;
+    size_t at[N_SECTIONS + 1];
+};
+
+static uint32_t bits_at(const struct dg_tensor *t, size_t i)
+{
+    uint32_t bits;
+
+    memcpy(&bits, (const char *)t->data + 4 * i, 4);
+    return bits;
+}
+
+static void check_form(const struct dg_tensor *t, enum dg_layout layout, size_t rows, size_t cols)
+{
+    ck_assert_int_eq(t->role, DG_WEIGHT);
+    ck_assert_int_eq(t->dtype, DG_F32);
+    ck_assert_int_eq(t->layout, layout);
+    ck_assert_uint_eq(t->rows, rows);
+    ck_assert_uint_eq(t->cols, cols);
+    ck_assert_uint_eq((uintptr_t)t->data % 64, 0);
+}
+
+/* Row r, column c of a matrix whose first element is `first` of the payload:
+ * [r / 16][c][r % 16]; lanes past the last row are zero. */
+static void check_panels(const struct packing *p, const struct dg_tensor *t, size_t first,
+                         size_t rows, size_t cols)
+{
+    size_t wrong = 0;
+
+    check_form(t, DG_PANELS, rows, cols);
+    for (size_t r = 0; r < (rows + 15) / 16 * 16; r++)
+        for (size_t c = 0; c < cols; c++)
+            wrong += bits_at(t, (r / 16 * cols + c) * 16 + r % 16) !=
+                     (r < rows ? element_bits(p->spec, first + r * cols + c) : 0);
+    ck_assert_msg(wrong == 0, "%s: %zu of %zu x %zu elements differ", t->name, wrong, rows, cols);
+}
+
+static void check_rows(const struct packing *p, const struct dg_tensor *t, size_t first,
+                       size_t rows, size_t cols)
+{
+    size_t wrong = 0;
+
+    check_form(t, DG_ROWS, rows, cols);
+    for (size_t i = 0; i < rows * cols; i++)
+        wrong += bits_at(t, i) != element_bits(p->spec, first + i);
+    ck_assert_msg(wrong == 0, "%s: %zu of %zu x %zu elements differ", t->name, wrong, rows, cols);
+}
+
+static void check_layer(const struct packing *p, const struct dg_layer *l, size_t i)
+{
+    const size_t C = (size_t)p->spec->channels, *at = p->at;
+
+    check_rows(p, &l->ln1_gain, at[LN1W] + i * C, 1, C);
+    check_rows(p, &l->ln1_bias, at[LN1B] + i * C, 1, C);
+    check_panels(p, &l->q_weight, at[QKVW] + i * 3 * C * C, C, C);
+    check_panels(p, &l->k_weight, at[QKVW] + i * 3 * C * C + C * C, C, C);
+    check_panels(p, &l->v_weight, at[QKVW] + i * 3 * C * C + 2 * C * C, C, C);
+    check_rows(p, &l->q_bias, at[QKVB] + i * 3 * C, 1, C);
+    check_rows(p, &l->k_bias, at[QKVB] + i * 3 * C + C, 1, C);
+    check_rows(p, &l->v_bias, at[QKVB] + i * 3 * C + 2 * C, 1, C);
+    check_panels(p, &l->proj_weight, at[ATTPROJW] + i * C * C, C, C);
+    check_rows(p, &l->proj_bias, at[ATTPROJB] + i * C, 1, C);
+    check_rows(p, &l->ln2_gain, at[LN2W] + i * C, 1, C);
+    check_rows(p, &l->ln2_bias, at[LN2B] + i * C, 1, C);
+    check_panels(p, &l->fc_weight, at[FCW] + i * 4 * C * C, 4 * C, C);
+    check_rows(p, &l->fc_bias, at[FCB] + i * 4 * C, 1, 4 * C);
+    check_panels(p, &l->fcproj_weight, at[FCPROJW] + i * 4 * C * C, C, 4 * C);
+    check_rows(p, &l->fcproj_bias, at[FCPROJB] + i * C, 1, C);
+}
+
+static void check_packing(const struct spec *s, unsigned workers)
+{
+    const size_t C = (size_t)s->channels;
+    struct dg_team *team = new_team(workers);
+    struct packing p = {.spec = s};
+    struct dg_error err = {0};
+    struct dg_model *m;
+
+    find_sections(s, p.at);
+    ck_assert_msg(dg_model_open(&m, path, team, &err) == DG_OK, "%s", err.text);
+    dg_team_free(team);
+    ck_assert_uint_eq(m->header.sizes.layers, s->layers);
+    check_panels(&p, &m->wte, p.at[WTE], (size_t)s->vocab, C);
+    check_rows(&p, &m->wpe, p.at[WPE], (size_t)s->positions, C);
+    for (size_t i = 0; i < (size_t)s->layers; i++)
+        check_layer(&p, &m->layers[i], i);
+    check_rows(&p, &m->lnf_gain, p.at[LNFW], 1, C);
+    check_rows(&p, &m->lnf_bias, p.at[LNFB], 1, C);
+    dg_model_free(m);
+}
+
+/* Vocabularies and widths on both sides of a panel's 16 rows. */
+START_TEST(every_weight_in_its_place)
+{
+    static const int32_t versions[] = {1, 3, 5}, vocabs[] = {1, 15, 16, 17, 40};
+    static const int32_t channels[] = {1, 12, 16, 20};
+
+    for (int v = 0; v < 3; v++) {
+        for (int i = 0; i < 5; i++) {
+            for (int c = 0; c < 4; c++) {
+                const struct spec s = {versions[v], 3, vocabs[i], 3, 1, channels[c], vocabs[i] + 5};
+
+                write_spec(&s);
+                check_packing(&s, 1);
+                check_packing(&s, 4);
+            }
+        }
+    }
+}
+END_TEST
+
+/* wte, wpe, fcw and fcprojw are several load tiles each. */
+START_TEST(weights_of_many_tiles)
+{
+    static const struct spec large[] = {
+        {1, 4500, 4203, 1, 4, 64, 0}, {5, 3, 40, 2, 4, 320, 128}, {3, 4500, 4203, 1, 4, 64, 4224}};
+
+    for (int i = 0; i < 3; i++) {
+        write_spec(&large[i]);
+        check_packing(&large[i], 1);
+        check_packing(&large[i], 4);
+    }
+}
+END_TEST
+
+START_TEST(parameters_and_bytes)
+{
+    const size_t layer = 12 * 12 * 12 + 13 * 12; /* C = 12 */
+    /* packed: rows of 12 are 16, of 48 stay; each tensor of the rest counts its floats */
+    const size_t packed = 5 * 16 * 12 + 48 * 12 + 16 * 36 + 13 * 12;
+    struct dg_team *team = new_team(1);
+    struct dg_error err;
+    struct dg_model *m;
+
+    for (int i = 0; i < 3; i++) {
+        write_spec(&little[i]);
+        ck_assert_int_eq(dg_model_open(&m, path, team, &err), DG_OK);
+        ck_assert_uint_eq(dg_model_parameters(m), (37 + 5 + 2) * 12 + 2 * layer);
+        ck_assert_uint_eq(dg_model_bytes(m), 4 * ((48 + 5 + 2) * 12 + 2 * packed));
+        dg_model_free(m);
+    }
+    dg_team_free(team);
+}
+END_TEST
+
+/* ---- accidents ---- */
+
+START_TEST(truncated_after_opening)
+{
+    struct dg_error err = {0};
+    struct dg_checkpoint c;
+    float buf[24];
+
+    write_spec(&little[0]);
+    ck_assert_msg(dg_checkpoint_open(&c, path, &err) == DG_OK, "%s", err.text);
+    ck_assert_int_eq(dg_file_read(&c.file, c.offset[LNFW], buf, sizeof buf), 0);
+    ck_assert_int_eq(truncate(path, (off_t)file_size(&little[0]) - 1), 0);
+    ck_assert_int_eq(dg_file_read(&c.file, c.offset[LNFW], buf, sizeof buf), EIO);
+    ck_assert_int_eq(truncate(path, HEADER), 0);
+    ck_assert_int_eq(dg_file_read(&c.file, c.offset[WTE], buf, sizeof buf), EIO);
+    dg_checkpoint_close(&c);
+}
+END_TEST
+
+/* The file is cut short before each of the reads that loading makes. */
+START_TEST(truncated_while_loading)
+{
+    for (unsigned workers = 1; workers <= 4; workers += 3) {
+        struct dg_team *team = new_team(workers);
+        struct dg_model *m = NULL;
+        struct dg_error err = {0};
+        const int fd = lowest_free_fd();
+        unsigned reads;
+
+        no_accidents();
+        write_spec(&little[2]);
+        ck_assert_int_eq(dg_model_open(&m, path, team, &err), DG_OK);
+        dg_model_free(m);
+        reads = accident.calls;
+        ck_assert_uint_ge(reads, 1 + 36);
+        for (unsigned i = 1; i <= reads; i++) {
+            no_accidents();
+            write_spec(&little[2]);
+            accident.truncate_at = i;
+            m = NULL;
+            ck_assert_int_eq(dg_model_open(&m, path, team, &err), DG_ERR_IO);
+            ck_assert_ptr_null(m);
+            ck_assert_int_eq(err.status, DG_ERR_IO);
+            ck_assert_msg(strncmp(err.text, path, strlen(path)) == 0, "%s", err.text);
+            ck_assert_int_eq(lowest_free_fd(), fd);
+        }
+        no_accidents();
+        dg_team_free(team);
+    }
+}
+END_TEST
+
+/* ---- read by the first step ---- */
+
+static float *logits_of(struct dg_team *team, bool at_once, const struct dg_session_options *opt)
+{
+    const int32_t ids[] = {3, 1, 4, 1, 2};
+    struct dg_session *session;
+    struct dg_model *m;
+    struct dg_error err = {0};
+    float *copy;
+    size_t bytes;
+
+    ck_assert_msg(dg_model_open(&m, path, at_once ? team : NULL, &err) == DG_OK, "%s", err.text);
+    bytes = m->header.sizes.vocab * sizeof *copy;
+    copy = malloc(2 * bytes);
+    ck_assert_ptr_nonnull(copy);
+    ck_assert_int_eq(dg_session_new(&session, m, team, opt, &err), DG_OK);
+    ck_assert_msg(dg_session_eval(session, ids, 4, &err) == DG_OK, "%s", err.text);
+    memcpy(copy, dg_session_logits(session), bytes);
+    ck_assert(dg_model_is_loaded(m));
+    ck_assert_msg(dg_session_eval(session, ids + 4, 1, &err) == DG_OK, "%s", err.text);
+    memcpy((char *)copy + bytes, dg_session_logits(session), bytes);
+    dg_session_free(session);
+    dg_model_free(m);
+    return copy;
+}
+
+/* Whole prompts, and chunks, of which the first makes no logits; in all schedules. */
+START_TEST(loaded_by_the_first_step)
+{
+    static const uint32_t chunks[] = {0, 1, 3};
+    const int fd = lowest_free_fd();
+
+    for (int i = 0; i < 3; i++) {
+        for (unsigned workers = 1; workers <= 4; workers += 3) {
+            struct dg_team *team = new_team(workers);
+            float *want;
+
+            write_spec(&little[i]);
+            want = logits_of(team, true, NULL);
+            for (int k = 0; k < 3 * DG_N_SCHED; k++) {
+                const struct dg_session_options opt = {.isa = dg_isa_best(),
+                                                       .sched = (enum dg_sched)(k / 3),
+                                                       .chunk = chunks[k % 3],
+                                                       .no_fuse = k % 2};
+                float *got = logits_of(team, false, &opt);
+
+                ck_assert_mem_eq(got, want, 2 * (size_t)little[i].vocab * sizeof *want);
+                ck_assert_int_eq(lowest_free_fd(), fd);
+                free(got);
+            }
+            free(want);
+            dg_team_free(team);
+        }
+    }
+}
+END_TEST
+
+/* The same, cut short before each read: the eval fails, and so does the next. */
+START_TEST(truncated_in_the_first_step)
+{
+    const int32_t ids[] = {3, 1};
+    struct dg_team *team = new_team(2);
+    struct dg_session *session;
+    struct dg_error err = {0};
+    struct dg_model *m;
+    const int fd = lowest_free_fd();
+    unsigned reads = 0, from = 0;
+
+    for (unsigned i = 0;; i++) {
+        no_accidents();
+        write_spec(&little[2]);
+        ck_assert_int_eq(dg_model_open(&m, path, NULL, &err), DG_OK);
+        ck_assert_int_eq(dg_session_new(&session, m, team, NULL, &err), DG_OK);
+        if (i == 0) {
+            from = accident.calls;
+            ck_assert_int_eq(dg_session_eval(session, ids, 2, &err), DG_OK);
+            reads = accident.calls;
+            ck_assert_uint_ge(reads - from, 36 + 2); /* the weights, and a row of wte for each id */
+        } else {
+            accident.truncate_at = from + i;
+            for (int k = 0; k < 2; k++) {
+                ck_assert_int_eq(dg_session_eval(session, ids, 2, &err), DG_ERR_IO);
+                ck_assert_msg(strncmp(err.text, path, strlen(path)) == 0, "%s", err.text);
+                ck_assert_uint_eq(dg_session_position(session), 0);
+                ck_assert_ptr_null(dg_session_logits(session));
+            }
+        }
+        dg_session_free(session);
+        dg_model_free(m);
+        ck_assert_int_eq(lowest_free_fd(), fd);
+        if (i == reads - from)
+            break;
+    }
+    no_accidents();
+    dg_team_free(team);
+}
+END_TEST
+
+/* Every tile of the first step comes after the weights that it uses; and every weight is loaded. */
+START_TEST(plan_of_the_first_step)
+{
+    struct dg_error err = {0};
+    struct dg_model *m;
+
+    write_spec(&little[0]);
+    ck_assert_int_eq(dg_model_open(&m, path, NULL, &err), DG_OK);
+    for (uint32_t rows = 1; rows <= 5; rows += 2) {
+        for (uint32_t k = 0; k < 3; k++) {
+            const struct dg_gpt2_shape shape = {rows, k == 1 ? rows : k / 2, true, true};
+            const struct dg_tiling tiling = {.workers = 3, .row_block = 2, .col_block = 16};
+            struct dg_plan_proof proof;
+            struct dg_graph *g;
+            struct dg_plan *plan;
+            unsigned loads = 0;
+
+            ck_assert_msg(dg_gpt2_graph(&g, m, &shape, &err) == DG_OK, "%s", err.text);
+            for (unsigned i = 0; i < g->n_ops; i++)
+                loads += strcmp(g->ops[i].type->name, "load") == 0;
+            ck_assert_uint_eq(loads, 4 + 2 * 16);
+            ck_assert_msg(dg_plan_new(&plan, g, &tiling, &err) == DG_OK, "%s", err.text);
+            ck_assert_msg(dg_plan_check(plan, &proof, &err) == DG_OK, "%s", err.text);
+            dg_plan_free(plan);
+            dg_graph_free(g);
+        }
+    }
+    dg_model_free(m);
+}
+END_TEST
+
+START_TEST(reads_that_return_less)
+{
+    for (int i = 0; i < 3; i++) {
+        no_accidents();
+        write_spec(&little[i]);
+        accident.reluctant = true;
+        check_packing(&little[i], 1);
+        check_packing(&little[i], 4);
+        no_accidents();
+    }
+}
+END_TEST
+
+/* ---- fuzz ---- */
+
+/* Changes one to four things of a header: a byte, or one of the fields. */
+static void mutate(unsigned char *header, uint64_t *state)
+{
+    static const int32_t values[] = {0,  1,  -1, 2,   3,       4,         5,         6,        12,
+                                     16, 36, 37, 128, 1 << 20, INT32_MAX, INT32_MIN, 20240326, 768};
+    const unsigned n = 1 + random_below(state, 4);
+
+    for (unsigned i = 0; i < n; i++) {
+        const uint32_t value =
+            (uint32_t)values[random_below(state, sizeof values / sizeof *values)];
+
+        if (random_below(state, 2))
+            header[random_below(state, random_below(state, 8) ? 32 : HEADER)] ^=
+                (unsigned char)(1u << random_below(state, 8));
+        else
+            put32(header + 4 * random_below(state, 8), value);
+    }
+}
+
+/* True when the mutated file opens; it is then loaded, too. */
+static bool open_mutant(struct dg_team *team, off_t bytes)
+{
+    struct dg_error err = {.text = ""};
+    struct dg_checkpoint c;
+    struct dg_model *m = NULL;
+    enum dg_status st = dg_checkpoint_open(&c, path, &err);
+
+    if (st != DG_OK) {
+        ck_assert_msg(st == DG_ERR_MODEL && err.status == st, "%s", err.text);
+        ck_assert_ptr_nonnull(strstr(err.text, "expected"));
+        return false;
+    }
+    ck_assert_uint_eq(dg_checkpoint_bytes(&c.header), bytes);
+    for (int i = 1; i < N_SECTIONS; i++)
+        ck_assert_uint_gt(c.offset[i], c.offset[i - 1]);
+    ck_assert_uint_lt(c.offset[LNFB], bytes);
+    dg_checkpoint_close(&c);
+    ck_assert_msg(dg_model_open(&m, path, team, &err) == DG_OK, "%s", err.text);
+    dg_model_free(m);
+    return true;
+}
+
+START_TEST(mutated_headers)
+{
+    const unsigned mutants = sanitized() ? 1000 : 10000;
+    struct dg_team *team = new_team(2);
+    const int fd = lowest_free_fd();
+    unsigned opened = 0;
+    uint64_t state = 31373;
+
+    for (int i = 0; i < 3; i++) {
+        unsigned char *file = make_file(&little[i]);
+        const int out = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+        ck_assert_int_ge(out, 0);
+        for (unsigned k = 0; k < mutants / 3; k++) {
+            /* now and then a file of another size */
+            const off_t bytes = (off_t)(random_below(&state, 8) ? file_size(&little[i])
+                                                                : random_below(&state, 40000));
+            unsigned char header[HEADER];
+
+            memcpy(header, file, HEADER);
+            mutate(header, &state);
+            ck_assert_int_eq(pwrite(out, header, HEADER, 0), HEADER);
+            ck_assert_int_eq(ftruncate(out, bytes), 0);
+            opened += open_mutant(team, bytes);
+        }
+        close(out);
+        free(file);
+    }
+    ck_assert_int_eq(lowest_free_fd(), fd);
+    ck_assert_uint_ge(opened, mutants / 100); /* a change of NH or behind the fields */
+    dg_team_free(team);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {no_regular_file,
+                                  no_header,
+                                  wrong_magic,
+                                  wrong_version,
+                                  impossible_sizes,
+                                  sizes_that_do_not_go_together,
+                                  nothing_is_allocated_for_a_header,
+                                  largest_sizes,
+                                  short_and_long,
+                                  misnumbered,
+                                  names_that_are_no_text,
+                                  sections_of_golden_files,
+                                  shapes_of_124M,
+                                  sizes_of_a_header,
+                                  every_weight_in_its_place,
+                                  weights_of_many_tiles,
+                                  parameters_and_bytes,
+                                  truncated_after_opening,
+                                  truncated_while_loading,
+                                  loaded_by_the_first_step,
+                                  truncated_in_the_first_step,
+                                  plan_of_the_first_step,
+                                  reads_that_return_less,
+                                  mutated_headers,
+                                  NULL};
+    int status;
+
+    if (!mkdtemp(folder)) {
+        perror(folder);
+        return EXIT_FAILURE;
+    }
+    snprintf(path, sizeof path, "%s/model.bin", folder);
+    status = run_suite("checkpoint", tests);
+    unlink(path);
+    rmdir(folder);
+    return status;
+}

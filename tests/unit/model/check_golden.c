@@ -1,0 +1,171 @@
+/* What an outside float64 program says about the models in tests/golden, through the library. Each
+ * .txt has, for some prompts, the ids of the course's rule (`lab`), of the most likely id
+ * (`greedy`), and all logits after the prompt. */
+#include "../../support/support.h"
+#include "../../../src/dagpt.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_IDS = 64, MAX_VOCAB = 1024 };
+static const double TOLERANCE = 2e-4; /* of a logit, absolute */
+
+struct golden {
+    struct dg_team *team;
+    struct dg_model *model;
+    struct dg_session *session;
+    struct dg_sizes sizes;
+    FILE *text;
+};
+
+static void open_golden(struct golden *g, const char *name, enum dg_isa isa)
+{
+    const struct dg_session_options opt = {.isa = isa};
+    struct dg_error err = {0};
+    char path[128];
+
+    ck_assert_msg(dg_team_new(&g->team, 2, 2, &err) == DG_OK, "%s", err.text);
+    snprintf(path, sizeof path, "tests/golden/%s.bin", name);
+    ck_assert_msg(dg_model_open(&g->model, path, g->team, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_session_new(&g->session, g->model, g->team, &opt, &err) == DG_OK, "%s",
+                  err.text);
+    g->sizes = dg_model_sizes(g->model);
+    snprintf(path, sizeof path, "tests/golden/%s.txt", name);
+    g->text = fopen(path, "r");
+    ck_assert_ptr_nonnull(g->text);
+}
+
+static void close_golden(struct golden *g)
+{
+    fclose(g->text);
+    dg_session_free(g->session);
+    dg_model_free(g->model);
+    dg_team_free(g->team);
+}
+
+/* The numbers of a line after its first word. */
+static size_t numbers(char *line, double *out, size_t room)
+{
+    size_t n = 0;
+
+    strtok(line, " \n");
+    for (char *word; (word = strtok(NULL, " \n"));) {
+        ck_assert_uint_lt(n, room);
+        out[n++] = strtod(word, NULL);
+    }
+    return n;
+}
+
+static void eval(struct golden *g, const int32_t *ids, size_t n)
+{
+    struct dg_error err = {0};
+
+    ck_assert_msg(dg_session_eval(g->session, ids, n, &err) == DG_OK, "%s", err.text);
+}
+
+static void check_logits(struct golden *g, const double *prompt, size_t n, const double *logits)
+{
+    int32_t ids[MAX_IDS];
+
+    for (size_t i = 0; i < n; i++)
+        ids[i] = (int32_t)prompt[i];
+    dg_session_rewind(g->session, 0);
+    eval(g, ids, n);
+    for (size_t i = 0; i < g->sizes.vocab; i++)
+        ck_assert_double_eq_tol(dg_session_logits(g->session)[i], logits[i], TOLERANCE);
+}
+
+static void check_ids(struct golden *g, const double *prompt, size_t n, const double *next,
+                      size_t n_next, bool greedy)
+{
+    float probs[MAX_VOCAB];
+    struct dg_error err;
+    int32_t ids[MAX_IDS], id = 0, best;
+
+    for (size_t i = 0; i < n; i++)
+        ids[i] = (int32_t)prompt[i];
+    dg_session_rewind(g->session, 0);
+    for (size_t i = 0; i < n_next; i++) {
+        eval(g, i ? &id : ids, i ? 1 : n);
+        ck_assert_int_eq(
+            dg_softmax(probs, dg_session_logits(g->session), g->sizes.vocab, &best, &err), DG_OK);
+        id = greedy ? best : dg_pick(probs, g->sizes.vocab, 0.5f);
+        ck_assert_int_eq(id, (int32_t)next[i]);
+    }
+}
+
+static void check_model(const char *name, enum dg_isa isa)
+{
+    double prompt[MAX_IDS], values[MAX_VOCAB];
+    size_t n = 0, m, room = 0, cases = 0;
+    struct golden g;
+    char *line = NULL;
+
+    open_golden(&g, name, isa);
+    while (getline(&line, &room, g.text) > 0) {
+        const char kind = line[0];
+
+        if (kind == '#')
+            continue;
+        m = numbers(line, kind == 'p' ? prompt : values, kind == 'p' ? MAX_IDS : MAX_VOCAB);
+        if (kind == 'p') {
+            n = m;
+        } else if (strcmp(line, "logits") == 0) {
+            ck_assert_uint_eq(m, g.sizes.vocab);
+            check_logits(&g, prompt, n, values);
+            cases++;
+        } else {
+            ck_assert_uint_gt(m, 0);
+            check_ids(&g, prompt, n, values, m, strcmp(line, "greedy") == 0);
+            cases++;
+        }
+    }
+    ck_assert_uint_ge(cases, 12);
+    free(line);
+    close_golden(&g);
+}
+
+static void check_all(const char *name)
+{
+    for (enum dg_isa isa = DG_ISA_SCALAR; isa <= dg_isa_best(); isa++)
+        check_model(name, isa);
+}
+
+START_TEST(tiny)
+{
+    check_all("tiny");
+}
+END_TEST
+
+START_TEST(odd)
+{
+    check_all("odd");
+}
+END_TEST
+
+START_TEST(padded)
+{
+    check_all("padded");
+}
+END_TEST
+
+START_TEST(bf16)
+{
+    check_all("bf16");
+}
+END_TEST
+
+START_TEST(small)
+{
+    check_all("small");
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {tiny, odd, padded, bf16, small, NULL};
+
+    return run_suite("golden", tests);
+}

@@ -1,0 +1,850 @@
+/* Sessions: the same bits however a sequence is cut into evals and steps, and a session that a
+ * refusal leaves as it was. Samplers: sums in vocabulary order, in float, whatever the caller's
+ * floating-point environment. */
+#include "../../support/float_control.h"
+#include "../../support/support.h"
+#include "../../../src/dagpt.h"
+#include "../../../src/ops/kernels/kernels.h"
+
+#include <fenv.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* tests/golden/odd.bin: 5 heads of 12 channels, V = 131: nothing is a multiple of 16 */
+enum { MAX_T = 40, VOCAB = 131, SEED = 612 };
+static const char *const model_path = "tests/golden/odd.bin";
+
+/* A model, and what fresh sessions of one worker, scalar and serial, say after each id of a
+ * sequence that fills it. */
+struct oracle {
+    struct dg_team *team; /* 4 workers, all awake, however few CPUs there are */
+    struct dg_model *model;
+    int32_t ids[MAX_T];
+    const float *rows; /* [MAX_T][VOCAB]: expected->rows */
+};
+
+/* Made by the first test that needs it. Every test is a process of its own: they share this. */
+static struct {
+    bool made;
+    float rows[MAX_T * VOCAB];
+} * expected;
+
+static struct dg_team *new_team(unsigned workers)
+{
+    struct dg_error err = {0};
+    struct dg_team *team;
+
+    ck_assert_msg(dg_team_new(&team, workers, workers, &err) == DG_OK, "%s", err.text);
+    return team;
+}
+
+static struct dg_session *new_session(const struct dg_model *model, struct dg_team *team,
+                                      const struct dg_session_options *opt)
+{
+    struct dg_session *session;
+    struct dg_error err = {0};
+
+    ck_assert_msg(dg_session_new(&session, model, team, opt, &err) == DG_OK, "%s", err.text);
+    return session;
+}
+
+static void eval(struct dg_session *s, const int32_t *ids, size_t n)
+{
+    const size_t before = dg_session_position(s);
+    struct dg_error err = {0};
+
+    ck_assert_msg(dg_session_eval(s, ids, n, &err) == DG_OK, "%s", err.text);
+    ck_assert_uint_eq(dg_session_position(s), before + n);
+}
+
+static void fill_ids(int32_t *ids, size_t n, uint64_t state)
+{
+    for (size_t i = 0; i < n; i++)
+        ids[i] = (int32_t)random_below(&state, VOCAB);
+}
+
+static struct dg_model *open_model(struct dg_team *team)
+{
+    struct dg_error err = {0};
+    struct dg_model *model;
+
+    ck_assert_msg(dg_model_open(&model, model_path, team, &err) == DG_OK, "%s", err.text);
+    ck_assert_uint_eq(dg_model_sizes(model).positions, MAX_T);
+    ck_assert_uint_eq(dg_model_sizes(model).vocab, VOCAB);
+    return model;
+}
+
+/* rows[i] = the logits after ids[0 ... i], each by an eval of its own in a fresh session. */
+static void oracle_rows(const int32_t *ids, float *rows)
+{
+    const struct dg_session_options opt = {.isa = DG_ISA_SCALAR, .sched = DG_SCHED_SERIAL};
+    struct dg_team *team = new_team(1);
+    struct dg_model *model = open_model(team);
+
+    for (size_t i = 0; i < MAX_T; i++) {
+        struct dg_session *s = new_session(model, team, &opt);
+
+        eval(s, ids, i + 1);
+        memcpy(rows + i * VOCAB, dg_session_logits(s), VOCAB * sizeof *rows);
+        dg_session_free(s);
+    }
+    dg_model_free(model);
+    dg_team_free(team);
+}
+
+static void open_oracle(struct oracle *o)
+{
+    o->team = new_team(4);
+    o->model = open_model(o->team);
+    fill_ids(o->ids, MAX_T, SEED);
+    if (!expected->made)
+        oracle_rows(o->ids, expected->rows);
+    expected->made = true;
+    o->rows = expected->rows;
+}
+
+static void close_oracle(struct oracle *o)
+{
+    dg_model_free(o->model);
+    dg_team_free(o->team);
+}
+
+static void check_row(const float *logits, const float *rows, size_t length)
+{
+    ck_assert_ptr_nonnull(logits);
+    ck_assert_msg(memcmp(logits, rows + (length - 1) * VOCAB, VOCAB * sizeof *rows) == 0,
+                  "other logits after %zu ids", length);
+}
+
+/* The session's logits are those after the first `length` ids. */
+static void check_logits(const struct dg_session *s, const struct oracle *o, size_t length)
+{
+    ck_assert_uint_eq(dg_session_position(s), length);
+    check_row(dg_session_logits(s), o->rows, length);
+}
+
+/* ---- cuts ---- */
+
+START_TEST(one_go_and_one_at_a_time)
+{
+    struct dg_session *s;
+    struct oracle o;
+
+    open_oracle(&o);
+    s = new_session(o.model, o.team, NULL);
+    eval(s, o.ids, MAX_T);
+    check_logits(s, &o, MAX_T);
+    dg_session_free(s);
+    s = new_session(o.model, o.team, NULL);
+    for (size_t i = 0; i < MAX_T; i++) {
+        eval(s, o.ids + i, 1);
+        check_logits(s, &o, i + 1);
+    }
+    dg_session_free(s);
+    close_oracle(&o);
+}
+END_TEST
+
+/* The session's own cuts, for every length that it divides and does not divide. */
+START_TEST(chunks)
+{
+    struct oracle o;
+
+    open_oracle(&o);
+    for (uint32_t chunk = 1; chunk <= MAX_T + 1; chunk += sanitized() ? 4 : 1) {
+        const struct dg_session_options opt = {.isa = dg_isa_best(), .chunk = chunk};
+        struct dg_session *s = new_session(o.model, o.team, &opt);
+
+        for (size_t n = MAX_T; n > 0; n -= n > 7 ? 7 : n) {
+            dg_session_rewind(s, 0);
+            eval(s, o.ids, n);
+            check_logits(s, &o, n);
+        }
+        dg_session_free(s);
+    }
+    close_oracle(&o);
+}
+END_TEST
+
+/* The caller's cuts, at random places, with and without chunks of the session's. */
+START_TEST(random_cuts)
+{
+    const int rounds = sanitized() ? 10 : 60;
+    uint64_t state = 7;
+    struct oracle o;
+
+    open_oracle(&o);
+    for (int i = 0; i < rounds; i++) {
+        const struct dg_session_options opt = {.isa = dg_isa_best(),
+                                               .chunk = random_below(&state, 6)};
+        struct dg_session *s = new_session(o.model, o.team, &opt);
+
+        for (size_t at = 0, n; at < MAX_T; at += n) {
+            n = 1 + random_below(&state, MAX_T - (uint32_t)at);
+            n = n > 12 ? n / 3 : n;
+            eval(s, o.ids + at, n);
+            check_logits(s, &o, at + n);
+        }
+        dg_session_free(s);
+    }
+    close_oracle(&o);
+}
+END_TEST
+
+/* One prompt length after another, more of them than a session keeps plans for; then again in
+ * another order. */
+START_TEST(many_prompt_lengths)
+{
+    uint64_t state = 3;
+    struct dg_session *s;
+    struct oracle o;
+
+    open_oracle(&o);
+    s = new_session(o.model, o.team, NULL);
+    for (size_t n = 1; n <= MAX_T; n++) {
+        dg_session_rewind(s, 0);
+        eval(s, o.ids, n);
+        check_logits(s, &o, n);
+    }
+    for (int i = 0; i < 60; i++) {
+        const size_t n = 1 + random_below(&state, MAX_T - 1);
+
+        dg_session_rewind(s, 0);
+        eval(s, o.ids, n);
+        check_logits(s, &o, n);
+        eval(s, o.ids + n, 1);
+        check_logits(s, &o, n + 1);
+    }
+    dg_session_free(s);
+    close_oracle(&o);
+}
+END_TEST
+
+START_TEST(all_logits)
+{
+    struct oracle o;
+
+    open_oracle(&o);
+    for (uint32_t chunk = 0; chunk <= 17; chunk++) {
+        const struct dg_session_options opt = {
+            .isa = dg_isa_best(), .chunk = chunk, .all_logits = true};
+        struct dg_session *s = new_session(o.model, o.team, &opt);
+        static const size_t cuts[] = {5, 1, 20, 14}; /* of MAX_T */
+
+        for (size_t i = 0, at = 0; i < 4; at += cuts[i], i++) {
+            eval(s, o.ids + at, cuts[i]);
+            for (size_t r = 0; r < cuts[i]; r++)
+                check_row(dg_session_logits(s) + r * VOCAB, o.rows, at + r + 1);
+        }
+        dg_session_free(s);
+    }
+    close_oracle(&o);
+}
+END_TEST
+
+/* ---- rewinding ---- */
+
+START_TEST(rewind_and_go_on)
+{
+    static const size_t places[] = {0, 1, 15, 16, 17, 31, 39};
+    struct dg_session *s;
+    struct oracle o;
+    int32_t others[MAX_T];
+
+    open_oracle(&o);
+    fill_ids(others, MAX_T, 99);
+    s = new_session(o.model, o.team, NULL);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const size_t at = places[i];
+
+        dg_session_rewind(s, 0);
+        eval(s, o.ids, at + 1);
+        dg_session_rewind(s, at);
+        ck_assert_uint_eq(dg_session_position(s), at);
+        eval(s, others, MAX_T - at); /* another future, which fills the cache */
+        dg_session_rewind(s, at);
+        eval(s, o.ids + at, 1);
+        check_logits(s, &o, at + 1);
+        if (at + 1 < MAX_T) {
+            eval(s, o.ids + at + 1, MAX_T - at - 1);
+            check_logits(s, &o, MAX_T);
+        }
+    }
+    dg_session_free(s);
+    close_oracle(&o);
+}
+END_TEST
+
+START_TEST(rewind_goes_back_only)
+{
+    struct dg_session *s;
+    struct oracle o;
+
+    open_oracle(&o);
+    s = new_session(o.model, o.team, NULL);
+    dg_session_rewind(s, 3);
+    ck_assert_uint_eq(dg_session_position(s), 0);
+    eval(s, o.ids, 5);
+    dg_session_rewind(s, 5);
+    dg_session_rewind(s, 6);
+    dg_session_rewind(s, SIZE_MAX);
+    check_logits(s, &o, 5);
+    eval(s, o.ids + 5, 1);
+    check_logits(s, &o, 6);
+    dg_session_free(s);
+    close_oracle(&o);
+}
+END_TEST
+
+/* ---- refusals ---- */
+
+/* The eval is refused with a text that has `part` in it, and changes nothing. */
+static void check_refused(struct dg_session *s, const int32_t *ids, size_t n, const char *part)
+{
+    const size_t position = dg_session_position(s);
+    const float *logits = dg_session_logits(s);
+    struct dg_error err = {0};
+    float before[VOCAB];
+
+    if (logits)
+        memcpy(before, logits, sizeof before);
+    ck_assert_int_eq(dg_session_eval(s, ids, n, &err), DG_ERR_TOKEN);
+    ck_assert_int_eq(err.status, DG_ERR_TOKEN);
+    ck_assert_ptr_null(strchr(err.text, '\n'));
+    ck_assert_msg(strstr(err.text, part) != NULL, "got '%s', expected '%s' in it", err.text, part);
+    ck_assert_uint_eq(dg_session_position(s), position);
+    ck_assert_ptr_eq(dg_session_logits(s), logits);
+    if (logits)
+        ck_assert_mem_eq(logits, before, sizeof before);
+    ck_assert_int_eq(dg_session_eval(s, ids, n, NULL), DG_ERR_TOKEN);
+}
+
+START_TEST(no_logits_before_the_first_eval)
+{
+    const int32_t bad[] = {0, VOCAB};
+    struct dg_session *s;
+    struct oracle o;
+
+    open_oracle(&o);
+    s = new_session(o.model, o.team, NULL);
+    ck_assert_ptr_null(dg_session_logits(s));
+    ck_assert_uint_eq(dg_session_position(s), 0);
+    check_refused(s, bad, 2, "token id 2");
+    ck_assert_ptr_null(dg_session_logits(s));
+    dg_session_free(s);
+    close_oracle(&o);
+}
+END_TEST
+
+START_TEST(as_many_positions_as_there_are)
+{
+    int32_t more[MAX_T + 1];
+    struct dg_session *s;
+    struct oracle o;
+
+    open_oracle(&o);
+    memcpy(more, o.ids, sizeof o.ids);
+    more[MAX_T] = 0;
+    s = new_session(o.model, o.team, NULL);
+    check_refused(s, more, MAX_T + 1, "got 41 ids after 0, expected 1 to 40");
+    check_refused(s, more, SIZE_MAX, "positions");
+    eval(s, o.ids, MAX_T - 2);
+    check_refused(s, more, 3, "got 3 ids after 38, expected 1 to 2");
+    check_logits(s, &o, MAX_T - 2);
+    eval(s, o.ids + MAX_T - 2, 2);
+    check_refused(s, more, 1, "positions: all 40 of the model are used");
+    check_logits(s, &o, MAX_T);
+    dg_session_rewind(s, MAX_T - 1);
+    eval(s, o.ids + MAX_T - 1, 1);
+    check_logits(s, &o, MAX_T);
+    dg_session_free(s);
+    close_oracle(&o);
+}
+END_TEST
+
+START_TEST(ids_that_are_none)
+{
+    static const int32_t none[] = {-1, VOCAB, INT32_MAX, INT32_MIN};
+    struct dg_session *s;
+    struct oracle o;
+
+    open_oracle(&o);
+    s = new_session(o.model, o.team, NULL);
+    eval(s, o.ids, 8);
+    check_refused(s, o.ids, 0, "got 0 ids");
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        for (size_t at = 0; at < 20; at += 5) {
+            int32_t ids[20] = {0};
+            char part[64];
+
+            ids[at] = none[i];
+            ids[19] = none[i]; /* the first of them is named */
+            snprintf(part, sizeof part, "token id %zu: got %d, expected 0 to 130", at + 1, none[i]);
+            check_refused(s, ids, 20, part);
+        }
+    }
+    eval(s, o.ids + 8, MAX_T - 8);
+    check_logits(s, &o, MAX_T);
+    dg_session_free(s);
+    close_oracle(&o);
+}
+END_TEST
+
+/* ---- several sessions, several ways ---- */
+
+START_TEST(two_sessions)
+{
+    struct dg_session *a, *b, *c;
+    struct dg_team *alone;
+    int32_t others[MAX_T];
+    struct oracle o;
+    static float rows[MAX_T * VOCAB];
+
+    open_oracle(&o);
+    fill_ids(others, MAX_T, 4);
+    oracle_rows(others, rows);
+    alone = new_team(1);
+    a = new_session(o.model, o.team, NULL);
+    b = new_session(o.model, o.team, NULL);
+    c = new_session(o.model, alone, NULL);
+    eval(a, o.ids, 17);
+    eval(b, others, 3);
+    eval(c, others, 9);
+    check_logits(a, &o, 17);
+    for (size_t i = 0; i < 20; i++) {
+        eval(b, others + 3 + i, 1);
+        eval(a, o.ids + 17 + i, 1);
+        eval(c, others + 9 + i, 1);
+        check_row(dg_session_logits(b), rows, 3 + i + 1);
+        check_logits(a, &o, 17 + i + 1);
+        check_row(dg_session_logits(c), rows, 9 + i + 1);
+    }
+    dg_session_free(a);
+    eval(b, others + 23, MAX_T - 23);
+    check_row(dg_session_logits(b), rows, MAX_T);
+    dg_session_free(b);
+    dg_session_free(c);
+    dg_team_free(alone);
+    close_oracle(&o);
+}
+END_TEST
+
+static void check_variant(const struct oracle *o, const struct dg_session_options *opt)
+{
+    struct dg_session *s = new_session(o->model, o->team, opt);
+
+    eval(s, o->ids, 19);
+    check_logits(s, o, 19);
+    eval(s, o->ids + 19, 1);
+    check_logits(s, o, 20);
+    eval(s, o->ids + 20, MAX_T - 20);
+    check_logits(s, o, MAX_T);
+    dg_session_free(s);
+}
+
+START_TEST(tiles)
+{
+    static const uint32_t rows[] = {0, 1, 3, 8, 16, 1000}, cols[] = {0, 1, 16, 17, 48, 100000};
+    struct oracle o;
+
+    open_oracle(&o);
+    for (size_t r = 0; r < 6; r += sanitized() ? 2 : 1) {
+        for (size_t c = 0; c < 6; c++) {
+            const struct dg_session_options opt = {.isa = dg_isa_best(),
+                                                   .row_block = rows[r],
+                                                   .col_block = cols[c],
+                                                   .no_fuse = c % 2 == 1};
+
+            check_variant(&o, &opt);
+        }
+    }
+    close_oracle(&o);
+}
+END_TEST
+
+/* An isa above the best there is counts as the best. */
+START_TEST(schedules_and_instruction_sets)
+{
+    struct oracle o;
+
+    open_oracle(&o);
+    for (enum dg_sched sched = 0; sched < DG_N_SCHED; sched++) {
+        for (enum dg_isa isa = 0; isa <= DG_N_ISA; isa++) {
+            for (int no_fuse = 0; no_fuse < 2; no_fuse++) {
+                const struct dg_session_options opt = {
+                    .isa = isa, .sched = sched, .no_fuse = no_fuse};
+
+                check_variant(&o, &opt);
+            }
+        }
+    }
+    close_oracle(&o);
+}
+END_TEST
+
+/* ---- the caller's floating-point environment ---- */
+
+struct environment {
+    fenv_t saved;
+    uint32_t control;
+};
+
+/* Rounding upward; on x86-64 and AArch64 also denormals as zeros. */
+static void spoil(struct environment *e)
+{
+    fegetenv(&e->saved);
+    ck_assert_int_eq(fesetround(FE_UPWARD), 0);
+    add_float_control(FLUSH_TO_ZERO | DENORMALS_ARE_ZERO);
+    e->control = float_control();
+}
+
+/* Puts back what there was before; the library must have left what spoil() set. */
+static void restore(const struct environment *e)
+{
+    const int rounding = fegetround();
+    const uint32_t found = float_control();
+
+    fesetenv(&e->saved);
+    ck_assert_uint_eq(found, e->control);
+    ck_assert_int_eq(rounding, FE_UPWARD);
+}
+
+START_TEST(eval_in_another_environment)
+{
+    struct oracle o;
+
+    open_oracle(&o);
+    for (unsigned workers = 1; workers <= 4; workers += 3) {
+        struct dg_team *team = new_team(workers);
+
+        for (enum dg_sched sched = 0; sched < DG_N_SCHED; sched++) {
+            const struct dg_session_options opt = {.isa = dg_isa_best(), .sched = sched};
+            struct dg_session *s = new_session(o.model, team, &opt);
+            struct environment e;
+
+            spoil(&e);
+            eval(s, o.ids, 20);
+            eval(s, o.ids + 20, 1);
+            restore(&e);
+            check_logits(s, &o, 21);
+            dg_session_free(s);
+        }
+        dg_team_free(team);
+    }
+    close_oracle(&o);
+}
+END_TEST
+
+/* A copy of tests/golden/tiny.bin whose last layernorm gives 1e-40, a denormal, whatever it gets:
+ * gain 0, bias 1e-40. Flushed to zero, it would make all logits 0. */
+static void write_denormal_model(char *path)
+{
+    enum { BYTES = 37696, C = 16 };
+    const float gain[C] = {0}, tiny = 1e-40f;
+    char *bytes = malloc(BYTES);
+    FILE *in = fopen("tests/golden/tiny.bin", "rb"), *out;
+
+    ck_assert(in && bytes && fread(bytes, 1, BYTES, in) == BYTES);
+    fclose(in);
+    memcpy(bytes + BYTES - 2 * sizeof gain, gain, sizeof gain);
+    for (int i = 0; i < C; i++)
+        memcpy(bytes + BYTES - (C - i) * sizeof tiny, &tiny, sizeof tiny);
+    out = fdopen(mkstemp(path), "wb");
+    ck_assert(out && fwrite(bytes, 1, BYTES, out) == BYTES && fclose(out) == 0);
+    free(bytes);
+}
+
+START_TEST(denormals_are_kept)
+{
+    char path[] = "/tmp/dagpt-session-XXXXXX";
+    const int32_t ids[] = {24, 94, 91};
+    struct dg_error err = {0};
+    struct dg_team *team = new_team(1);
+    struct dg_model *model;
+
+    write_denormal_model(path);
+    ck_assert_msg(dg_model_open(&model, path, team, &err) == DG_OK, "%s", err.text);
+    unlink(path);
+    for (enum dg_sched sched = 0; sched < DG_N_SCHED; sched++) {
+        for (enum dg_isa isa = 0; isa <= dg_isa_best(); isa++) {
+            const struct dg_session_options opt = {.isa = isa, .sched = sched};
+            struct dg_session *s = new_session(model, team, &opt);
+            struct environment e;
+            unsigned zeros = 0;
+
+            spoil(&e);
+            eval(s, ids, 3);
+            restore(&e);
+            for (int i = 0; i < 97; i++)
+                zeros += dg_session_logits(s)[i] == 0.0f;
+            ck_assert_uint_lt(zeros, 10);
+            dg_session_free(s);
+        }
+    }
+    dg_model_free(model);
+    dg_team_free(team);
+}
+END_TEST
+
+/* ---- softmax ---- */
+
+static void softmax(float *probs, const float *logits, size_t n, int32_t *best)
+{
+    struct dg_error err = {0};
+
+    ck_assert_msg(dg_softmax(probs, logits, n, best, &err) == DG_OK, "%s", err.text);
+}
+
+enum { MAX_N = 1000 };
+
+static void random_logits(float *logits, size_t n, float spread, uint64_t *state)
+{
+    for (size_t i = 0; i < n; i++)
+        logits[i] = random_float(state, -spread, spread);
+}
+
+static void check_double(const float *logits, size_t n)
+{
+    float probs[MAX_N];
+    double top = -INFINITY, sum = 0;
+    int32_t best = -1;
+
+    softmax(probs, logits, n, &best);
+    for (size_t i = 0; i < n; i++)
+        top = fmax(top, logits[i]);
+    for (size_t i = 0; i < n; i++)
+        sum += exp(logits[i] - top);
+    ck_assert(logits[best] == (float)top);
+    /* a subtraction of up to 2 * 80, exp, n - 1 additions, a division: half an ulp each, but that
+     * the subtraction's is absolute */
+    for (size_t i = 0; i < n; i++) {
+        const double exact = exp(logits[i] - top) / sum;
+
+        ck_assert_double_eq_tol(probs[i], exact, 1e-37 + exact * ((double)n + 164) * 0x1p-24);
+    }
+}
+
+START_TEST(softmax_against_double)
+{
+    static const float spreads[] = {0.0f, 0.01f, 1.0f, 10.0f, 80.0f};
+    static const size_t lengths[] = {1, 2, 15, 16, 17, 131, MAX_N};
+    uint64_t state = 5;
+    float logits[MAX_N];
+
+    for (size_t i = 0; i < sizeof spreads / sizeof *spreads; i++) {
+        for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+            random_logits(logits, lengths[k], spreads[i], &state);
+            check_double(logits, lengths[k]);
+        }
+    }
+    for (size_t i = 0; i < MAX_N; i++) /* the difference of these is no float */
+        logits[i] = i % 2 ? 3e38f : -3e38f;
+    check_double(logits, MAX_N);
+}
+END_TEST
+
+/* exp, the plain float sum in vocabulary order and the division, bit for bit. */
+static void check_exactly(const float *logits, size_t n)
+{
+    float probs[MAX_N], exact[MAX_N] = {0}, top = logits[0];
+    volatile float sum = 0.0f; /* each addition is rounded to float */
+    int32_t best = -1;
+
+    for (size_t i = 1; i < n; i++)
+        top = logits[i] > top ? logits[i] : top;
+    for (size_t i = 0; i < n; i++)
+        exact[i] = logits[i] - top;
+    dg_kernels_scalar.exp(exact, exact, n);
+    for (size_t i = 0; i < n; i++)
+        sum = sum + exact[i];
+    for (size_t i = 0; i < n; i++)
+        exact[i] = exact[i] / sum;
+    softmax(probs, logits, n, &best);
+    ck_assert_mem_eq(probs, exact, n * sizeof *probs);
+}
+
+START_TEST(softmax_sums_in_order)
+{
+    float logits[MAX_N], probs[MAX_N];
+    uint64_t state = 8;
+    int32_t best = -1;
+
+    /* exp(-17) is less than half an ulp of 1: added to 1 one by one, 999 of them vanish; added to
+     * each other first, they do not */
+    logits[0] = 0.0f;
+    for (int i = 1; i < MAX_N; i++)
+        logits[i] = -17.0f;
+    softmax(probs, logits, MAX_N, &best);
+    ck_assert_int_eq(best, 0);
+    ck_assert(probs[0] == 1.0f);
+    check_exactly(logits, MAX_N);
+    logits[0] = -17.0f;
+    logits[MAX_N - 1] = 0.0f;
+    softmax(probs, logits, MAX_N, &best);
+    ck_assert_int_eq(best, MAX_N - 1);
+    ck_assert(probs[MAX_N - 1] < 1.0f);
+    check_exactly(logits, MAX_N);
+    for (int i = 0; i < 50; i++) {
+        random_logits(logits, MAX_N, 10.0f, &state);
+        check_exactly(logits, 1 + random_below(&state, MAX_N));
+    }
+}
+END_TEST
+
+START_TEST(lowest_of_equals)
+{
+    float logits[40], probs[40];
+    int32_t best = -1;
+
+    for (int i = 0; i < 40; i++)
+        logits[i] = (float)-i;
+    logits[7] = logits[8] = logits[23] = logits[39] = 5.0f;
+    softmax(probs, logits, 40, &best);
+    ck_assert_int_eq(best, 7);
+    ck_assert(probs[7] == probs[8] && probs[7] == probs[39]);
+    for (int i = 0; i < 40; i++)
+        logits[i] = i == 3 ? -0.0f : i == 30 ? 0.0f : -1.0f;
+    softmax(probs, logits, 40, &best);
+    ck_assert_int_eq(best, 3);
+    for (int i = 0; i < 40; i++)
+        logits[i] = -3e38f;
+    softmax(probs, logits, 40, &best);
+    ck_assert_int_eq(best, 0);
+    ck_assert(probs[0] == 1.0f / 40 && probs[39] == 1.0f / 40);
+}
+END_TEST
+
+START_TEST(logits_that_are_no_numbers)
+{
+    const float wrong[] = {NAN, -NAN, INFINITY, -INFINITY};
+    static const int places[] = {0, 16, 39};
+    float logits[40], probs[40];
+    struct dg_error err = {0};
+    int32_t best;
+
+    for (size_t i = 0; i < 4; i++) {
+        for (int k = 0; k < 3; k++) {
+            char start[32];
+
+            memset(logits, 0, sizeof logits);
+            logits[places[k]] = wrong[i];
+            ck_assert_int_eq(dg_softmax(probs, logits, 40, &best, &err), DG_ERR_MODEL);
+            snprintf(start, sizeof start, "logit of id %d: got ", places[k]);
+            ck_assert_msg(strncmp(err.text, start, strlen(start)) == 0, "%s", err.text);
+        }
+    }
+}
+END_TEST
+
+START_TEST(softmax_in_another_environment)
+{
+    float logits[MAX_N], usual[MAX_N], probs[MAX_N];
+    uint64_t state = 21;
+
+    for (int i = 0; i < 20; i++) {
+        struct environment e;
+        int32_t best, again;
+
+        /* a spread of 45: the quotients of the smallest are denormal */
+        random_logits(logits, MAX_N, i % 2 ? 3.0f : 45.0f, &state);
+        softmax(usual, logits, MAX_N, &best);
+        spoil(&e);
+        softmax(probs, logits, MAX_N, &again);
+        restore(&e);
+        ck_assert_mem_eq(probs, usual, sizeof probs);
+        ck_assert_int_eq(again, best);
+    }
+}
+END_TEST
+
+/* ---- pick ---- */
+
+START_TEST(pick_exceeds_the_coin)
+{
+    static const float probs[] = {0.25f, 0.25f, 0.0f, 0.5f};
+    static const float late[] = {0.0f, 0.0f, 0.5f, 0.25f};
+
+    ck_assert_int_eq(dg_pick(probs, 4, 0.0f), 0);
+    ck_assert_int_eq(dg_pick(probs, 4, nextafterf(0.25f, 0.0f)), 0);
+    ck_assert_int_eq(dg_pick(probs, 4, 0.25f), 1); /* 0.25 does not exceed it */
+    ck_assert_int_eq(dg_pick(probs, 4, nextafterf(0.5f, 0.0f)), 1);
+    ck_assert_int_eq(dg_pick(probs, 4, 0.5f), 3);
+    ck_assert_int_eq(dg_pick(probs, 4, nextafterf(1.0f, 0.0f)), 3);
+    ck_assert_int_eq(dg_pick(probs, 4, 1.0f), 3);
+    ck_assert_int_eq(dg_pick(probs, 4, 2.0f), 3);
+    ck_assert_int_eq(dg_pick(late, 4, 0.0f), 2);
+    ck_assert_int_eq(dg_pick(late, 4, 0.75f), 3); /* the total, which nothing exceeds */
+    ck_assert_int_eq(dg_pick(late, 4, 0.9f), 3);
+    ck_assert_int_eq(dg_pick(late, 1, 0.0f), 0);
+}
+END_TEST
+
+/* 2^-26 is less than half an ulp of 0.5: in float, the sum stays at 0.5 until the end. Flushed to
+ * zero, 1e-40 would not exceed 0. */
+static void check_float_sums(void)
+{
+    static const float denormal[] = {0.0f, 1e-40f, 1.0f};
+    float probs[MAX_N];
+
+    for (int i = 1; i < MAX_N - 1; i++)
+        probs[i] = 0x1p-26f;
+    probs[0] = probs[MAX_N - 1] = 0.5f;
+    ck_assert_int_eq(dg_pick(probs, MAX_N, 0.5f), MAX_N - 1);
+    ck_assert_int_eq(dg_pick(denormal, 3, 0.0f), 1);
+}
+
+START_TEST(pick_sums_in_float)
+{
+    check_float_sums();
+}
+END_TEST
+
+START_TEST(pick_in_another_environment)
+{
+    struct environment e;
+
+    spoil(&e);
+    check_float_sums();
+    restore(&e);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {one_go_and_one_at_a_time,
+                                  chunks,
+                                  random_cuts,
+                                  many_prompt_lengths,
+                                  all_logits,
+                                  rewind_and_go_on,
+                                  rewind_goes_back_only,
+                                  no_logits_before_the_first_eval,
+                                  as_many_positions_as_there_are,
+                                  ids_that_are_none,
+                                  two_sessions,
+                                  tiles,
+                                  schedules_and_instruction_sets,
+                                  eval_in_another_environment,
+                                  denormals_are_kept,
+                                  softmax_against_double,
+                                  softmax_sums_in_order,
+                                  lowest_of_equals,
+                                  logits_that_are_no_numbers,
+                                  softmax_in_another_environment,
+                                  pick_exceeds_the_coin,
+                                  pick_sums_in_float,
+                                  pick_in_another_environment,
+                                  NULL};
+
+    expected =
+        mmap(NULL, sizeof *expected, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (expected == MAP_FAILED) {
+        perror("mmap");
+        return EXIT_FAILURE;
+    }
+    return run_suite("session", tests);
+}

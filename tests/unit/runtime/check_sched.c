@@ -1,0 +1,783 @@
+/* src/runtime/sched.c: every tile once, after all that it waits for, on any number of workers.
+ *
+ * The graphs are made of one kind of op whose tiles hash: each element written depends on its
+ * place, on the number of the step, and on every element of the boxes that the tile reads. A tile
+ * that runs too early reads what the step before left there, and the hash of all that follow it
+ * differs from what the test itself computes in plan order.
+ *
+ * Counters here are relaxed, and values, scratch and plans are plain: the scheduler alone orders
+ * them, so that ThreadSanitizer sees whether it does. A lost tile or wake is a hang, and a hang is
+ * found by Check's timeout. */
+#include "../../support/stalls.h"
+#include "../../support/support.h"
+#include "../../../src/base/arena.h"
+#include "../../../src/base/checked.h"
+#include "../../../src/graph/plan_check.h"
+#include "../../../src/runtime/sched.h"
+#include <sync.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- a kind of op ---- */
+
+enum reading { SAME, ROWS, ALL, RANDOM }; /* the box of each input that a tile reads */
+
+struct world;
+
+/* What dg_op.source of a toy op points to. */
+struct toy {
+    struct world *world;
+    uint32_t index; /* of the op */
+    struct dg_cut cut;
+    enum reading reading;
+};
+
+struct shape {
+    uint32_t rows, cols;
+};
+
+struct world {
+    struct dg_arena *arena;
+    struct dg_graph *graph;
+    struct dg_plan *plan;
+    struct toy *toys;
+    uint32_t *values, *expected; /* [n_values] of all tensors together */
+    size_t n_values, room;
+    uint32_t past; /* the number of the step */
+
+    /* How tiles behave, set between steps. */
+    enum dg_sched sched;
+    bool slow;           /* some take longer, some sleep */
+    uint32_t meet;       /* > 0: the tiles of an op of that many wait for each other */
+    uint32_t fail_every; /* > 0: every so many tiles return an errno value */
+
+    /* What they saw. */
+    struct dg_atomic *ran;      /* [n_tiles] in this step */
+    struct dg_atomic *arrived;  /* [n_ops] tiles started in this step */
+    struct dg_atomic done;      /* tiles finished in this step */
+    struct dg_atomic early;     /* barrier: tiles that started before an earlier op was finished */
+    struct dg_atomic misplaced; /* scratch that was not this worker's own, or not aligned */
+    struct dg_atomic strangers; /* serial: tiles that did not run on the caller */
+    pthread_t caller;
+};
+
+/* The start of a worker's scratch; zeroed when it is new. */
+struct scratch {
+    pthread_t owner;
+    bool owned;
+    struct dg_atomic users; /* 1 while a tile runs */
+    uint32_t marks[60];
+};
+
+static uint32_t mix(uint32_t hash, uint32_t value)
+{
+    hash = (hash ^ value) * 0x9e3779b1u;
+    return hash ^ hash >> 15;
+}
+
+static struct toy *toy_of(const struct dg_op *op)
+{
+    return (struct toy *)(uintptr_t)op->source; /* source is const for ops that load */
+}
+
+static uint32_t *at(const struct dg_tensor *t, uint32_t row, uint32_t col)
+{
+    return (uint32_t *)t->data + (size_t)row * t->cols + col;
+}
+
+static enum dg_status toy_check(const struct dg_op *op, struct dg_error *err)
+{
+    return op->source ? DG_OK : dg_fail(err, DG_ERR_USAGE, "not a toy");
+}
+
+static struct dg_cut toy_split(const struct dg_op *op, const struct dg_tiling *tiling)
+{
+    (void)tiling;
+    return toy_of(op)->cut;
+}
+
+/* A range of 0 ... n - 1 that is not empty, near r0 ... r1 - 1. */
+static void clamp(uint32_t *r0, uint32_t *r1, uint32_t n)
+{
+    if (*r0 >= n)
+        *r0 = n - 1;
+    if (*r1 > n)
+        *r1 = n;
+    if (*r1 <= *r0)
+        *r1 = *r0 + 1;
+}
+
+static struct dg_box toy_reads(const struct dg_op *op, unsigned i, struct dg_box out)
+{
+    const struct dg_tensor *in = op->in[i];
+    const enum reading reading = toy_of(op)->reading;
+    uint64_t state = (uint64_t)out.r0 << 40 ^ (uint64_t)out.c0 << 16 ^ toy_of(op)->index << 3 ^ i;
+
+    if (reading == RANDOM) {
+        out.r0 = random_below(&state, in->rows);
+        out.r1 = out.r0 + 1 + random_below(&state, 3);
+        out.c0 = random_below(&state, in->cols);
+        out.c1 = out.c0 + 1 + random_below(&state, in->cols);
+    }
+    if (reading == ALL)
+        out = (struct dg_box){0, in->rows, 0, in->cols};
+    if (reading == ROWS) {
+        out.c0 = 0;
+        out.c1 = in->cols;
+    }
+    clamp(&out.r0, &out.r1, in->rows);
+    clamp(&out.c0, &out.c1, in->cols);
+    return out;
+}
+
+static struct dg_cost toy_cost(const struct dg_op *op, struct dg_box out, uint32_t past)
+{
+    (void)op;
+    (void)past;
+    return (struct dg_cost){dg_box_area(out), 4 * dg_box_area(out)};
+}
+
+static uint64_t toy_scratch(const struct dg_op *op, struct dg_cut cut)
+{
+    (void)op;
+    (void)cut;
+    return sizeof(struct scratch);
+}
+
+static uint32_t tile_index(const struct dg_op *op, struct dg_box out)
+{
+    const struct toy *toy = toy_of(op);
+    const uint32_t across = (uint32_t)dg_div_up(op->out->cols, toy->cut.cols);
+
+    return toy->world->plan->op_first[toy->index] + out.r0 / toy->cut.rows * across +
+           out.c0 / toy->cut.cols;
+}
+
+static void compute(const struct dg_op *op, struct dg_box out, uint32_t past)
+{
+    uint32_t hash = mix(toy_of(op)->index, past);
+
+    for (unsigned i = 0; i < op->n_in; i++) {
+        const struct dg_box in = toy_reads(op, i, out);
+
+        for (uint32_t r = in.r0; r < in.r1; r++)
+            for (uint32_t c = in.c0; c < in.c1; c++)
+                hash = mix(hash, *at(op->in[i], r, c));
+    }
+    for (uint32_t r = out.r0; r < out.r1; r++)
+        for (uint32_t c = out.c0; c < out.c1; c++)
+            *at(op->out, r, c) = mix(mix(hash, r), c);
+}
+
+/* One tile in 8 takes some microseconds, one in 32 sleeps for longer than workers spin. */
+static void be_slow(uint32_t tile, uint32_t past)
+{
+    uint64_t state = (uint64_t)past << 32 | tile;
+    const uint32_t kind = random_below(&state, 32);
+
+    if (kind == 0)
+        usleep(60 + random_below(&state, 60));
+    else if (kind < 5)
+        for (uint32_t n = random_below(&state, 500); n > 0; n--)
+            dg_pause();
+}
+
+/* Holds the tile until all tiles of its op have started: each needs a worker of its own. */
+static void await_others(struct world *w, uint32_t op)
+{
+    const uint32_t n = w->plan->op_first[op + 1] - w->plan->op_first[op];
+
+    if (w->meet > 0 && n == w->meet)
+        while (dg_load_relaxed(&w->arrived[op]) < n)
+            sched_yield();
+}
+
+/* What the tiles of a worker have in common is their thread and their scratch, and no two of them
+ * run at a time. */
+static void enter_scratch(struct world *w, struct scratch *s, uint32_t tile)
+{
+    if ((uintptr_t)s % 64 != 0 || dg_add_relaxed(&s->users, 1) != 0 ||
+        (s->owned && !pthread_equal(s->owner, pthread_self())))
+        dg_add_relaxed(&w->misplaced, 1);
+    s->owned = true;
+    s->owner = pthread_self();
+    for (size_t i = 0; i < sizeof s->marks / sizeof *s->marks; i++)
+        s->marks[i] = tile;
+}
+
+static void leave_scratch(struct world *w, struct scratch *s, uint32_t tile)
+{
+    for (size_t i = 0; i < sizeof s->marks / sizeof *s->marks; i++)
+        if (s->marks[i] != tile)
+            dg_add_relaxed(&w->misplaced, 1);
+    dg_add_relaxed(&s->users, UINT32_MAX);
+}
+
+static bool fails(const struct world *w, uint32_t tile)
+{
+    return w->fail_every > 0 && tile % w->fail_every == w->fail_every - 1;
+}
+
+static int toy_run(const struct dg_op *op, struct dg_box out, const struct dg_step *step,
+                   void *scratch)
+{
+    const uint32_t tile = tile_index(op, out), index = toy_of(op)->index;
+    struct world *w = toy_of(op)->world;
+
+    enter_scratch(w, scratch, tile);
+    if (w->sched == DG_SCHED_BARRIER && dg_load_relaxed(&w->done) < w->plan->op_first[index])
+        dg_add_relaxed(&w->early, 1);
+    if (w->sched == DG_SCHED_SERIAL && !pthread_equal(w->caller, pthread_self()))
+        dg_add_relaxed(&w->strangers, 1);
+    dg_add_relaxed(&w->arrived[index], 1);
+    if (w->sched != DG_SCHED_SERIAL)
+        await_others(w, index);
+    if (w->slow)
+        be_slow(tile, step->past);
+    compute(op, out, step->past);
+    dg_add_relaxed(&w->ran[tile], 1);
+    dg_add_relaxed(&w->done, 1);
+    leave_scratch(w, scratch, tile);
+    return fails(w, tile) ? ENOSPC : 0;
+}
+
+static const struct dg_op_type toy_type = {
+    .name = "toy",
+    .check = toy_check,
+    .split = toy_split,
+    .reads = toy_reads,
+    .cost = toy_cost,
+    .scratch = toy_scratch,
+    .run = toy_run,
+};
+
+/* ---- a graph of them ---- */
+
+static void open_world(struct world *w, unsigned max_ops, size_t max_values)
+{
+    struct dg_error err = {0};
+
+    *w = (struct world){.room = max_values, .caller = pthread_self()};
+    w->arena = dg_arena_new();
+    ck_assert_ptr_nonnull(w->arena);
+    ck_assert_int_eq(dg_graph_new(&w->graph, max_ops, max_ops, &err), DG_OK);
+    w->toys = dg_arena_array(w->arena, max_ops, sizeof *w->toys);
+    w->values = dg_arena_array(w->arena, max_values, sizeof *w->values);
+    w->expected = dg_arena_array(w->arena, max_values, sizeof *w->expected);
+    w->arrived = dg_arena_array(w->arena, max_ops, sizeof *w->arrived);
+    ck_assert(w->toys && w->values && w->expected && w->arrived);
+}
+
+static void close_world(struct world *w)
+{
+    free(w->ran);
+    dg_plan_free(w->plan);
+    dg_graph_free(w->graph);
+    dg_arena_free(w->arena);
+}
+
+/* Adds an op without inputs. Its output has the role of a weight, so that the plan lays no other
+ * tensor over it: after a step all values are there to be compared. */
+static struct dg_op *add_op(struct world *w, struct shape shape, struct dg_cut cut,
+                            enum reading reading)
+{
+    struct toy *toy = &w->toys[w->graph->n_ops];
+    struct dg_tensor t = {.role = DG_WEIGHT, .dtype = DG_I32};
+    struct dg_op op = {.type = &toy_type, .layer = -1, .source = toy};
+
+    *toy = (struct toy){w, w->graph->n_ops, cut, reading};
+    t.rows = shape.rows;
+    t.cols = shape.cols;
+    t.data = w->values + w->n_values;
+    w->n_values += (size_t)shape.rows * shape.cols;
+    ck_assert_uint_le(w->n_values, w->room);
+    op.out = dg_graph_tensor(w->graph, t);
+    return dg_graph_op(w->graph, op);
+}
+
+static void add_input(struct dg_op *op, const struct dg_op *from)
+{
+    op->in[op->n_in++] = from->out;
+}
+
+/* The plan for a team of so many workers. Proved where that takes no time. */
+static void make_plan(struct world *w, unsigned workers)
+{
+    const struct dg_tiling tiling = {.workers = workers};
+    struct dg_plan_proof proof;
+    struct dg_error err = {0};
+
+    dg_plan_free(w->plan);
+    w->plan = NULL;
+    ck_assert_msg(dg_graph_check(w->graph, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_plan_new(&w->plan, w->graph, &tiling, &err) == DG_OK, "%s", err.text);
+    if (w->plan->n_tiles < 400)
+        ck_assert_msg(dg_plan_check(w->plan, &proof, &err) == DG_OK, "%s", err.text);
+    free(w->ran);
+    w->ran = calloc(w->plan->n_tiles, sizeof *w->ran);
+    ck_assert_ptr_nonnull(w->ran);
+}
+
+/* ---- steps ---- */
+
+/* What the next step should give, to expected[]. */
+static void expect(struct world *w)
+{
+    for (uint32_t t = 0; t < w->plan->n_tiles; t++)
+        compute(dg_tile_op(w->plan, t), w->plan->tiles[t].out, w->past);
+    memcpy(w->expected, w->values, w->n_values * sizeof *w->values);
+}
+
+/* Clears the counters, and makes all values those of no step. */
+static void forget(struct world *w)
+{
+    memset(w->values, 0xee, w->n_values * sizeof *w->values);
+    for (uint32_t t = 0; t < w->plan->n_tiles; t++)
+        dg_store_relaxed(&w->ran[t], 0);
+    for (uint32_t i = 0; i < w->graph->n_ops; i++)
+        dg_store_relaxed(&w->arrived[i], 0);
+    dg_store_relaxed(&w->done, 0);
+}
+
+static void check_step(const struct world *w)
+{
+    for (uint32_t t = 0; t < w->plan->n_tiles; t++)
+        if (dg_load_relaxed(&w->ran[t]) != 1)
+            ck_abort_msg("tile %u ran %u times", t, dg_load_relaxed(&w->ran[t]));
+    for (size_t i = 0; i < w->n_values; i++)
+        if (w->values[i] != w->expected[i])
+            ck_abort_msg("step %u: value %zu: got %08x, expected %08x", w->past, i, w->values[i],
+                         w->expected[i]);
+    ck_assert_uint_eq(dg_load_relaxed(&w->early), 0);
+    ck_assert_uint_eq(dg_load_relaxed(&w->misplaced), 0);
+    ck_assert_uint_eq(dg_load_relaxed(&w->strangers), 0);
+}
+
+static int step(struct world *w, struct dg_run *run, enum dg_sched sched)
+{
+    struct dg_step s = {0};
+    int failed;
+
+    s.past = ++w->past;
+    w->sched = sched;
+    expect(w);
+    forget(w);
+    failed = dg_run_step(run, &s, sched);
+    check_step(w);
+    return failed;
+}
+
+/* ---- teams ---- */
+
+/* Workers and how many of them may be awake. Those above the number of CPUs never spin. */
+static const struct {
+    unsigned workers, cpus;
+} teams[] = {{1, 1}, {2, 2}, {3, 3}, {4, 4}, {7, 7}, {16, 16}, {4, 2}};
+
+enum { N_TEAMS = sizeof teams / sizeof *teams };
+
+static struct dg_team *new_team(unsigned i)
+{
+    struct dg_error err = {0};
+    struct dg_team *team = NULL;
+
+    ck_assert_msg(dg_team_new(&team, teams[i].workers, teams[i].cpus, &err) == DG_OK, "%s",
+                  err.text);
+    return team;
+}
+
+static struct dg_run *new_run(const struct world *w, struct dg_team *team)
+{
+    struct dg_error err = {0};
+    struct dg_run *run = NULL;
+
+    ck_assert_msg(dg_run_new(&run, w->plan, team, &err) == DG_OK, "%s", err.text);
+    return run;
+}
+
+/* So many steps of each schedule, by turns, on one team. The plan is cut for all workers, awake or
+ * not: homes beyond the awake ones are wrapped. */
+static void run_on_team(struct world *w, unsigned i, unsigned steps)
+{
+    struct dg_team *team = new_team(i);
+    struct dg_run *run;
+
+    make_plan(w, teams[i].workers);
+    run = new_run(w, team);
+    for (unsigned k = 0; k < steps * DG_N_SCHED; k++)
+        ck_assert_int_eq(step(w, run, (enum dg_sched)(k % DG_N_SCHED)), 0);
+    dg_run_free(run);
+    dg_team_free(team);
+}
+
+static void run_on_all(struct world *w, unsigned steps)
+{
+    for (unsigned i = 0; i < N_TEAMS; i++)
+        run_on_team(w, i, steps);
+}
+
+/* ---- the graphs ---- */
+
+static const struct shape one = {1, 1};
+static const struct dg_cut single = {1, 1};
+
+/* A source, `wide` tiles each on two sides that read it, and a sink that reads both sides. */
+static void open_diamond(struct world *w, uint32_t wide)
+{
+    const struct shape side = {1, wide};
+    struct dg_op *source, *left, *right, *sink;
+
+    open_world(w, 4, 2 * wide + 2);
+    source = add_op(w, one, single, SAME);
+    left = add_op(w, side, single, ALL);
+    right = add_op(w, side, single, ALL);
+    sink = add_op(w, one, single, ALL);
+    add_input(left, source);
+    add_input(right, source);
+    add_input(sink, left);
+    add_input(sink, right);
+}
+
+START_TEST(diamond)
+{
+    for (uint32_t wide = 1; wide <= 9; wide += 4) {
+        struct world w;
+
+        open_diamond(&w, wide);
+        run_on_all(&w, sanitized() ? 60 : 200);
+        close_world(&w);
+    }
+}
+END_TEST
+
+/* Ops of which each reads the one before: n tiles in a row, or several rows side by side. */
+static void open_chain(struct world *w, uint32_t n, struct shape shape, struct dg_cut cut)
+{
+    struct dg_op *last, *op;
+
+    open_world(w, n, (size_t)n * shape.rows * shape.cols);
+    last = add_op(w, shape, cut, SAME);
+    for (uint32_t i = 1; i < n; i++) {
+        op = add_op(w, shape, cut, SAME);
+        add_input(op, last);
+        last = op;
+    }
+}
+
+START_TEST(chain)
+{
+    struct world w;
+
+    open_chain(&w, 2000, one, single);
+    run_on_all(&w, 1);
+    close_world(&w);
+}
+END_TEST
+
+/* Rows that do not meet: each is a chain of its own, and has a home of its own. */
+START_TEST(side_by_side)
+{
+    const struct shape shape = {12, 3};
+    struct world w;
+
+    open_chain(&w, 60, shape, (struct dg_cut){1, 3});
+    run_on_all(&w, sanitized() ? 3 : 12);
+    close_world(&w);
+}
+END_TEST
+
+static void open_fan(struct world *w, uint32_t wide)
+{
+    const struct shape shape = {1, wide};
+    struct dg_op *source, *fan, *sink;
+
+    open_world(w, 3, wide + 2);
+    source = add_op(w, one, single, SAME);
+    fan = add_op(w, shape, single, ALL);
+    sink = add_op(w, one, single, ALL);
+    add_input(fan, source);
+    add_input(sink, fan);
+}
+
+START_TEST(fan)
+{
+    struct world w;
+
+    open_fan(&w, 10000);
+    run_on_all(&w, sanitized() ? 1 : 3);
+    close_world(&w);
+}
+END_TEST
+
+/* Layers of so many tiles, each tile reading the whole layer before: a join between any two. */
+static void open_layers(struct world *w, uint32_t layers, uint32_t wide)
+{
+    const struct shape shape = {1, 4 * wide};
+    const struct dg_cut cut = {1, 4};
+    struct dg_op *last, *op;
+
+    open_world(w, layers, (size_t)layers * shape.cols);
+    last = add_op(w, shape, cut, ALL);
+    for (uint32_t i = 1; i < layers; i++) {
+        op = add_op(w, shape, cut, ALL);
+        add_input(op, last);
+        last = op;
+    }
+}
+
+START_TEST(layers)
+{
+    struct world w;
+
+    open_layers(&w, 120, 16);
+    run_on_all(&w, sanitized() ? 1 : 4);
+    ck_assert_uint_eq(w.plan->n_tiles, 120 * 16);
+    ck_assert_uint_eq(w.plan->n_joins, 119 + 1);
+    close_world(&w);
+}
+END_TEST
+
+static void open_random(struct world *w, uint64_t seed)
+{
+    uint64_t state = seed;
+    const uint32_t n = 2 + random_below(&state, 24);
+
+    open_world(w, n, (size_t)n * 10 * 24);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct shape shape = {1 + random_below(&state, 10), 1 + random_below(&state, 24)};
+        const struct dg_cut cut = {1 + random_below(&state, 4), 1 + random_below(&state, 12)};
+        struct dg_op *op = add_op(w, shape, cut, (enum reading)random_below(&state, 4));
+
+        for (uint32_t k = random_below(&state, i < DG_MAX_IN ? i + 1 : DG_MAX_IN + 1); k > 0; k--)
+            add_input(op, &w->graph->ops[random_below(&state, i)]);
+    }
+}
+
+/* Graphs of 2 to 25 ops with 0 to 5 inputs, any of them the same, and cuts and boxes of all kinds:
+ * each on one of the teams. */
+START_TEST(random_graphs)
+{
+    const unsigned n = sanitized() ? 70 : 280;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct world w;
+
+        open_random(&w, i + 1);
+        w.slow = i % 8 == 7;
+        run_on_team(&w, i % N_TEAMS, 3);
+        close_world(&w);
+    }
+}
+END_TEST
+
+/* Ops of 1 to 20 tiles in a row under the barrier schedule alone: many ends of ops per tile. */
+START_TEST(barrier)
+{
+    const unsigned steps = sanitized() ? 10 : 60;
+    struct world w;
+
+    open_world(&w, 40, 40 * 20);
+    for (uint32_t i = 0; i < 40; i++) {
+        const struct shape shape = {1, 1 + i * 7 % 20};
+        struct dg_op *op = add_op(&w, shape, single, ALL);
+
+        if (i > 0)
+            add_input(op, &w.graph->ops[i - 1]);
+    }
+    for (unsigned i = 0; i < N_TEAMS; i++) {
+        struct dg_team *team = new_team(i);
+        struct dg_run *run;
+
+        make_plan(&w, teams[i].workers);
+        run = new_run(&w, team);
+        for (unsigned k = 0; k < steps; k++) {
+            w.slow = k % 4 == 3;
+            ck_assert_int_eq(step(&w, run, DG_SCHED_BARRIER), 0);
+        }
+        dg_run_free(run);
+        dg_team_free(team);
+    }
+    close_world(&w);
+}
+END_TEST
+
+/* Layers of as many tiles as workers, one tile between, and each tile of a layer waits inside for
+ * all others: a worker that sleeps on while its tile lies in a queue is a hang. The single tiles
+ * are slow in some steps, so that the others have parked when it pushes the layer. */
+static void meet_on_team(unsigned i, unsigned steps, bool stalled)
+{
+    struct dg_team *team = new_team(i);
+    const unsigned n = dg_team_awake(team);
+    struct stalls stalls;
+    struct dg_run *run;
+    struct world w;
+
+    open_world(&w, 20, 20 * n);
+    for (uint32_t k = 0; k < 20; k++) {
+        const struct shape shape = {1, k % 2 ? n : 1};
+        struct dg_op *op = add_op(&w, shape, single, ALL);
+
+        if (k > 0)
+            add_input(op, &w.graph->ops[k - 1]);
+    }
+    make_plan(&w, teams[i].workers);
+    run = new_run(&w, team);
+    w.meet = n;
+    if (stalled)
+        stalls_begin(&stalls);
+    for (unsigned k = 0; k < steps; k++) {
+        w.slow = k % 2;
+        ck_assert_int_eq(step(&w, run, k % 3 ? DG_SCHED_DATAFLOW : DG_SCHED_BARRIER), 0);
+    }
+    if (stalled)
+        stalls_end(&stalls);
+    dg_run_free(run);
+    dg_team_free(team);
+    close_world(&w);
+}
+
+START_TEST(parking)
+{
+    for (unsigned i = 0; i < N_TEAMS; i++)
+        meet_on_team(i, (sanitized() ? 300 : 1200) / teams[i].workers, false);
+}
+END_TEST
+
+/* The same, and graphs of all kinds, with workers that stop at any instruction for a while. */
+START_TEST(stalled)
+{
+    const unsigned graphs = sanitized() ? 14 : 70;
+
+    for (unsigned i = 1; i < N_TEAMS; i++)
+        meet_on_team(i, (sanitized() ? 100 : 400) / teams[i].workers, true);
+    for (unsigned i = 0; i < graphs; i++) {
+        struct dg_team *team = new_team(i % N_TEAMS);
+        struct stalls stalls;
+        struct dg_run *run;
+        struct world w;
+
+        open_random(&w, 1000 + i);
+        make_plan(&w, teams[i % N_TEAMS].workers);
+        run = new_run(&w, team);
+        stalls_begin(&stalls);
+        for (unsigned k = 0; k < 10; k++)
+            ck_assert_int_eq(step(&w, run, (enum dg_sched)(k % 2)), 0);
+        stalls_end(&stalls);
+        dg_run_free(run);
+        dg_team_free(team);
+        close_world(&w);
+    }
+}
+END_TEST
+
+/* Tiles that keep one worker for so long that the others spin out and park, in all shapes. */
+START_TEST(slow_tiles)
+{
+    struct world w;
+
+    open_layers(&w, 8, 10);
+    w.slow = true;
+    run_on_all(&w, sanitized() ? 10 : 30);
+    close_world(&w);
+    open_fan(&w, 60);
+    w.slow = true;
+    run_on_all(&w, sanitized() ? 10 : 30);
+    close_world(&w);
+}
+END_TEST
+
+/* One run, step after step; between some of them the helpers park. */
+START_TEST(many_steps)
+{
+    static const unsigned some[] = {1, 3, 6};
+    const unsigned steps = sanitized() ? 500 : 3000;
+
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+        struct dg_team *team = new_team(some[i]);
+        struct dg_run *run;
+        struct world w;
+
+        open_diamond(&w, 3);
+        make_plan(&w, teams[some[i]].workers);
+        run = new_run(&w, team);
+        for (unsigned k = 0; k < steps; k++) {
+            ck_assert_int_eq(step(&w, run, DG_SCHED_DATAFLOW), 0);
+            if (k % 50 == 0)
+                usleep(300);
+        }
+        dg_run_free(run);
+        dg_team_free(team);
+        close_world(&w);
+    }
+}
+END_TEST
+
+/* Two plans of different size on one team, by turns, as a prompt and its answer are. */
+START_TEST(two_runs)
+{
+    for (unsigned i = 0; i < N_TEAMS; i++) {
+        struct dg_team *team = new_team(i);
+        struct dg_run *run[2];
+        struct world w[2];
+
+        open_diamond(&w[0], 5);
+        open_layers(&w[1], 6, 5);
+        for (int k = 0; k < 2; k++) {
+            make_plan(&w[k], teams[i].workers);
+            run[k] = new_run(&w[k], team);
+        }
+        for (unsigned k = 0; k < 60; k++)
+            ck_assert_int_eq(step(&w[k % 2], run[k % 2], (enum dg_sched)(k % DG_N_SCHED)), 0);
+        for (int k = 0; k < 2; k++) {
+            dg_run_free(run[k]);
+            close_world(&w[k]);
+        }
+        dg_team_free(team);
+    }
+    dg_run_free(NULL);
+}
+END_TEST
+
+/* A tile that fails fails the step, and no more than that step; step() has seen that all ran. */
+static void fail_on_team(struct world *w, unsigned i)
+{
+    struct dg_team *team = new_team(i);
+    struct dg_run *run;
+
+    make_plan(w, teams[i].workers);
+    run = new_run(w, team);
+    for (unsigned k = 0; k < 3 * DG_N_SCHED; k++) {
+        const enum dg_sched sched = (enum dg_sched)(k % DG_N_SCHED);
+
+        w->fail_every = w->plan->n_tiles / (1 + k); /* one tile of all, or several */
+        ck_assert_int_eq(step(w, run, sched), ENOSPC);
+        w->fail_every = 0;
+        ck_assert_int_eq(step(w, run, sched), 0);
+    }
+    dg_run_free(run);
+    dg_team_free(team);
+}
+
+START_TEST(failing_tile)
+{
+    struct world w;
+
+    open_layers(&w, 6, 8);
+    for (unsigned i = 0; i < N_TEAMS; i++)
+        fail_on_team(&w, i);
+    close_world(&w);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {diamond,       chain,    side_by_side, fan,     layers,
+                                  random_graphs, barrier,  parking,      stalled, slow_tiles,
+                                  many_steps,    two_runs, failing_tile, NULL};
+
+    return run_suite("sched", tests);
+}

@@ -1,0 +1,275 @@
+#include "bench.h"
+#include "../cli/cli.h"
+
+/* ---- text ---- */
+
+static void print_stat(const char *section, const char *what, const struct bench_stat *s)
+{
+    printf("%-10s%-22s%10.3f%10.3f%10.3f", section, what, s->ms, s->p10, s->p90);
+    if (s->limit_ms > 0)
+        printf("%10.3f%7.2f  %-9s", s->limit_ms, s->limit_ratio,
+               s->memory_bound ? "reading" : "computing");
+    else
+        printf("%10s%7s  %-9s", "-", "-", "-");
+    printf("%5u of %u%s\n", s->kept, s->taken, s->kept ? "" : " (so all count)");
+}
+
+static void print_head(const char *section)
+{
+    printf("\n%-10s%-22s%10s%10s%10s%10s%7s  %-9s%5s\n", section, "ms", "median", "10 %", "90 %",
+           "limit", "ratio", "bound by", "kept");
+}
+
+void bench_print_machine(const struct bench_report *r)
+{
+    printf("model     %s: a decoded token reads %.1f MB\n", r->path, 1e-6 * r->step_bytes);
+    printf("machine   %u usable CPU%s, %s; %u workers, schedule %s\n", r->cpus,
+           r->cpus == 1 ? "" : "s", dg_isa_name(r->isa), r->workers, dg_sched_name(r->sched));
+    printf("          %-12s%12s%14s\n", "awake", "read GB/s", "FMA GFLOP/s");
+    for (unsigned i = 0; i < r->n_crews; i++)
+        printf("          %-12u%12.1f%14.1f\n", r->limits[i].workers, r->limits[i].read_gbps,
+               r->limits[i].fma_gflops);
+}
+
+void bench_print_brackets(const struct bench_report *r)
+{
+    printf("\nprobes    %-12s%12s%14s   medians of all probes; they read %.1f MB round and round\n",
+           "awake", "read GB/s", "FMA GFLOP/s", 1e-6 * r->probe_bytes);
+    for (unsigned i = 0; i < r->n_crews; i++)
+        if (r->brackets[i].workers)
+            printf("          %-12u%12.1f%14.1f\n", r->brackets[i].workers,
+                   r->brackets[i].read_gbps, r->brackets[i].fma_gflops);
+}
+
+void bench_print_decode(const struct bench_report *r)
+{
+    print_head("decode");
+    print_stat("", "one token", &r->decode);
+}
+
+void bench_print_prompts(const struct bench_report *r)
+{
+    char what[64];
+
+    print_head("prompt");
+    for (unsigned i = 0; i < r->n_prompts; i++) {
+        snprintf(what, sizeof what, "%u tokens", r->tokens[i]);
+        print_stat("", what, &r->prompts[i]);
+    }
+}
+
+void bench_print_lab(const struct bench_report *r)
+{
+    char what[64];
+
+    print_head("lab");
+    snprintf(what, sizeof what, "2 ids in, %u out", r->lab_ids - 2);
+    print_stat("", what, &r->lab);
+    for (unsigned i = 0; i < r->n_no_cache; i++) {
+        snprintf(what, sizeof what, "%u ids, no cache, j %u", r->no_cache_ids,
+                 r->no_cache_workers[i]);
+        print_stat("", what, &r->no_cache[i]);
+    }
+    printf("          of the first, %.1f ms until the first id, at the least", r->lab_first_ms);
+    if (r->n_no_cache > 1)
+        printf("; without a cache %u workers are %.2f times as fast as 1", r->no_cache_workers[1],
+               r->no_cache[1].speedup);
+    printf("\n");
+}
+
+void bench_print_tiles(const struct bench_report *r)
+{
+    printf("\n%-10s%-22s%10s%10s%10s%10s\n", "sched", "empty tiles, ns a tile", "workers", "least",
+           "median", "90 %");
+    for (unsigned i = 0; i < r->n_tiles; i++)
+        printf("          %-22s%10u%10.1f%10.1f%10.1f\n", r->tiles[i].shape, r->tiles[i].workers,
+               r->tiles[i].ns_per_tile, r->tiles[i].median, r->tiles[i].p90);
+}
+
+void bench_print_schedules(const struct bench_report *r)
+{
+    char what[64];
+
+    print_head("schedules");
+    for (int k = 0; k < 2; k++) {
+        for (int s = 0; s < DG_N_SCHED; s++) {
+            snprintf(what, sizeof what, k ? "%s, %u tokens" : "%s, one token", dg_sched_name(s),
+                     r->schedules_tokens);
+            print_stat("", what, &r->schedules[s][k]);
+        }
+    }
+}
+
+void bench_print_workers(const struct bench_report *r)
+{
+    char what[64];
+
+    print_head("workers");
+    for (int k = 0; k < 2; k++) {
+        for (unsigned i = 0; i < r->n_crews; i++) {
+            snprintf(what, sizeof what, k ? "%u, %u tokens" : "%u, one token", r->limits[i].workers,
+                     r->workers_tokens);
+            print_stat("", what, &r->scaling[i][k]);
+        }
+    }
+    printf("\n          %-22s%10s%10s%10s%12s%10s\n", "speed-up (efficiency)", "one token", "",
+           "prompt", "", "read, FMA");
+    for (unsigned i = 0; i < r->n_crews; i++) {
+        const struct limits *l = &r->beside[i], *first = &r->beside[0];
+        const double one = r->scaling[i][0].speedup, prompt = r->scaling[i][1].speedup;
+
+        printf("          %-22u%10.2f  (%3.0f %%)%13.2f  (%3.0f %%)%12.2f, %.2f\n", l->workers, one,
+               100 * one / l->workers, prompt, 100 * prompt / l->workers,
+               l->read_gbps / first->read_gbps, l->fma_gflops / first->fma_gflops);
+    }
+}
+
+void bench_print_what_if(const struct bench_report *r)
+{
+    char what[64];
+
+    printf("\n%-10s%-22s%10s%10s%10s%10s%10s%19s\n", "what-if", "ms, from 1 worker's trace",
+           "predicted", "measured", "error", "10 %", "90 %", "kept");
+    if (r->n_guesses == 0)
+        printf("          nothing to predict: 1 worker\n");
+    for (unsigned i = 0; i < r->n_guesses; i++) {
+        const struct bench_guess *g = &r->guesses[i];
+
+        if (g->tokens)
+            snprintf(what, sizeof what, "%u, %u tokens", g->workers, g->tokens);
+        else
+            snprintf(what, sizeof what, "%u, one token", g->workers);
+        printf("%10s%-25s%10.3f%10.3f%+8.1f %%%+8.1f %%%+8.1f %%%9u of %u%s\n", "", what,
+               g->predicted_ms, g->measured_ms, g->error, g->p10, g->p90, g->kept, g->taken,
+               g->kept ? "" : " (so all count)");
+    }
+}
+
+/* ---- JSON ---- */
+
+/* The members that every measurement has. */
+static void json_stat(const struct bench_stat *s, const char *ms_name)
+{
+    printf("\"%s\": %.6g, \"p10\": %.6g, \"p90\": %.6g, ", ms_name, s->ms, s->p10, s->p90);
+    if (s->limit_ms > 0)
+        printf("\"limit_ms\": %.6g, \"limit_ratio\": %.6g, \"bound_by\": \"%s\", \"flops\": %.0f, "
+               "\"bytes\": %.0f, ",
+               s->limit_ms, s->limit_ratio, s->memory_bound ? "reading" : "computing", s->flops,
+               s->bytes);
+    printf("\"kept\": %u, \"taken\": %u", s->kept, s->taken);
+}
+
+static void json_machine(const struct bench_report *r)
+{
+    const struct limits *top = &r->limits[r->n_crews - 1];
+
+    printf("{\"model\": {\"path\": ");
+    cli_json_string(r->path);
+    printf(", \"maxT\": %u, \"V\": %u, \"L\": %u, \"NH\": %u, \"C\": %u, \"step_bytes\": %.0f},\n",
+           r->sizes.positions, r->sizes.vocab, r->sizes.layers, r->sizes.heads, r->sizes.channels,
+           r->step_bytes);
+    printf(" \"machine\": {\"cpus\": %u, \"isa\": \"%s\", \"workers\": %u, \"awake\": %u, "
+           "\"read_gbps\": %.6g, \"fma_gflops\": %.6g, \"limits\": [",
+           r->cpus, dg_isa_name(r->isa), r->workers, top->workers, top->read_gbps, top->fma_gflops);
+    for (unsigned i = 0; i < r->n_crews; i++) {
+        const struct limits *l = &r->limits[i], *b = &r->brackets[i];
+
+        printf("%s{\"workers\": %u, \"read_gbps\": %.6g, \"fma_gflops\": %.6g", i ? ",\n  " : "",
+               l->workers, l->read_gbps, l->fma_gflops);
+        if (b->workers)
+            printf(", \"bracket_read_gbps\": %.6g, \"bracket_fma_gflops\": %.6g", b->read_gbps,
+                   b->fma_gflops);
+        printf("}");
+    }
+    printf("]},\n \"sched_name\": \"%s\", \"disagree\": %g", dg_sched_name(r->sched),
+           BENCH_DISAGREE);
+}
+
+static void json_lab(const struct bench_report *r)
+{
+    printf(",\n \"lab\": {\"ids_in\": 2, \"ids_out\": %u, \"first_ms\": %.6g, ", r->lab_ids - 2,
+           r->lab_first_ms);
+    json_stat(&r->lab, "ms");
+    printf("},\n \"no_cache\": [");
+    for (unsigned i = 0; i < r->n_no_cache; i++) {
+        printf("%s{\"ids\": %u, \"workers\": %u, \"speedup\": %.6g, ", i ? ",\n  " : "",
+               r->no_cache_ids, r->no_cache_workers[i], r->no_cache[i].speedup);
+        json_stat(&r->no_cache[i], "ms");
+        printf("}");
+    }
+    printf("]");
+}
+
+static void json_pair(const struct bench_stat pair[2], uint32_t tokens)
+{
+    printf("\"decode\": {");
+    json_stat(&pair[0], "ms_per_token");
+    printf("},\n   \"prefill\": {\"tokens\": %u, ", tokens);
+    json_stat(&pair[1], "ms");
+    printf("}}");
+}
+
+static void json_workers(const struct bench_report *r)
+{
+    printf(",\n \"workers\": [");
+    for (unsigned i = 0; i < r->n_crews; i++) {
+        const unsigned n = r->limits[i].workers;
+        const struct bench_stat *s = r->scaling[i];
+        const struct limits *l = &r->beside[i], *first = &r->beside[0];
+
+        printf("%s{\"workers\": %u, \"decode_speedup\": %.6g, \"decode_efficiency\": %.6g, "
+               "\"prefill_speedup\": %.6g, \"prefill_efficiency\": %.6g,\n   \"read_speedup\": "
+               "%.6g, \"fma_speedup\": %.6g,\n   ",
+               i ? ",\n  " : "", n, s[0].speedup, s[0].speedup / n, s[1].speedup, s[1].speedup / n,
+               l->read_gbps / first->read_gbps, l->fma_gflops / first->fma_gflops);
+        json_pair(s, r->workers_tokens);
+    }
+    printf("]");
+}
+
+static void json_guesses(const struct bench_report *r)
+{
+    printf(",\n \"what_if\": [");
+    for (unsigned i = 0; i < r->n_guesses; i++) {
+        const struct bench_guess *g = &r->guesses[i];
+
+        printf("%s{\"tokens\": %u, \"workers\": %u, \"predicted_ms\": %.6g, \"measured_ms\": %.6g, "
+               "\"error\": %.6g, \"p10\": %.6g, \"p90\": %.6g, \"kept\": %u, \"taken\": %u}",
+               i ? ",\n  " : "", g->tokens ? g->tokens : 1, g->workers, g->predicted_ms,
+               g->measured_ms, g->error, g->p10, g->p90, g->kept, g->taken);
+    }
+    printf("]");
+}
+
+void bench_print_json(const struct bench_report *r)
+{
+    json_machine(r);
+    if (r->decode.taken) {
+        printf(",\n \"decode\": {");
+        json_stat(&r->decode, "ms_per_token");
+        printf("}");
+    }
+    for (unsigned i = 0; i < r->n_prompts; i++) {
+        printf("%s{\"tokens\": %u, ", i ? ",\n  " : ",\n \"prefill\": [", r->tokens[i]);
+        json_stat(&r->prompts[i], "ms");
+        printf("}%s", i + 1 == r->n_prompts ? "]" : "");
+    }
+    if (r->lab.taken)
+        json_lab(r);
+    for (unsigned i = 0; i < r->n_tiles; i++)
+        printf("%s{\"shape\": \"%s\", \"tiles\": %u, \"workers\": %u, \"ns_per_tile\": %.6g, "
+               "\"median\": %.6g, \"p90\": %.6g}%s",
+               i ? ",\n  " : ",\n \"sched\": [", r->tiles[i].shape, r->tiles[i].tiles,
+               r->tiles[i].workers, r->tiles[i].ns_per_tile, r->tiles[i].median, r->tiles[i].p90,
+               i + 1 == r->n_tiles ? "]" : "");
+    for (int s = 0; r->has_schedules && s < DG_N_SCHED; s++) {
+        printf("%s{\"name\": \"%s\", ", s ? ",\n  " : ",\n \"schedules\": [", dg_sched_name(s));
+        json_pair(r->schedules[s], r->schedules_tokens);
+        printf("%s", s + 1 == DG_N_SCHED ? "]" : "");
+    }
+    if (r->has_workers)
+        json_workers(r);
+    if (r->has_guesses)
+        json_guesses(r);
+    printf("}\n");
+}

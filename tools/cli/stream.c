@@ -1,0 +1,143 @@
+#include "stream.h"
+#include "../../src/text/split.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
+
+/* Releases held[0 ... n - 1], but for a code point that reaches beyond, and moves the rest to the
+ * front. */
+static void release(struct stream *s, size_t n)
+{
+    size_t at = 0, valid = 0; /* bytes of valid UTF-8 in front of `at`, not yet released */
+
+    while (at < n) {
+        const size_t length = dg_utf8_length(s->held + at, s->n_held - at);
+
+        if (at + length > n)
+            break;
+        at += length > 0 ? length : 1;
+        valid += length;
+        if (length > 0)
+            continue;
+        if (valid > 0)
+            s->release(s->arg, s->held + at - 1 - valid, valid);
+        s->release(s->arg, replacement, sizeof replacement - 1);
+        valid = 0;
+    }
+    if (valid > 0)
+        s->release(s->arg, s->held + at - valid, valid);
+    s->n_held -= at;
+    if (s->n_held > 0)
+        memmove(s->held, s->held + at, s->n_held);
+}
+
+/* Are s[0 ... n - 1], n = 1 to 3, the start of a longer code point? They are if some bytes behind
+ * them make it whole; which second byte a first one takes varies. */
+static bool is_start_of_code_point(const char *s, size_t n)
+{
+    static const char seconds[] = {'\x80', '\x90', '\xA0'};
+
+    for (size_t i = 0; i < sizeof seconds; i++) {
+        const char whole[4] = {s[0], n > 1 ? s[1] : seconds[i], n > 2 ? s[2] : '\x80', '\x80'};
+
+        if (dg_utf8_length(whole, sizeof whole) > n)
+            return true;
+    }
+    return false;
+}
+
+/* Bytes at the end of held that are the start of a code point: 0 to 3. */
+static size_t start_of_code_point(const struct stream *s)
+{
+    size_t n = s->n_held < 3 ? s->n_held : 3;
+
+    while (n > 0 && !is_start_of_code_point(s->held + s->n_held - n, n))
+        n--;
+    return n;
+}
+
+/* Where the stop string begins that is complete first, of several that end there the longest;
+ * n_held: there is none. */
+static size_t find_stop(const struct stream *s)
+{
+    size_t begin = s->n_held, end = s->n_held + 1;
+
+    for (size_t i = 0; i < s->n_stops; i++) {
+        const size_t n = strlen(s->stops[i]);
+        const char *found = memmem(s->held, s->n_held, s->stops[i], n);
+        const size_t at = found ? (size_t)(found - s->held) : 0;
+
+        if (found && (at + n < end || (at + n == end && at < begin))) {
+            begin = at;
+            end = at + n;
+        }
+    }
+    return begin;
+}
+
+/* Bytes at the end of held that are the start of a stop string; the longest of them. */
+static size_t start_of_stop(const struct stream *s)
+{
+    size_t longest = 0;
+
+    for (size_t i = 0; i < s->n_stops; i++) {
+        size_t n = strlen(s->stops[i]) - 1;
+
+        for (n = n < s->n_held ? n : s->n_held; n > longest; n--)
+            if (memcmp(s->held + s->n_held - n, s->stops[i], n) == 0)
+                longest = n;
+    }
+    return longest;
+}
+
+static bool make_room(struct stream *s, size_t n)
+{
+    char *more;
+
+    if (s->room - s->n_held >= n)
+        return true;
+    more = realloc(s->held, s->n_held + n + 256);
+    if (!more)
+        return false;
+    s->held = more;
+    s->room = s->n_held + n + 256;
+    return true;
+}
+
+bool stream_push(struct stream *s, const char *bytes, size_t n)
+{
+    size_t stop, back, point;
+
+    if (n == 0)
+        return false;
+    if (!make_room(s, n)) {
+        s->failed = true;
+        return false;
+    }
+    memcpy(s->held + s->n_held, bytes, n);
+    s->n_held += n;
+    stop = find_stop(s);
+    if (stop < s->n_held) {
+        s->n_held = stop;
+        release(s, stop);
+        return true;
+    }
+    back = start_of_stop(s);
+    point = start_of_code_point(s);
+    release(s, s->n_held - (back > point ? back : point));
+    return false;
+}
+
+void stream_end(struct stream *s)
+{
+    release(s, s->n_held);
+}
+
+void stream_free(struct stream *s)
+{
+    free(s->held);
+    s->held = NULL;
+    s->n_held = s->room = 0;
+}

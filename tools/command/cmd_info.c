@@ -1,0 +1,144 @@
+/* dagpt info - the model, the machine and the plan. Loads no weights. */
+#include "../cli/cli.h"
+#include "commands.h"
+#include "../../src/graph/plan.h"
+#include "../../src/model/gpt2.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static uint64_t rows = 64;
+static bool json;
+
+static const struct cli_option options[] = {
+    {0, "rows", CLI_NUMBER, "T", "also the plan of a prompt of T tokens (64)", &rows, 1, 1 << 24,
+     NULL},
+    {0, "json", CLI_FLAG, NULL, "one JSON object", &json, 0, 0, NULL},
+    {0},
+};
+
+static const struct cli_option *const tables[] = {cli_model_options, options, cli_team_options,
+                                                  NULL};
+
+static const struct cli_command command = {
+    "info", "[OPTION]...",
+    "Prints the model (sizes, parameters, bytes), the machine (CPUs, instruction set) and\n"
+    "the plans (ops, tiles, edges, bytes of activations) of one token and of a prompt.",
+    tables};
+
+struct plan_facts {
+    uint32_t rows;
+    unsigned ops;
+    uint32_t tiles, joins;
+    uint64_t edges, arena_bytes, flops;
+};
+
+static struct plan_facts plan_facts(const struct dg_model *m, uint32_t T, unsigned workers)
+{
+    const struct dg_gpt2_shape shape = {T, 1, true, false};
+    const struct dg_tiling tiling = {workers, cli_model.tile.rows, cli_model.tile.cols};
+    struct plan_facts f = {.rows = T};
+    struct dg_graph *g;
+    struct dg_plan *p;
+    struct dg_error err;
+
+    cli_check(dg_gpt2_graph(&g, m, &shape, &err), &err);
+    cli_check(dg_plan_new(&p, g, &tiling, &err), &err);
+    f.ops = g->n_ops;
+    f.tiles = p->n_tiles;
+    f.joins = p->n_joins;
+    f.edges = p->n_edges;
+    f.arena_bytes = p->arena_bytes;
+    for (uint32_t t = 0; t < p->n_tiles; t++)
+        f.flops += dg_tile_cost(p, t, 0).flops;
+    dg_plan_free(p);
+    dg_graph_free(g);
+    return f;
+}
+
+struct facts {
+    const struct dg_model *model;
+    uint64_t file_bytes, cache_bytes;
+    unsigned cpus, workers, awake;
+    struct plan_facts plans[2];
+};
+
+static void print_text(const struct facts *f)
+{
+    const struct dg_checkpoint_header *h = &f->model->header;
+
+    printf("model     %s\n", cli_model_path());
+    printf("          llm.c version %u, %s; maxT %u, V %u, L %u, NH %u, C %u\n", h->version,
+           h->version == 5 ? "bf16" : "float", h->sizes.positions, h->sizes.vocab, h->sizes.layers,
+           h->sizes.heads, h->sizes.channels);
+    printf("          %" PRIu64 " parameters; %" PRIu64 " bytes in the file, %" PRIu64
+           " packed in memory, %" PRIu64 " for the KV cache\n",
+           dg_model_parameters(f->model), f->file_bytes, dg_model_bytes(f->model), f->cache_bytes);
+    printf("machine   %u usable CPU%s, %s\n", f->cpus, f->cpus == 1 ? "" : "s",
+           dg_isa_name(dg_isa_best()));
+    printf("          %u workers, %u awake at a time\n", f->workers, f->awake);
+    printf("plan      %6s %6s %8s %8s %9s %12s %12s\n", "rows", "ops", "tiles", "joins", "edges",
+           "arena bytes", "MFLOP");
+    for (int i = 0; i < 2; i++) {
+        const struct plan_facts *p = &f->plans[i];
+
+        printf("          %6u %6u %8u %8u %9" PRIu64 " %12" PRIu64 " %12.1f\n", p->rows, p->ops,
+               p->tiles, p->joins, p->edges, p->arena_bytes, 1e-6 * (double)p->flops);
+    }
+}
+
+static void print_json(const struct facts *f)
+{
+    const struct dg_checkpoint_header *h = &f->model->header;
+
+    printf("{\"model\": {\"path\": ");
+    cli_json_string(cli_model_path());
+    printf(", \"version\": %u, \"maxT\": %u, \"V\": %u, \"L\": %u, \"NH\": %u, \"C\": %u, "
+           "\"parameters\": %" PRIu64 ", \"file_bytes\": %" PRIu64 ", \"packed_bytes\": %" PRIu64
+           ", \"cache_bytes\": %" PRIu64 "},\n",
+           h->version, h->sizes.positions, h->sizes.vocab, h->sizes.layers, h->sizes.heads,
+           h->sizes.channels, dg_model_parameters(f->model), f->file_bytes,
+           dg_model_bytes(f->model), f->cache_bytes);
+    printf(" \"machine\": {\"cpus\": %u, \"isa\": \"%s\", \"workers\": %u, \"awake\": %u},\n",
+           f->cpus, dg_isa_name(dg_isa_best()), f->workers, f->awake);
+    printf(" \"plans\": [");
+    for (int i = 0; i < 2; i++) {
+        const struct plan_facts *p = &f->plans[i];
+
+        printf("%s{\"rows\": %u, \"ops\": %u, \"tiles\": %u, \"joins\": %u, \"edges\": %" PRIu64
+               ", \"arena_bytes\": %" PRIu64 ", \"flops\": %" PRIu64 "}",
+               i ? ",\n  " : "", p->rows, p->ops, p->tiles, p->joins, p->edges, p->arena_bytes,
+               p->flops);
+    }
+    printf("]}\n");
+}
+
+int cmd_info(int argc, char **argv)
+{
+    const int n = cli_parse(&command, argc, argv);
+    struct dg_checkpoint c;
+    struct dg_model *m;
+    struct dg_error err;
+    struct facts f = {.cpus = dg_usable_cpus(), .workers = (unsigned)cli_model.workers};
+
+    if (n > 0)
+        cli_die(DG_ERR_USAGE, "info takes no argument: got '%s'", argv[1]);
+    cli_model_check(cli_checkpoint_open(&c, &err), &err);
+    cli_check(dg_model_outline(&m, &c.header, &err), &err);
+    f.model = m;
+    f.file_bytes = c.file.bytes;
+    f.cache_bytes =
+        8ull * c.header.sizes.layers * c.header.sizes.positions * c.header.sizes.channels;
+    f.awake = cli_model.cpus ? (unsigned)cli_model.cpus : f.cpus;
+    if (f.awake > f.workers)
+        f.awake = f.workers;
+    if (rows > c.header.sizes.positions)
+        rows = c.header.sizes.positions;
+    f.plans[0] = plan_facts(m, 1, f.awake);
+    f.plans[1] = plan_facts(m, (uint32_t)rows, f.awake);
+    (json ? print_json : print_text)(&f);
+    dg_model_free(m);
+    dg_checkpoint_close(&c);
+    cli_flush();
+    return 0;
+}

@@ -1,0 +1,89 @@
+/* dagpt next ID... - what could come next. */
+#include "../cli/cli.h"
+#include "commands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static uint64_t top = 10;
+static bool all, json;
+
+static const struct cli_option options[] = {
+    {0, "top", CLI_NUMBER, "K", "how many candidates (10)", &top, 1, 1 << 26, NULL},
+    {0, "all", CLI_FLAG, NULL, "all ids of the vocabulary", &all, 0, 0, NULL},
+    {0, "json", CLI_FLAG, NULL, "one object a line", &json, 0, 0, NULL},
+    {0},
+};
+
+static const struct cli_option *const tables[] = {cli_model_options, options, cli_team_options,
+                                                  cli_run_options, NULL};
+
+static const struct cli_command command = {
+    "next", "[OPTION]... ID...",
+    "Prints the candidates for the id after the given ones, most likely first: id, logit\n"
+    "and probability, separated by tabs.",
+    tables};
+
+struct candidate {
+    int32_t id;
+    float logit, probability;
+};
+
+/* Higher logits first; the lower id of equals. */
+static int by_logit(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+
+    if (x->logit != y->logit)
+        return x->logit > y->logit ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static void print_candidates(const struct cli_engine *e)
+{
+    const float *logits = dg_session_logits(e->session);
+    const size_t n = e->sizes.vocab;
+    struct candidate *list = malloc(n * sizeof *list);
+    float *probs = malloc(n * sizeof *probs);
+    struct dg_error err;
+    int32_t best;
+
+    if (!list || !probs)
+        cli_die(DG_ERR_RESOURCE, "out of memory for %zu candidates", n);
+    cli_check(dg_softmax(probs, logits, n, &best, &err), &err);
+    for (size_t i = 0; i < n; i++)
+        list[i] = (struct candidate){(int32_t)i, logits[i], probs[i]};
+    qsort(list, n, sizeof *list, by_logit);
+    for (size_t i = 0; i < n && (all || i < top); i++)
+        printf(json ? "{\"id\": %d, \"logit\": %.9g, \"probability\": %.9g}\n" : "%d\t%.9g\t%.9g\n",
+               (int)list[i].id, (double)list[i].logit, (double)list[i].probability);
+    free(list);
+    free(probs);
+}
+
+int cmd_next(int argc, char **argv)
+{
+    const double start = cli_seconds();
+    struct cli_engine e;
+    double prompt;
+    int32_t *ids;
+    int n;
+
+    cli_model.fallback = "gpt2_124M.bin";
+    n = cli_parse(&command, argc, argv);
+    if (n == 0)
+        cli_die(DG_ERR_USAGE, "no token ids; 'dagpt next --help' tells more");
+    ids = cli_ids(argv + 1, n);
+    cli_engine_open(&e, ids, (size_t)n, (size_t)n);
+    prompt = cli_seconds();
+    cli_eval(&e, ids, (size_t)n);
+    prompt = cli_seconds() - prompt;
+    print_candidates(&e);
+    cli_flush();
+    if (cli_model.stats)
+        fprintf(stderr, "prompt       %9.3f ms   %d tokens, %.1f tokens/s\nin all       %9.3f ms\n",
+                1e3 * prompt, n, n / prompt, 1e3 * (cli_seconds() - start));
+    cli_engine_close(&e);
+    free(ids);
+    return 0;
+}

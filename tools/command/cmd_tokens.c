@@ -1,0 +1,148 @@
+/* dagpt tokens ID... - the course lab's program: completes a sequence of ids. */
+#include "../cli/cli.h"
+#include "commands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t total = 10;
+static double coin = 0.5;
+static bool no_cache;
+
+static const struct cli_option options[] = {
+    {'n', "total", CLI_NUMBER, "N", "ids given and completed together (10)", &total, 1, 1 << 24,
+     NULL},
+    {0, "coin", CLI_REAL, "X", "the cumulative probability to exceed (0.5)", &coin, 0, 1, NULL},
+    {0, "no-cache", CLI_FLAG, NULL, "evaluate the whole sequence again for each id", &no_cache, 0,
+     0, NULL},
+    {0},
+};
+
+static const struct cli_option *const tables[] = {
+    cli_model_options, options, cli_sampling_options, cli_team_options, cli_run_options,
+    cli_trace_options, NULL};
+
+static const struct cli_command command = {
+    "tokens", "[OPTION]... ID...",
+    "Completes a sequence of token ids: prints the new ids, one a line, each as soon as\n"
+    "it is known, until given and new ids are N together. The next id is the first, in\n"
+    "vocabulary order, whose cumulative probability exceeds X; with --greedy or an option of\n"
+    "sampling it is drawn as dagpt complete draws it, and X counts for nothing.",
+    tables};
+
+struct times {
+    double start, first, last; /* of the command; of the first and the last id printed */
+    double prompt, decode;     /* seconds in each */
+    size_t decoded;            /* ids after the first */
+    size_t rows;               /* that went through the network */
+};
+
+static void print_stats(const struct times *t, size_t n)
+{
+    fprintf(stderr, "first token  %9.3f ms   from the start of the program's work\n",
+            1e3 * (t->first - t->start));
+    fprintf(stderr, "prompt       %9.3f ms   %zu tokens, %.1f tokens/s\n", 1e3 * t->prompt, n,
+            (double)n / t->prompt);
+    if (t->decoded > 0)
+        fprintf(stderr, "decode       %9.3f ms a token   %zu tokens, %.1f tokens/s\n",
+                1e3 * t->decode / (double)t->decoded, t->decoded, (double)t->decoded / t->decode);
+    fprintf(stderr, "evaluated    %9zu rows\n", t->rows);
+}
+
+/* How the next id is found: by the coin, or drawn. */
+struct chooser {
+    float *probs;               /* [vocab] for the coin */
+    struct dg_sampler *sampler; /* NULL: the coin */
+};
+
+static void open_chooser(struct chooser *c, uint32_t vocab)
+{
+    *c = (struct chooser){0};
+    if (cli_sampling_given()) {
+        const struct dg_sampling how = cli_sampling();
+
+        c->sampler = cli_sampler(vocab, &how);
+        return;
+    }
+    c->probs = malloc(vocab * sizeof *c->probs);
+    if (!c->probs)
+        cli_die(DG_ERR_RESOURCE, "out of memory for %u probabilities", vocab);
+}
+
+/* The id after ids[0 ... n - 1], from the logits of the last one. */
+static int32_t choose(const struct chooser *c, const struct cli_engine *e, const int32_t *ids,
+                      size_t n)
+{
+    const float *logits = dg_session_logits(e->session);
+    struct dg_error err;
+    int32_t id = 0;
+
+    if (c->sampler) {
+        cli_check(dg_sampler_next(c->sampler, logits, ids, n, &id, &err), &err);
+        return id;
+    }
+    cli_check(dg_softmax(c->probs, logits, e->sizes.vocab, &id, &err), &err);
+    return dg_pick(c->probs, e->sizes.vocab, (float)coin);
+}
+
+/* A step appends what the cache does not hold yet: the prompt, then one id at a time; or, without
+ * the cache, all of the sequence. */
+static void complete(struct cli_engine *e, const int32_t *ids, size_t n, struct times *t)
+{
+    int32_t *sequence = malloc(total * sizeof *sequence);
+    struct chooser chooser;
+
+    if (!sequence)
+        cli_die(DG_ERR_RESOURCE, "out of memory for %zu ids", (size_t)total);
+    open_chooser(&chooser, e->sizes.vocab);
+    memcpy(sequence, ids, n * sizeof *ids);
+    for (size_t have = n; have < total && !cli_trace_stopped(); have++) {
+        const double start = cli_seconds();
+        const size_t from = no_cache ? 0 : dg_session_position(e->session);
+
+        dg_session_rewind(e->session, from);
+        cli_eval(e, sequence + from, have - from);
+        t->rows += have - from;
+        sequence[have] = choose(&chooser, e, sequence, have);
+        printf("%d\n", (int)sequence[have]);
+        cli_flush();
+        t->last = cli_seconds();
+        if (have == n) {
+            t->first = t->last;
+            t->prompt = t->last - start;
+        } else {
+            t->decode += t->last - start;
+            t->decoded++;
+        }
+    }
+    free(chooser.probs);
+    free(sequence);
+}
+
+int cmd_tokens(int argc, char **argv)
+{
+    struct times t = {.start = cli_seconds()};
+    int32_t *ids;
+    int n;
+    struct cli_engine e;
+
+    cli_model.fallback = "gpt2_124M.bin";
+    n = cli_parse(&command, argc, argv);
+    if (n == 0)
+        cli_die(DG_ERR_USAGE, "no token ids; 'dagpt tokens --help' tells more");
+    ids = cli_ids(argv + 1, n);
+    if ((uint64_t)n >= total) {
+        cli_request_check(ids, (size_t)n, (size_t)n, &e.sizes);
+        fprintf(stderr, "dagpt: %d ids given, --total is %d: nothing to complete\n", n, (int)total);
+        free(ids);
+        return 0;
+    }
+    cli_engine_open(&e, ids, (size_t)n, total);
+    complete(&e, ids, (size_t)n, &t);
+    if (cli_model.stats)
+        print_stats(&t, (size_t)n);
+    cli_engine_close(&e);
+    free(ids);
+    return 0;
+}

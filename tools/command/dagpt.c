@@ -1,0 +1,62 @@
+/* dagpt - the command: finds the subcommand. */
+#include "../cli/cli.h"
+#include "commands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *name, *about;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"complete", "complete a text", cmd_complete},
+    {"tokens", "complete token ids: ids in, ids out, one a line", cmd_tokens},
+    {"next", "the candidates for the next id, most likely first", cmd_next},
+    {"score", "how likely the model finds a text", cmd_score},
+    {"encode", "text to token ids", cmd_encode},
+    {"decode", "token ids to text", cmd_decode},
+    {"info", "the model, the machine and the plan", cmd_info},
+    {"graph", "the op graph, or the plan, as DOT", cmd_graph},
+    {"bench", "speed against this machine's own limits", cmd_bench},
+    {"trace", "what a recorded run did: workers, ops, critical path, gaps", cmd_trace},
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_usage(FILE *to)
+{
+    fprintf(to, "dagpt " DG_VERSION ": GPT-2 inference on an op graph\n\n"
+                "usage: dagpt COMMAND [OPTION]... [ARGUMENT]...\n"
+                "       dagpt ID...              short for dagpt tokens ID...\n\n");
+    for (int i = 0; i < N_COMMANDS; i++)
+        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].about);
+    fprintf(to,
+            "\n'dagpt COMMAND --help' tells a command's options.\n\n"
+            "exit codes: 0 done, 2 usage, 3 model or trace file, 4 prompt, tokens or\ntokenizer, "
+            "5 input/output, 6 resources, 130 and 143 interrupted\n");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return DG_ERR_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        print_usage(stdout);
+        cli_flush();
+        return 0;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        puts("dagpt " DG_VERSION);
+        cli_flush();
+        return 0;
+    }
+    for (int i = 0; i < N_COMMANDS; i++)
+        if (!strcmp(argv[1], commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
+    if (argv[1][0] == '-' || (argv[1][0] >= '0' && argv[1][0] <= '9'))
+        return cmd_tokens(argc, argv); /* dagpt ID..., perhaps after options */
+    cli_die(DG_ERR_USAGE, "unknown command '%s'; 'dagpt --help' lists them", argv[1]);
+}

@@ -1,0 +1,28 @@
+/* trace_write.h - a recorded trace as a file: docs/formats/trace-format.md has the format. */
+#ifndef DG_TOOLS_TRACE_WRITE_H
+#define DG_TOOLS_TRACE_WRITE_H
+
+#include "../../src/runtime/trace.h"
+#include "../limits/limits.h"
+
+#include <stdio.h>
+
+/* What the recorder does not know. */
+struct trace_facts {
+    const char *command, *model;
+    struct dg_sizes sizes;
+    unsigned workers, cpus;
+    const char *isa, *sched;
+    struct limits limits[LIMITS_MOST]; /* what so many workers can do; more and more of them */
+    unsigned n_limits;                 /* 0: not measured */
+    bool all_edges; /* an arrow for every pair of tiles, not for the last alone */
+};
+
+/* Writes the trace. False: out of memory. Errors of the stream are left to ferror(to). */
+bool trace_write(FILE *to, struct dg_trace *trace, const struct trace_facts *facts);
+
+/* Text as a JSON string. Bytes that are not UTF-8 become U+FFFD, and '<' its escape: in a page the
+ * string cannot end the element that it stands in. */
+void trace_write_string(FILE *to, const char *text);
+
+#endif
