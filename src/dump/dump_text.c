@@ -1,5 +1,6 @@
 /* What a dump says in words. DOT and Mermaid take their lines from here. */
 #include "dump_parts.h"
+#include "../base/utf8.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -349,39 +350,23 @@ void dg_title(const struct dg_dump *d, char *to, size_t size)
                p->n_tiles, p->n_joins, p->n_edges, o->first, o->last, d->layers);
 }
 
-/* Bytes of the UTF-8 character at s, 0 when it is none, is a control character, or one that XML
- * refuses. (The table of well-formed sequences is Unicode's, chapter 3.9.) */
-static unsigned character_bytes(const unsigned char *s)
+/* Bytes of the character at s, 0 when it is none, is a control character, or one that XML refuses. */
+static size_t printable(const char *s, size_t n)
 {
-    unsigned least = 0x80, most = 0xbf, n;
+    uint32_t code;
+    const size_t length = dg_utf8_decode(s, n, &code);
 
-    if (s[0] < 0x80)
-        return s[0] >= 0x20 && s[0] != 0x7f;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
+    if (length == 0 || code < 0x20 || (code >= 0x7F && code < 0xA0))
         return 0;
-    n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    if (s[0] == 0xc2)
-        least = 0xa0; /* U+0080 ... U+009F are control characters */
-    if (s[0] == 0xe0)
-        least = 0xa0;
-    if (s[0] == 0xed)
-        most = 0x9f; /* no surrogates */
-    if (s[0] == 0xf0)
-        least = 0x90;
-    if (s[0] == 0xf4)
-        most = 0x8f;
-    if (s[1] < least || s[1] > most)
-        return 0;
-    for (unsigned i = 2; i < n; i++)
-        if (s[i] < 0x80 || s[i] > 0xbf)
-            return 0;
-    return s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe ? 0 : n; /* U+FFFE, U+FFFF */
+    return code == 0xFFFE || code == 0xFFFF ? 0 : length;
 }
 
 void dg_put_text(FILE *to, const char *s, const char *(*escape)(char c))
 {
-    while (*s) {
-        const unsigned n = character_bytes((const unsigned char *)s);
+    const char *const end = s + strlen(s);
+
+    while (s < end) {
+        const size_t n = printable(s, (size_t)(end - s));
         const char *other = n == 1 ? escape(*s) : NULL;
 
         if (n == 0) {

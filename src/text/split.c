@@ -1,29 +1,14 @@
+/* The pattern of split.h, by hand. But for contractions, each of its alternatives is a run of one
+ * class of characters, so the class of the first, behind a space or not, decides which of them
+ * matches, and nothing is ever tried twice. A regular-expression library would bring the classes
+ * with it, and with them a dependency and a Unicode version of its own; PCRE2 is the oracle of the
+ * tests. ASCII, nearly all of most texts, is compared; other code points are searched in a table of
+ * those at which the class changes. */
 #include "split.h"
+#include "../base/utf8.h"
 #include "unicode.h"
 
 #include <string.h>
-
-size_t dg_utf8_length(const char *text, size_t n)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    /* RFC 3629, 4: the second byte's range depends on the first, so that there is no overlong form,
-     * no surrogate, and nothing above U+10FFFF. */
-    const unsigned char least = p[0] == 0xE0 ? 0xA0 : p[0] == 0xF0 ? 0x90 : 0x80;
-    const unsigned char most = p[0] == 0xED ? 0x9F : p[0] == 0xF4 ? 0x8F : 0xBF;
-    const size_t length = p[0] < 0x80   ? 1
-                          : p[0] < 0xC2 ? 0
-                          : p[0] < 0xE0 ? 2
-                          : p[0] < 0xF0 ? 3
-                          : p[0] < 0xF5 ? 4
-                                        : 0;
-
-    if (length > n || (length > 1 && (p[1] < least || p[1] > most)))
-        return 0;
-    for (size_t i = 2; i < length; i++)
-        if (p[i] < 0x80 || p[i] > 0xBF)
-            return 0;
-    return length;
-}
 
 static enum dg_class class_of(uint32_t code)
 {
@@ -54,13 +39,11 @@ static enum dg_class classify(const char *text, size_t n, size_t *length)
             return DG_NUMBER;
         return first == ' ' || (first >= '\t' && first <= '\r') ? DG_SPACE : DG_OTHER;
     }
-    if (dg_utf8_length(text, n) == 0)
-        return DG_OTHER;
-    *length = dg_utf8_length(text, n);
-    code = first & (0x7Fu >> *length);
-    for (size_t i = 1; i < *length; i++)
-        code = code << 6 | ((unsigned char)text[i] & 0x3Fu);
-    return class_of(code);
+    *length = dg_utf8_decode(text, n, &code);
+    if (*length > 0)
+        return class_of(code);
+    *length = 1;
+    return DG_OTHER;
 }
 
 /* Bytes of the longest run of `class` at the start of the text; *last: of its last character. */

@@ -13,7 +13,4 @@
  * piece and, after white space, one character more. */
 size_t dg_split(const char *text, size_t n);
 
-/* Bytes of the character at text[0 ... n - 1], n >= 1: 1 to 4 of valid UTF-8; else 0. */
-size_t dg_utf8_length(const char *text, size_t n);
-
 #endif

@@ -16,6 +16,7 @@
 #include "../base/arena.h"
 #include "../base/checked.h"
 #include "../base/file.h"
+#include "../base/utf8.h"
 #include "split.h"
 
 #include <inttypes.h>
@@ -121,27 +122,34 @@ static void add_bytes(struct dg_tokenizer *t)
     }
 }
 
-/* The bytes that s[0 ... n - 1] writes, to `to`, and their number; 0 where it is none of GPT-2's
- * characters. All of them take at most two bytes of UTF-8. */
+/* The byte that the character `code` writes; BYTES: it is none of GPT-2's. */
+static unsigned byte_written(uint32_t code)
+{
+    unsigned b = 0;
+
+    if (code < BYTES)
+        return is_printable(code) ? code : BYTES;
+    while (b < BYTES && (is_printable(b) || code-- > BYTES)) /* the (code - 256)th unprintable */
+        b++;
+    return b;
+}
+
+/* The bytes that s[0 ... n - 1] writes, to `to`, and their number; 0 where one of its characters is
+ * none of GPT-2's. */
 static size_t read_printable(const char *s, size_t n, char *to)
 {
     size_t made = 0;
 
     for (size_t i = 0, length; i < n; i += length) {
-        unsigned code = (unsigned char)s[i], rest = code;
+        unsigned byte = BYTES;
+        uint32_t code;
 
-        length = dg_utf8_length(s + i, n - i);
-        if (length == 2)
-            rest = code = (code & 0x1Fu) << 6 | ((unsigned char)s[i + 1] & 0x3Fu);
-        if (length < 1 || length > 2 || (code < BYTES && !is_printable(code)))
+        length = dg_utf8_decode(s + i, n - i, &code);
+        if (length > 0)
+            byte = byte_written(code);
+        if (byte == BYTES)
             return 0;
-        if (code >= BYTES) { /* the (code - 256)th byte that is not printable */
-            for (rest = 0; rest < BYTES && (is_printable(rest) || code-- > BYTES); rest++)
-                ;
-            if (rest == BYTES)
-                return 0;
-        }
-        to[made++] = (char)rest;
+        to[made++] = (char)byte;
     }
     return made;
 }

@@ -1,7 +1,7 @@
 #include "cli.h"
 #include "../../src/base/status.h"
+#include "../../src/base/utf8.h"
 #include "../../src/model/checkpoint.h"
-#include "../../src/text/split.h"
 #include "demo.h"
 
 #include <errno.h>
@@ -50,7 +50,9 @@ void cli_flush(void)
 void cli_json_bytes(const char *s, size_t n)
 {
     for (size_t i = 0, length; i < n; i += length) {
-        length = dg_utf8_length(s + i, n - i);
+        uint32_t code;
+
+        length = dg_utf8_decode(s + i, n - i, &code);
         if (length == 0) {
             fputs("\\ufffd", stdout);
             length = 1;

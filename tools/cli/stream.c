@@ -1,5 +1,5 @@
 #include "stream.h"
-#include "../../src/text/split.h"
+#include "../../src/base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,8 @@ static void release(struct stream *s, size_t n)
     size_t at = 0, valid = 0; /* bytes of valid UTF-8 in front of `at`, not yet released */
 
     while (at < n) {
-        const size_t length = dg_utf8_length(s->held + at, s->n_held - at);
+        uint32_t code;
+        const size_t length = dg_utf8_decode(s->held + at, s->n_held - at, &code);
 
         if (at + length > n)
             break;
@@ -41,8 +42,9 @@ static bool is_start_of_code_point(const char *s, size_t n)
 
     for (size_t i = 0; i < sizeof seconds; i++) {
         const char whole[4] = {s[0], n > 1 ? s[1] : seconds[i], n > 2 ? s[2] : '\x80', '\x80'};
+        uint32_t code;
 
-        if (dg_utf8_length(whole, sizeof whole) > n)
+        if (dg_utf8_decode(whole, sizeof whole, &code) > n)
             return true;
     }
     return false;

@@ -4,6 +4,7 @@
  * The pattern has \p{White_Space} where GPT-2's has \s: in PCRE2, with PCRE2_UCP, \s is also U+180E,
  * which has not been white space since Unicode 6.3, nor is it to the reference tokenizer. */
 #include "../../support/support.h"
+#include "../../../src/base/utf8.h"
 #include "../../../src/text/split.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -61,52 +62,11 @@ static int match(const struct oracle *o, const char *text, size_t n, size_t *n_m
     return rc - 1;
 }
 
-/* ---- UTF-8, plainly ---- */
-
-static size_t encode(uint32_t code, char *to)
-{
-    if (code < 0x80) {
-        to[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        to[0] = (char)(0xC0 | code >> 6);
-        to[1] = (char)(0x80 | (code & 0x3F));
-        return 2;
-    }
-    if (code < 0x10000) {
-        to[0] = (char)(0xE0 | code >> 12);
-        to[1] = (char)(0x80 | (code >> 6 & 0x3F));
-        to[2] = (char)(0x80 | (code & 0x3F));
-        return 3;
-    }
-    to[0] = (char)(0xF0 | code >> 18);
-    to[1] = (char)(0x80 | (code >> 12 & 0x3F));
-    to[2] = (char)(0x80 | (code >> 6 & 0x3F));
-    to[3] = (char)(0x80 | (code & 0x3F));
-    return 4;
-}
+/* ---- UTF-8 ---- */
 
 static bool is_surrogate(uint32_t code)
 {
     return code >= 0xD800 && code < 0xE000;
-}
-
-/* Valid is what encode() writes of a code point: read as many bytes as one, write it again. */
-static size_t plain_length(const char *text, size_t n)
-{
-    char again[4];
-
-    for (size_t length = 1; length <= 4 && length <= n; length++) {
-        uint32_t code = (unsigned char)text[0] & (length == 1 ? 0xFF : 0x7F >> length);
-
-        for (size_t i = 1; i < length; i++)
-            code = code << 6 | ((unsigned char)text[i] & 0x3F);
-        if (code < CODES && !is_surrogate(code) && encode(code, again) == length &&
-            memcmp(again, text, length) == 0)
-            return length;
-    }
-    return 0;
 }
 
 /* PCRE2 takes valid UTF-8 alone. So each byte that is not part of any becomes U+FFFD, which is
@@ -116,10 +76,11 @@ static size_t make_valid(const char *text, size_t n, char *valid, size_t *from)
     size_t made = 0;
 
     for (size_t at = 0; at < n;) {
-        const size_t length = plain_length(text + at, n - at);
+        uint32_t code;
+        const size_t length = dg_utf8_decode(text + at, n - at, &code);
 
         if (length == 0) {
-            const size_t wide = encode(REPLACEMENT, valid + made);
+            const size_t wide = utf8_encode(REPLACEMENT, valid + made);
 
             for (size_t i = 0; i < wide; i++)
                 from[made++] = at;
@@ -171,14 +132,6 @@ static void compare_pieces(const struct oracle *o, const char *string, size_t n)
     }
 }
 
-static void compare_length(const char *bytes, size_t n)
-{
-    const char *text = guarded(bytes, n);
-
-    if (dg_utf8_length(text, n) != plain_length(text, n))
-        report(text, n, 0, dg_utf8_length(text, n), plain_length(text, n));
-}
-
 /* The class as the split sees it: that of the only run which the character continues. */
 static int split_class(uint32_t code)
 {
@@ -187,7 +140,7 @@ static int split_class(uint32_t code)
 
     for (int i = OTHER; i <= SPACE; i++) {
         char text[5] = {runs[i]};
-        const size_t n = 1 + encode(code, text + 1);
+        const size_t n = 1 + utf8_encode(code, text + 1);
 
         if (dg_split(guarded(text, n), n) == n) {
             if (class >= 0)
@@ -205,7 +158,7 @@ static int oracle_class(const struct oracle *o, uint32_t code)
     char text[4];
     size_t n_match;
 
-    return match(o, text, encode(code, text), &n_match);
+    return match(o, text, utf8_encode(code, text), &n_match);
 }
 
 static void open_room(void)
@@ -302,24 +255,24 @@ static size_t random_part(uint64_t *seed, uint32_t kind, bool same, char *to)
 
     switch (kind) {
     case 0:
-        return encode(' ', to);
+        return utf8_encode(' ', to);
     case 1:
-        return encode(0x20 + random_below(seed, 0x5F), to);
+        return utf8_encode(0x20 + random_below(seed, 0x5F), to);
     case 2:
-        return encode(ONE_OF(spaces), to);
+        return utf8_encode(ONE_OF(spaces), to);
     case 3:
-        return encode(ONE_OF(letters), to);
+        return utf8_encode(ONE_OF(letters), to);
     case 4:
-        return encode(ONE_OF(numbers), to);
+        return utf8_encode(ONE_OF(numbers), to);
     case 5:
-        return encode(ONE_OF(others), to);
+        return utf8_encode(ONE_OF(others), to);
     case 6:
         return (size_t)(stpcpy(to, ONE_OF(words)) - to);
     case 7: /* any character of the pages in use, but what is in a later Unicode alone */
         do
             code = random_below(seed, random_below(seed, 2) ? 0x3000 : 0x20000);
         while (is_surrogate(code) || (!same && split_class(code) == OTHER));
-        return encode(code, to);
+        return utf8_encode(code, to);
     default: /* a byte: seldom part of valid UTF-8 */
         *to = (char)random_below(seed, 256);
         return 1;
@@ -356,38 +309,9 @@ START_TEST(random_strings)
 }
 END_TEST
 
-/* All sequences of 1 to 3 bytes; of 4, all that begin like one and go on with continuation bytes,
- * and random ones. */
-START_TEST(utf8)
-{
-    const uint32_t step = sanitized() ? 7 : 1; /* through those of 3 bytes */
-    uint64_t state = 1, *const seed = &state;
-
-    open_room();
-    for (uint32_t i = 0; i < 1 << 8; i++)
-        compare_length((const char[]){(char)i}, 1);
-    for (uint32_t i = 0; i < 1 << 16; i++)
-        compare_length((const char[]){(char)(i >> 8), (char)i}, 2);
-    for (uint32_t i = 0; i < 1 << 24; i += step)
-        compare_length((const char[]){(char)(i >> 16), (char)(i >> 8), (char)i}, 3);
-    for (uint32_t i = 0; i < 1 << 21; i++)
-        compare_length((const char[]){(char)(0xF0 | i >> 18), (char)(0x80 | (i >> 12 & 0x3F)),
-                                      (char)(0x80 | (i >> 6 & 0x3F)), (char)(0x80 | (i & 0x3F))},
-                       4);
-    for (int i = 0; i < 1000000; i++) {
-        char text[4];
-        const size_t n = encode(0x10000 + random_below(seed, CODES - 0x10000), text);
-
-        text[random_below(seed, 4)] = (char)random_below(seed, 256);
-        compare_length(text, n);
-    }
-    close_room();
-}
-END_TEST
-
 int main(void)
 {
-    const TTest *const tests[] = {code_points, short_strings, random_strings, utf8, NULL};
+    const TTest *const tests[] = {code_points, short_strings, random_strings, NULL};
 
     return run_suite("split", tests);
 }
