@@ -1,33 +1,15 @@
 /* JSON: a node, edge or cluster a line. docs/formats/graph-json.md is the schema. */
 #include "dump_parts.h"
+#include "../base/json_write.h"
 
 #include <inttypes.h>
-
-static const char *escape_json(char c)
-{
-    switch (c) {
-    case '"':
-        return "\\\"";
-    case '\\':
-        return "\\\\";
-    default:
-        return NULL;
-    }
-}
-
-static void put_string(FILE *to, const char *s)
-{
-    fputc('"', to);
-    dg_put_text(to, s, escape_json);
-    fputc('"', to);
-}
 
 /* , "key": "value", or null */
 static void put_member(FILE *to, const char *key, const char *s)
 {
     fprintf(to, ", \"%s\": ", key);
     if (s)
-        put_string(to, s);
+        dg_json_write_string(to, s, "");
     else
         fputs("null", to);
 }
@@ -96,7 +78,7 @@ static void put_node(FILE *to, const struct dg_dump *d, const struct dg_dump_nod
     const bool computes = n->kind == DG_NODE_OP || n->kind == DG_NODE_TILE;
 
     fputs("{\"id\": ", to);
-    put_string(to, n->id);
+    dg_json_write_string(to, n->id, "");
     fprintf(to, ", \"kind\": \"%s\", \"index\": %u", kinds[n->kind], n->index);
     put_member(to, "cluster", n->cluster < 0 ? NULL : d->clusters[n->cluster].id);
     put_member(to, "op", n->op ? n->op->name : NULL);
@@ -125,7 +107,7 @@ static void put_edge(FILE *to, const struct dg_dump *d, const struct dg_dump_edg
     static const char *const kinds[] = {"data", "around", "loop"};
 
     fputs("{\"from\": ", to);
-    put_string(to, d->nodes[e->from].id);
+    dg_json_write_string(to, d->nodes[e->from].id, "");
     put_member(to, "to", d->nodes[e->to].id);
     fprintf(to, ", \"kind\": \"%s\"", kinds[e->kind]);
     put_member(to, "tensor", e->tensor ? e->tensor->name : NULL);
@@ -137,7 +119,7 @@ static void put_edge(FILE *to, const struct dg_dump *d, const struct dg_dump_edg
 static void put_cluster(FILE *to, const struct dg_dump *d, const struct dg_dump_cluster *c)
 {
     fputs("{\"id\": ", to);
-    put_string(to, c->id);
+    dg_json_write_string(to, c->id, "");
     put_member(to, "parent", c->parent < 0 ? NULL : d->clusters[c->parent].id);
     put_member(to, "op", c->op ? c->op->name : NULL);
     fprintf(to, ", \"layer\": %d, \"times\": %u, \"tiles\": %u}", c->layer, c->times, c->tiles);

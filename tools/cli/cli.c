@@ -1,6 +1,6 @@
 #include "cli.h"
+#include "../../src/base/json_write.h"
 #include "../../src/base/status.h"
-#include "../../src/base/utf8.h"
 #include "../../src/model/checkpoint.h"
 #include "demo.h"
 
@@ -47,32 +47,14 @@ void cli_flush(void)
         cli_die(DG_ERR_IO, "cannot write to standard output: %s", strerror(errno));
 }
 
-void cli_json_bytes(const char *s, size_t n)
+void cli_json_bytes(const char *bytes, size_t n)
 {
-    for (size_t i = 0, length; i < n; i += length) {
-        uint32_t code;
-
-        length = dg_utf8_decode(s + i, n - i, &code);
-        if (length == 0) {
-            fputs("\\ufffd", stdout);
-            length = 1;
-        } else if (length > 1) {
-            fwrite(s + i, 1, length, stdout);
-        } else if (s[i] == '"' || s[i] == '\\') {
-            printf("\\%c", s[i]);
-        } else if ((unsigned char)s[i] < 0x20 || s[i] == 0x7F) {
-            printf("\\u%04x", (unsigned)s[i]);
-        } else {
-            putchar(s[i]);
-        }
-    }
+    dg_json_write_bytes(stdout, bytes, n, "");
 }
 
 void cli_json_string(const char *s)
 {
-    putchar('"');
-    cli_json_bytes(s, strlen(s));
-    putchar('"');
+    dg_json_write_string(stdout, s, "");
 }
 
 double cli_seconds(void)

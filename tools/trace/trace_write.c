@@ -1,4 +1,5 @@
 #include "trace_write.h"
+#include "../../src/base/json_write.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -37,42 +38,9 @@ struct writer {
 
 /* ---- pieces of JSON ---- */
 
-/* The bytes of the UTF-8 character at s, or 0 where there is none. */
-static int utf8_bytes(const unsigned char *s)
-{
-    const int n = *s < 0x80 ? 1 : *s >= 0xc2 && *s < 0xe0 ? 2 : *s >= 0xe0 && *s < 0xf0 ? 3 : 4;
-
-    if (n == 4 && (*s < 0xf0 || *s > 0xf4))
-        return 0;
-    for (int i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] >= 0xa0) ||
-        (*s == 0xf0 && s[1] < 0x90) ||
-        (*s == 0xf4 && s[1] >= 0x90)) /* too long a form, a surrogate, above U+10FFFF */
-        return 0;
-    return n;
-}
-
 void trace_write_string(FILE *to, const char *text)
 {
-    const unsigned char *s = (const unsigned char *)text;
-
-    putc('"', to);
-    while (*s) {
-        const int n = utf8_bytes(s);
-
-        if (n == 0)
-            fputs("\\ufffd", to);
-        else if (*s == '"' || *s == '\\')
-            fprintf(to, "\\%c", *s);
-        else if (*s < 0x20 || *s == '<')
-            fprintf(to, "\\u%04x", *s);
-        else
-            fwrite(s, 1, (size_t)n, to);
-        s += n ? n : 1;
-    }
-    putc('"', to);
+    dg_json_write_string(to, text, "<");
 }
 
 /* `key` and a length of time, or a moment, in microseconds. */

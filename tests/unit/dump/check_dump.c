@@ -519,7 +519,8 @@ static bool one_line_of_text(const char *s)
 /* Names with everything in them that a format could take for its own. */
 START_TEST(hostile_names)
 {
-    static const char name[] = "a\"b\\c<d>&e;\n\x01\xff\xc3\x28\xed\xa0\x80\xef\xbf\xbf\xc3\xa9#`";
+    static const char name[] =
+        "a\"b\\c<d>&e;\n\x01\xff\xc3\x28\xed\xa0\x80\xef\xbf\xbf\xc3\xa9\x7f\xc2\x85#`";
     const struct dg_dump_options opt = {.model = name, .rows = 1, .show = 15, .note = name};
     struct toy_graph t;
     struct dg_error err;
@@ -535,12 +536,14 @@ START_TEST(hostile_names)
     ck_assert_str_eq(d->nodes[0].id, "q%22%5C<%26%3E%0A%FFx");
     check_json(d);
     text = written(d, dg_dump_json);
-    ck_assert_ptr_nonnull(strstr(text, "\"model\": \"a\\\"b\\\\c<d>&e;\\\\x0a\\\\x01\\\\xff\\\\xc3("
-                                       "\\\\xed\\\\xa0\\\\x80\\\\xef\\\\xbf\\\\xbf\xc3\xa9#`\""));
+    ck_assert_ptr_nonnull(strstr(text,
+                                 "\"model\": \"a\\\"b\\\\c<d>&e;\\u000a\\u0001\\ufffd\\ufffd("
+                                 "\\ufffd\\ufffd\\ufffd\xef\xbf\xbf\xc3\xa9\\u007f\xc2\x85#`\""));
     free(text);
     text = written(d, dg_dump_dot);
-    ck_assert_ptr_nonnull(strstr(text, "label=\"a\\\"b\\\\c<d>&amp;e;\\\\x0a\\\\x01\\\\xff\\\\xc3("
-                                       "\\\\xed\\\\xa0\\\\x80\\\\xef\\\\xbf\\\\xbf\xc3\xa9#`"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "label=\"a\\\"b\\\\c<d>&amp;e;\\\\x0a\\\\x01\\\\xff\\\\xc3("
+                     "\\\\xed\\\\xa0\\\\x80\\\\xef\\\\xbf\\\\xbf\xc3\xa9\\\\x7f\\\\xc2\\\\x85#`"));
     ck_assert_ptr_nonnull(strstr(text, "<b>q\"\\&lt;&amp;&gt;\\x0a\\xffx: toy</b>"));
     ck_assert(one_line_of_text(text));
     free(text);
