@@ -4,8 +4,8 @@
  *
  * Text is bytes. A byte that is not part of valid UTF-8 is a character of its own that is neither
  * letter, number nor space. */
-#ifndef DG_MODEL_SPLIT_H
-#define DG_MODEL_SPLIT_H
+#ifndef DG_TEXT_SPLIT_H
+#define DG_TEXT_SPLIT_H
 
 #include <stddef.h>
 

@@ -1,57 +1,24 @@
-/* Byte-pair encoding: in a piece of text, which starts as single bytes, the adjacent pair whose
- * merge comes first in the file is joined, wherever it stands, until no pair has a merge.
+/* GPT-2's vocabulary, from its merges alone: ids 0 ... 255 are the bytes, each line of the file joins
+ * two tokens to the one with the next id, and <|endoftext|> is the last. So no vocabulary file is
+ * read, and none can disagree with the merges.
  *
- * Every merge joins two tokens that are there before it (dg_tokenizer_parse() refuses others). So
- * joining a pair makes only pairs of later merges, and to join the leftmost pair of the lowest rank,
- * one at a time, gives what joining all of them at once gives.
- *
- * Short pieces, which is nearly all, are searched for the lowest rank again after each join. Long
- * ones keep the pairs in a heap, so that n bytes take n log n; and they are encoded window by
- * window, so that memory stays small and in the cache. Windows are put together where they agree:
- * a sequence of tokens is the encoding of its bytes if, and only if, each two neighbours are the
- * encoding of theirs (each join looks no further than at its two tokens and their neighbours). If
- * two windows that overlap have the same token at the same place, the tokens of the first up to
- * there and those of the second from there on are such a sequence. */
+ * A line is refused when one of its two tokens is not there yet, on which encode.c builds, or when
+ * the one that it makes is there already. Tokens are looked up by their bytes while lines are read,
+ * and merges by their pair while text is encoded, in two open-addressed tables of one size. */
 #include "tokenizer.h"
 #include "../base/arena.h"
-#include "../base/checked.h"
 #include "../base/file.h"
 #include "../base/utf8.h"
-#include "split.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BYTES = 256, SHORT = 32, WINDOW = 1024, MOST_MERGES = 1 << 24 };
+enum { MOST_MERGES = 1 << 24 };
 
-#define NONE        UINT32_MAX
 #define END_OF_TEXT "<|endoftext|>"
 
-struct pair {
-    uint32_t left, right;
-    uint32_t made; /* the id that the two become, which is also the rank; 0: an empty place */
-};
-
-struct dg_tokenizer {
-    struct dg_arena *arena;  /* holds the tokenizer itself, too */
-    uint32_t n;              /* tokens; the last is <|endoftext|> */
-    char *bytes;             /* of all tokens, one after the other */
-    size_t *start;           /* [n + 1] where in bytes each begins */
-    uint32_t of_byte[BYTES]; /* the id of each byte */
-    struct pair *pairs;      /* [mask + 1] by hash of left and right */
-    uint32_t *strings;       /* [mask + 1] by hash of a token's bytes: id + 1, or 0 */
-    size_t mask;             /* a power of 2, minus 1; at most half of the places are taken */
-};
-
 /* ---- the vocabulary ---- */
-
-static size_t hash_pair(uint32_t left, uint32_t right)
-{
-    const uint64_t key = (uint64_t)left << 32 | right;
-
-    return (size_t)((key * 0x9E3779B97F4A7C15u) >> 32); /* 2^64 / golden ratio: Knuth 6.4 */
-}
 
 static size_t hash_string(const char *s, size_t n)
 {
@@ -62,24 +29,7 @@ static size_t hash_string(const char *s, size_t n)
     return (size_t)(h ^ h >> 32);
 }
 
-/* The place of that pair, or the empty one where it would be. */
-static struct pair *pair_at(const struct dg_tokenizer *t, uint32_t left, uint32_t right)
-{
-    for (size_t i = hash_pair(left, right);; i++) {
-        struct pair *p = &t->pairs[i & t->mask];
-
-        if (p->made == 0 || (p->left == left && p->right == right))
-            return p;
-    }
-}
-
-static uint32_t made_of(const struct dg_tokenizer *t, uint32_t left, uint32_t right)
-{
-    const uint32_t made = pair_at(t, left, right)->made;
-
-    return made ? made : NONE;
-}
-
+/* The place of the token of these bytes, or the empty one where it would be. */
 static uint32_t *string_at(const struct dg_tokenizer *t, const char *s, size_t n)
 {
     for (size_t i = hash_string(s, n);; i++) {
@@ -112,7 +62,7 @@ static bool is_printable(unsigned b)
 static void add_bytes(struct dg_tokenizer *t)
 {
     for (int printable = 1; printable >= 0; printable--) {
-        for (unsigned b = 0; b < BYTES; b++) {
+        for (unsigned b = 0; b < DG_N_BYTES; b++) {
             if (is_printable(b) != (bool)printable)
                 continue;
             t->of_byte[b] = t->n;
@@ -122,16 +72,16 @@ static void add_bytes(struct dg_tokenizer *t)
     }
 }
 
-/* The byte that the character `code` writes; BYTES: it is none of GPT-2's. */
+/* The byte that the character `code` writes; DG_N_BYTES: it is none of GPT-2's. U+0100 is the first
+ * byte that is not printable. */
 static unsigned byte_written(uint32_t code)
 {
-    unsigned b = 0;
-
-    if (code < BYTES)
-        return is_printable(code) ? code : BYTES;
-    while (b < BYTES && (is_printable(b) || code-- > BYTES)) /* the (code - 256)th unprintable */
-        b++;
-    return b;
+    if (code < DG_N_BYTES)
+        return is_printable(code) ? code : DG_N_BYTES;
+    for (unsigned b = 0; b < DG_N_BYTES; b++)
+        if (!is_printable(b) && code-- == DG_N_BYTES)
+            return b;
+    return DG_N_BYTES;
 }
 
 /* The bytes that s[0 ... n - 1] writes, to `to`, and their number; 0 where one of its characters is
@@ -141,13 +91,13 @@ static size_t read_printable(const char *s, size_t n, char *to)
     size_t made = 0;
 
     for (size_t i = 0, length; i < n; i += length) {
-        unsigned byte = BYTES;
+        unsigned byte = DG_N_BYTES;
         uint32_t code;
 
         length = dg_utf8_decode(s + i, n - i, &code);
         if (length > 0)
             byte = byte_written(code);
-        if (byte == BYTES)
+        if (byte == DG_N_BYTES)
             return 0;
         to[made++] = (char)byte;
     }
@@ -221,7 +171,7 @@ static enum dg_status read_merge(struct dg_tokenizer *t, const struct lines *l, 
         return dg_fail(err, DG_ERR_TOKEN,
                        "%s: line %" PRIu32 ": makes a token that there is already", l->name,
                        l->number);
-    *pair_at(t, ids[0], ids[1]) = (struct pair){ids[0], ids[1], t->n};
+    *dg_merge_at(t, ids[0], ids[1]) = (struct dg_merge){ids[0], ids[1], t->n};
     add_token(t, bytes[0] + bytes[1]);
     return DG_OK;
 }
@@ -232,15 +182,15 @@ static enum dg_status make_room(struct dg_tokenizer *t, size_t file_bytes, size_
 {
     size_t places = 1024;
 
-    while (places < 2 * (BYTES + merges))
+    while (places < 2 * (DG_N_BYTES + merges))
         places *= 2;
     t->mask = places - 1;
-    t->bytes = dg_arena_alloc(t->arena, BYTES + file_bytes + sizeof END_OF_TEXT);
-    t->start = dg_arena_array(t->arena, BYTES + merges + 2, sizeof *t->start);
-    t->pairs = dg_arena_array(t->arena, places, sizeof *t->pairs);
+    t->bytes = dg_arena_alloc(t->arena, DG_N_BYTES + file_bytes + sizeof END_OF_TEXT);
+    t->start = dg_arena_array(t->arena, DG_N_BYTES + merges + 2, sizeof *t->start);
+    t->merges = dg_arena_array(t->arena, places, sizeof *t->merges);
     t->strings = dg_arena_array(t->arena, places, sizeof *t->strings);
-    if (!t->bytes || !t->start || !t->pairs || !t->strings)
-        return dg_fail_memory(err, "a tokenizer", file_bytes + places * sizeof *t->pairs);
+    if (!t->bytes || !t->start || !t->merges || !t->strings)
+        return dg_fail_memory(err, "a tokenizer", file_bytes + places * sizeof *t->merges);
     return DG_OK;
 }
 
@@ -354,262 +304,4 @@ const char *dg_tokenizer_bytes(const struct dg_tokenizer *t, int32_t id, size_t 
         return NULL;
     *n = t->start[id + 1] - t->start[id];
     return t->bytes + t->start[id];
-}
-
-/* ---- encoding ---- */
-
-/* Tokens of a window, in order. */
-struct tokens {
-    uint32_t *id, *start; /* start: its first byte, from the window's */
-    uint32_t n;
-};
-
-/* A pair in the heap; the one to join first is the smallest: rank << 32 | place of its left token. */
-typedef uint64_t candidate;
-
-/* What encoding a window takes. Place i is for the token that begins at byte i. */
-struct work {
-    size_t room;     /* bytes of the longest window that it is enough for */
-    candidate *heap; /* [2 * room]: at first a pair for each byte, and each join makes two of one */
-    uint32_t n_heap;
-    uint32_t *id;          /* [room] NONE: joined to the token before */
-    uint32_t *next, *prev; /* [room] places; NONE: none */
-    struct tokens a, b;    /* [room] */
-};
-
-struct encoder {
-    const struct dg_tokenizer *t;
-    size_t window; /* bytes */
-    int32_t *ids;  /* made so far, with room for one a byte */
-    size_t n_ids;
-    struct work work;
-};
-
-static uint32_t encode_short(const struct dg_tokenizer *t, const char *s, uint32_t n, int32_t *ids)
-{
-    uint32_t id[SHORT], rank[SHORT]; /* rank[i]: of the pair i, i + 1 */
-
-    for (uint32_t i = 0; i < n; i++)
-        id[i] = t->of_byte[(unsigned char)s[i]];
-    for (uint32_t i = 0; i + 1 < n; i++)
-        rank[i] = made_of(t, id[i], id[i + 1]);
-    while (n > 1) {
-        uint32_t best = 0;
-
-        for (uint32_t i = 1; i + 1 < n; i++)
-            if (rank[i] < rank[best])
-                best = i;
-        if (rank[best] == NONE)
-            break;
-        id[best] = rank[best];
-        n--;
-        memmove(&id[best + 1], &id[best + 2], (n - best - 1) * sizeof *id);
-        memmove(&rank[best], &rank[best + 1], (n - best - 1) * sizeof *rank);
-        if (best > 0)
-            rank[best - 1] = made_of(t, id[best - 1], id[best]);
-        if (best + 1 < n)
-            rank[best] = made_of(t, id[best], id[best + 1]);
-    }
-    for (uint32_t i = 0; i < n; i++)
-        ids[i] = (int32_t)id[i];
-    return n;
-}
-
-static void heap_push(struct work *w, candidate c)
-{
-    size_t i = w->n_heap++;
-
-    for (; i > 0 && w->heap[(i - 1) / 2] > c; i = (i - 1) / 2)
-        w->heap[i] = w->heap[(i - 1) / 2];
-    w->heap[i] = c;
-}
-
-static candidate heap_pop(struct work *w)
-{
-    const candidate top = w->heap[0], last = w->heap[--w->n_heap];
-    size_t i = 0;
-
-    for (size_t child; (child = 2 * i + 1) < w->n_heap; i = child) {
-        if (child + 1 < w->n_heap && w->heap[child + 1] < w->heap[child])
-            child++;
-        if (w->heap[child] >= last)
-            break;
-        w->heap[i] = w->heap[child];
-    }
-    w->heap[i] = last;
-    return top;
-}
-
-static void offer(const struct dg_tokenizer *t, struct work *w, uint32_t left)
-{
-    const uint32_t right = left == NONE ? NONE : w->next[left];
-    const uint32_t made = right == NONE ? NONE : made_of(t, w->id[left], w->id[right]);
-
-    if (made != NONE)
-        heap_push(w, (candidate)made << 32 | left);
-}
-
-/* Encodes s[0 ... n - 1] to *out. A candidate is out of date when its left token has gone, or when
- * one of the two has changed: they are then another pair, with another rank. */
-static void encode_window(const struct dg_tokenizer *t, struct work *w, const char *s, uint32_t n,
-                          struct tokens *out)
-{
-    w->n_heap = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        w->id[i] = t->of_byte[(unsigned char)s[i]];
-        w->prev[i] = i > 0 ? i - 1 : NONE;
-        w->next[i] = i + 1 < n ? i + 1 : NONE;
-    }
-    for (uint32_t i = 0; i < n; i++)
-        offer(t, w, i);
-    while (w->n_heap > 0) {
-        const candidate c = heap_pop(w);
-        const uint32_t left = (uint32_t)c, made = (uint32_t)(c >> 32);
-        const uint32_t right = w->id[left] == NONE ? NONE : w->next[left];
-
-        if (right == NONE || made_of(t, w->id[left], w->id[right]) != made)
-            continue;
-        w->id[left] = made;
-        w->id[right] = NONE;
-        w->next[left] = w->next[right];
-        if (w->next[left] != NONE)
-            w->prev[w->next[left]] = left;
-        offer(t, w, left);
-        offer(t, w, w->prev[left]);
-    }
-    out->n = 0;
-    for (uint32_t i = 0; i != NONE; i = w->next[i]) {
-        out->id[out->n] = w->id[i];
-        out->start[out->n++] = i;
-    }
-}
-
-static bool make_work(struct work *w, size_t n)
-{
-    char *block;
-
-    if (n <= w->room)
-        return true;
-    free(w->heap);
-    *w = (struct work){0};
-    block = malloc(n * (2 * sizeof *w->heap + 7 * sizeof *w->id));
-    if (!block)
-        return false;
-    w->room = n;
-    w->heap = (candidate *)(void *)block;
-    w->id = (uint32_t *)(void *)(w->heap + 2 * n);
-    w->next = w->id + n;
-    w->prev = w->next + n;
-    w->a.id = w->prev + n;
-    w->a.start = w->a.id + n;
-    w->b.id = w->a.start + n;
-    w->b.start = w->b.id + n;
-    return true;
-}
-
-static void emit(struct encoder *e, const struct tokens *tokens, uint32_t first, uint32_t last)
-{
-    for (uint32_t i = first; i < last; i++)
-        e->ids[e->n_ids++] = (int32_t)tokens->id[i];
-}
-
-/* The first token from a's *i on that b has, too. b begins where a's token *i does. */
-static bool find_common(const struct tokens *a, const struct tokens *b, uint32_t *i, uint32_t *j)
-{
-    const uint32_t begin = a->start[*i];
-
-    *j = 0;
-    while (*i < a->n && *j < b->n) {
-        const uint32_t in_a = a->start[*i] - begin, in_b = b->start[*j];
-
-        if (in_a == in_b && a->id[*i] == b->id[*j])
-            return true;
-        *i += in_a <= in_b;
-        *j += in_b <= in_a;
-    }
-    return false;
-}
-
-/* A piece longer than a window. Window a lies at `from`; its tokens from `first` on are still to be
- * emitted. The next window begins at a token in a's last quarter. Where the two do not agree, the
- * piece begins again with windows of twice the length: what follows a may change every token
- * emitted so far, as exam is ex, am but example is one token. */
-static bool encode_long(struct encoder *e, const char *s, size_t n)
-{
-    struct work *w = &e->work;
-    const size_t n_before = e->n_ids;
-    size_t from = 0, length = 0; /* of window a; 0: there is none */
-    uint32_t first = 0;
-
-    for (size_t window = e->window;;) {
-        uint32_t i, j;
-        struct tokens swap;
-
-        if (length == 0) {
-            if (!make_work(w, window))
-                return false;
-            length = window < n - from ? window : n - from;
-            encode_window(e->t, w, s + from, (uint32_t)length, &w->a);
-            first = 0;
-        }
-        if (from + length == n)
-            break;
-        for (i = w->a.n - 1; i > first && w->a.start[i] > length / 4 * 3; i--)
-            ;
-        if (i > first) {
-            const size_t next = from + w->a.start[i];
-            const size_t next_length = window < n - next ? window : n - next;
-
-            encode_window(e->t, w, s + next, (uint32_t)next_length, &w->b);
-            if (find_common(&w->a, &w->b, &i, &j)) {
-                emit(e, &w->a, first, i);
-                swap = w->a;
-                w->a = w->b;
-                w->b = swap;
-                from = next;
-                length = next_length;
-                first = j;
-                continue;
-            }
-        }
-        e->n_ids = n_before;
-        from = length = 0;
-        window *= 2;
-        if (window > UINT32_MAX / 2)
-            return false;
-    }
-    emit(e, &w->a, first, w->a.n);
-    return true;
-}
-
-enum dg_status dg_tokenizer_encode_by(const struct dg_tokenizer *t, size_t window, const char *text,
-                                      size_t n, int32_t **ids, size_t *n_ids, struct dg_error *err)
-{
-    struct encoder e = {.t = t, .window = window, .ids = malloc((n + 1) * sizeof *e.ids)};
-    bool ok = e.ids != NULL;
-    size_t length;
-
-    for (size_t at = 0; ok && at < n; at += length) {
-        length = dg_split(text + at, n - at);
-        if (length <= SHORT && length <= window)
-            e.n_ids += encode_short(t, text + at, (uint32_t)length, e.ids + e.n_ids);
-        else
-            ok = encode_long(&e, text + at, length);
-    }
-    free(e.work.heap);
-    if (!ok) {
-        free(e.ids);
-        return dg_fail_memory(err, "ids", n * sizeof *e.ids);
-    }
-    *ids = realloc(e.ids, (e.n_ids + 1) * sizeof *e.ids);
-    if (!*ids)
-        *ids = e.ids; /* as large as it was */
-    *n_ids = e.n_ids;
-    return DG_OK;
-}
-
-enum dg_status dg_tokenizer_encode(const struct dg_tokenizer *t, const char *text, size_t n,
-                                   int32_t **ids, size_t *n_ids, struct dg_error *err)
-{
-    return dg_tokenizer_encode_by(t, WINDOW, text, n, ids, n_ids, err);
 }

@@ -1,8 +1,57 @@
-/* tokenizer.h - what the tests need to know of the tokenizer beyond dagpt.h. */
-#ifndef DG_MODEL_TOKENIZER_H
-#define DG_MODEL_TOKENIZER_H
+/* tokenizer.h - a vocabulary and its merges, as src/text and its tests see them: tokenizer.c reads
+ * them from a file, encode.c applies them. The public calls are in dagpt.h.
+ * Threads: read-only once made. */
+#ifndef DG_TEXT_TOKENIZER_H
+#define DG_TEXT_TOKENIZER_H
 
 #include "../base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { DG_N_BYTES = 256 }; /* values of a byte */
+
+#define DG_NO_MERGE UINT32_MAX /* a rank behind all others */
+
+struct dg_merge {
+    uint32_t left, right;
+    uint32_t made; /* the id that the two become, which is also the rank; 0: an empty place */
+};
+
+struct dg_tokenizer {
+    struct dg_arena *arena;       /* holds the tokenizer itself, too */
+    uint32_t n;                   /* tokens; the last is <|endoftext|> */
+    char *bytes;                  /* of all tokens, one after the other */
+    size_t *start;                /* [n + 1] where in bytes each begins */
+    uint32_t of_byte[DG_N_BYTES]; /* the id of each byte */
+    struct dg_merge *merges;      /* [mask + 1] by hash of left and right */
+    uint32_t *strings;            /* [mask + 1] by hash of a token's bytes: id + 1, or 0 */
+    size_t mask;                  /* a power of 2, minus 1; at most half of the places are taken */
+};
+
+/* The place of that merge, or the empty one where it would be. In the header since encoding asks it
+ * of each pair of neighbours. */
+static inline struct dg_merge *dg_merge_at(const struct dg_tokenizer *t, uint32_t left,
+                                           uint32_t right)
+{
+    const uint64_t key = (uint64_t)left << 32 | right;
+
+    /* 2^64 / golden ratio: Knuth 6.4 */
+    for (size_t i = (size_t)((key * 0x9E3779B97F4A7C15u) >> 32);; i++) {
+        struct dg_merge *m = &t->merges[i & t->mask];
+
+        if (m->made == 0 || (m->left == left && m->right == right))
+            return m;
+    }
+}
+
+/* The id that two neighbours become, which is also the rank of their merge; DG_NO_MERGE: none. */
+static inline uint32_t dg_merged(const struct dg_tokenizer *t, uint32_t left, uint32_t right)
+{
+    const uint32_t made = dg_merge_at(t, left, right)->made;
+
+    return made ? made : DG_NO_MERGE;
+}
 
 /* dg_tokenizer_encode with another window: pieces longer than `window` bytes (>= 1) are encoded in
  * parts of so many. The ids do not depend on it. */
