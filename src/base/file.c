@@ -1,3 +1,7 @@
+/* A file on disk or in memory behind one call, so that the model in the program is loaded as any
+ * other. A read gives all bytes or an errno value: only the caller knows what they were to be, and
+ * says so in its message. pread may give fewer than asked, after a signal and always above
+ * 0x7ffff000 bytes (read(2)), and is then asked for the rest. */
 #include "file.h"
 
 #include <errno.h>

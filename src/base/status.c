@@ -1,3 +1,7 @@
+/* The text is made where the error is found: only there are the file's name, the value and what was
+ * expected at hand. It has a fixed size in the caller's struct, so that an error about memory needs
+ * none. A name in it may hold anything, a newline or a terminal's escape sequence; '?' takes the
+ * place of a control character, and not an escape, so that the text keeps its length. */
 #include "status.h"
 
 #include <stdarg.h>
