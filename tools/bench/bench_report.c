@@ -1,5 +1,7 @@
+/* What was measured, as text, a section at a time, and as JSON, all at once: a reader waits for the text, and
+ * a program for the object. */
 #include "bench.h"
-#include "../cli/cli.h"
+#include "../cli/json.h"
 
 /* ---- text ---- */
 

@@ -1,6 +1,10 @@
-/* dagpt info - the model, the machine and the plan. Loads no weights. */
-#include "../cli/cli.h"
+/* dagpt info - the model, the machine and the plan. It loads no weights: a model's header is enough for its
+ * graph and plan, and a model that does not fit into memory can be looked at. */
 #include "commands.h"
+#include "../cli/engine.h"
+#include "../cli/json.h"
+#include "../cli/leaving.h"
+#include "../cli/options.h"
 #include "../../src/graph/plan.h"
 #include "../../src/model/gpt2.h"
 
