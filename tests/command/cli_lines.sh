@@ -19,6 +19,8 @@ fi
 
 # ---- pipes and disks ----
 
+seq 200000 | sed 's/.*/1/' >"$dir/long.ids"
+
 # Output that nobody reads ends the program: SIGPIPE, or 5 where that is ignored.
 for arguments in '' --json --echo; do
     {
@@ -32,11 +34,11 @@ for arguments in '' --json --echo; do
 done
 : >"$dir/out"
 for arguments in 'complete -n 2 Once' 'complete -n 2 --json Once' 'complete --echo -n 0 Once' 'score Once' \
-    'score --tokens --json Once' 'encode Once' 'decode 1 2 3'; do
+    'score --tokens --json Once' 'encode Once' 'decode 1 2 3' "decode -f $dir/long.ids"; do
     "$program" $arguments >/dev/full 2>"$dir/err" </dev/null
     status=$?
     count "dagpt $arguments >/dev/full: got status $status, expected 5" \
-        failed_with 5 dagpt 'cannot write to standard output'
+        failed_with 5 dagpt 'cannot write to standard output: No space left on device'
     "$program" $arguments >&- 2>"$dir/err" </dev/null
     status=$?
     count "dagpt $arguments >&-: got status $status, expected 5" \

@@ -78,6 +78,19 @@ run encode one two
 count 'encode: two texts' failed_with 2 dagpt 'got 2 texts'
 run encode -f "$dir/absent"
 count 'encode -f: no such file' failed_with 5 dagpt 'absent: cannot open'
+for arguments in 'complete x' 'score x' 'encode x' 'decode 1'; do
+    run $arguments -m "$dir/nonexist"
+    count "$arguments: no such model" failed_with 3 dagpt 'nonexist: cannot open'
+done
+for arguments in 'complete x' 'score x'; do
+    run $arguments -m "$dir/nonexist" --vocab "$dir/absent"
+    count "$arguments: no such model, and no such merges" failed_with 3 dagpt 'nonexist: cannot open'
+done
+printf 'one\n' >"$dir/text"
+run encode -m "$dir/nonexist" --vocab "$demo/merges.txt" one
+cp "$dir/out" "$dir/ids"
+run encode one
+count 'encode --vocab: needs no model' said "$dir/ids"
 run encode -m "$tiny" text
 count 'encode: no merges beside the model' failed_with 4 dagpt '--vocab FILE names one'
 mkdir "$dir/beside"

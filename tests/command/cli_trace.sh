@@ -118,6 +118,7 @@ count "and the trace of the prompt" [ "$(steps_in)" -eq 1 ]
 
 # A signal ends the recording, and then the program.
 make_model --layers 4 --heads 4 --channels 128 --vocab 512 --positions 4096 -o "$dir/long.bin"
+head -n 256 models/demo/merges.txt >"$dir/long.txt" # of 255 merges: 512 tokens
 rm -f "$trace"
 "$program" tokens -m "$dir/long.bin" --total 4096 --trace "$trace" --trace-events 50000 1 >"$dir/out" 2>"$dir/err" &
 pid=$!
@@ -127,6 +128,45 @@ wait $pid 2>/dev/null
 count "ended by the signal" [ $? -eq 143 ]
 run trace "$trace"
 count "with a trace" [ "$status" -eq 0 ]
+
+# converse SIGNAL WORD OPTION... - `complete -i` with --trace gets a line, and the signal when WORD is in its output;
+# leaves $status. A shell starts a background command with SIGINT ignored, and what is ignored stays so.
+converse() {
+    signal=$1 word=$2
+    shift 2
+    rm -f "$trace" "$dir/keys"
+    : >"$dir/out"
+    mkfifo "$dir/keys"
+    env --default-signal=INT,TERM "$program" complete -i --json --trace "$trace" "$@" \
+        <"$dir/keys" >"$dir/out" 2>"$dir/err" &
+    pid=$!
+    exec 9>"$dir/keys"
+    echo 'One day,' >&9
+    while ! has "$word" "$dir/out" && kill -0 $pid 2>/dev/null; do sleep 0.05; done
+    [ "$word" != finish ] || sleep 0.2 # for the next line to be waited for
+    kill -$signal $pid
+    wait $pid 2>/dev/null
+    status=$?
+    exec 9>&-
+}
+
+# ended STATUS TEXT - the conversation ended with the status; its trace has steps, and its output the text.
+ended() {
+    count "complete -i, SIG$signal after '$word': got status $status, expected $1" [ "$status" -eq "$1" ]
+    count "complete -i, SIG$signal after '$word': no '$2'" has "$2" "$dir/out"
+    run trace "$trace"
+    count "complete -i, SIG$signal after '$word': no trace" eval '[ "$status" -eq 0 ] && [ "$(steps_in)" -ge 1 ]'
+}
+
+env --default-signal=INT true 2>/dev/null || echo "$suite: no env --default-signal: signals are not tried"
+if env --default-signal=INT true 2>/dev/null; then
+    converse TERM finish --greedy -n 4
+    ended 143 '"finish": "length"'
+    converse INT finish --greedy -n 4
+    ended 130 '"finish": "length"'
+    converse TERM token -m "$dir/long.bin" --vocab "$dir/long.txt" --ignore-eos -n 4000 --trace-events 50000
+    ended 143 '"finish": "interrupted"'
+fi
 
 # ---- summary, as text and as JSON ----
 

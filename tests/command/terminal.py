@@ -1,12 +1,14 @@
 """terminal.py - `dagpt complete -i` as a user at a terminal has it: terminal.py PROGRAM EDIT MODEL MERGES. EDIT is 1 when
 the program was built with libedit; MODEL has many positions. A line for each failure; exit status 1 when there is
 one."""
+import json
 import os
 import pty
 import select
 import signal
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 
@@ -134,8 +136,24 @@ for lines in [], [b"One day,"]:
     t.type(b"Onc")
     time.sleep(0.3)
     out, status = t.leave(b"\x03")
-    check("Ctrl-C at the prompt", status == -signal.SIGINT, status)
+    check("Ctrl-C at the prompt", status == 130, status)
     check("Ctrl-C at the prompt: output", out == b"".join(expected(line, *greedy) for line in lines), out)
+
+# A trace of what was said is written all the same; here the line is half typed.
+with tempfile.TemporaryDirectory() as folder:
+    for number in signal.SIGINT, signal.SIGTERM:
+        trace = os.path.join(folder, "trace.json")
+        t = Terminal("--trace", trace, *greedy)
+        t.line(b"One day,")
+        t.type(b"Onc")
+        time.sleep(0.3)
+        os.kill(t.child.pid, number)
+        out, status = t.leave(b"")
+        check(f"{number} at the prompt", status == 128 + number, status)
+        check(f"{number} at the prompt: the trace", os.listdir(folder) == ["trace.json"], os.listdir(folder))
+        with open(trace, encoding="utf-8") as file:
+            check(f"{number} at the prompt: its steps", len(json.load(file)["dagpt"]["steps"]) >= 4)
+        os.unlink(trace)
 
 # Ctrl-C in a text ends the text; the next prompt is taken.
 t = Terminal("-m", model, "--vocab", merges, "--ignore-eos", "-n", "200000", "--json", "--greedy")

@@ -2,7 +2,9 @@
  * as the probes around it; longer, and the machine has time to change; shorter, and starting the
  * work weighs too much. */
 #include "bench.h"
-#include "../cli/cli.h"
+#include "../cli/leaving.h"
+#include "../cli/seconds.h"
+#include "../cli/signals.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -158,7 +160,7 @@ static void summarize(struct bench_item *base, struct bench_item *item, size_t n
 bool bench_enough(const struct bench_effort *effort, double seconds, unsigned rounds,
                   unsigned least_kept)
 {
-    if (rounds == BENCH_MOST_ROUNDS || cli_trace_stopped())
+    if (rounds == BENCH_MOST_ROUNDS || cli_signal())
         return true;
     return seconds >= effort->seconds &&
            (least_kept >= effort->rounds || rounds >= 3 * effort->rounds);

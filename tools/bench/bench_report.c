@@ -1,5 +1,7 @@
+/* What was measured, as text, a section at a time, and as JSON, all at once: a reader waits for the text, and
+ * a program for the object. */
 #include "bench.h"
-#include "../cli/cli.h"
+#include "../../src/base/json_write.h"
 
 /* ---- text ---- */
 
@@ -164,7 +166,7 @@ static void json_machine(const struct bench_report *r)
     const struct limits *top = &r->limits[r->n_crews - 1];
 
     printf("{\"model\": {\"path\": ");
-    cli_json_string(r->path);
+    dg_json_write_string(stdout, r->path, "");
     printf(", \"maxT\": %u, \"V\": %u, \"L\": %u, \"NH\": %u, \"C\": %u, \"step_bytes\": %.0f},\n",
            r->sizes.positions, r->sizes.vocab, r->sizes.layers, r->sizes.heads, r->sizes.channels,
            r->step_bytes);

@@ -2,7 +2,9 @@
  * each other at once, so no worker has gone to sleep between them. Neighbours on the machine only
  * make a step slower; hence the least of the medians. */
 #include "bench.h"
-#include "../cli/cli.h"
+#include "../cli/leaving.h"
+#include "../cli/seconds.h"
+#include "../cli/signals.h"
 #include "../../src/base/status.h"
 #include "../../src/graph/plan.h"
 #include "../../src/runtime/sched.h"
@@ -117,7 +119,7 @@ static void measure(struct bench_tiles *out, const struct shape *shape, struct d
     start = cli_seconds();
     do
         medians[n++] = series(r, plan, sched);
-    while (n < MOST_SERIES && cli_seconds() - start < seconds && !cli_trace_stopped());
+    while (n < MOST_SERIES && cli_seconds() - start < seconds && !cli_signal());
     *out = (struct bench_tiles){
         shape->name, plan->n_tiles, tiling.workers, 0, limits_median(medians, n), 0};
     out->ns_per_tile = medians[0]; /* limits_median() has put them in order */

@@ -1,7 +1,9 @@
 /* Is a replay right? A unit of work by one worker is recorded, and its trace replayed on as many
  * workers as another crew has, which does the same unit right after it. */
 #include "bench.h"
-#include "../cli/cli.h"
+#include "../cli/engine.h"
+#include "../cli/leaving.h"
+#include "../cli/seconds.h"
 #include "../trace/trace_replay.h"
 #include "../trace/trace_write.h"
 

@@ -1,6 +1,9 @@
-/* What is measured: a decoded token, a prompt, and this program run as a process. */
+/* What is measured: a decoded token, a prompt, and this program run as a process. The
+ * first two are set up once and run many times; the process is all of it, from its start to its end. */
 #include "bench.h"
-#include "../cli/cli.h"
+#include "../cli/engine.h"
+#include "../cli/leaving.h"
+#include "../cli/signals.h"
 #include "../../src/graph/plan.h"
 #include "../../src/model/gpt2.h"
 #include "../../src/model/model.h"
@@ -22,7 +25,7 @@ static struct dg_session *new_session(const struct dg_model *model, struct dg_te
                                       enum dg_sched sched)
 {
     const struct dg_session_options opt = {
-        .isa = cli_model.isa < DG_N_ISA ? cli_model.isa : dg_isa_best(),
+        .isa = cli_model_isa(),
         .sched = sched,
         .chunk = (uint32_t)cli_model.chunk,
         .row_block = cli_model.tile.rows,
@@ -179,7 +182,7 @@ void bench_process_init(struct bench_process *p, const struct dg_sizes *z, unsig
  * copying the page tables of a model and a probe would count as the process's own time. */
 static int start_process(const struct bench_process *p, pid_t *pid)
 {
-    const char *isa = dg_isa_name(cli_model.isa < DG_N_ISA ? cli_model.isa : dg_isa_best());
+    const char *isa = dg_isa_name(cli_model_isa());
     const char *argv[] = {"dagpt",
                           "tokens",
                           "--stats",
@@ -238,7 +241,7 @@ void bench_process_run(void *process)
     close(from);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    if ((!WIFEXITED(status) || WEXITSTATUS(status) != 0) && !cli_trace_stopped())
+    if ((!WIFEXITED(status) || WEXITSTATUS(status) != 0) && !cli_signal())
         cli_die(DG_ERR_RESOURCE, "dagpt tokens, run as a process, failed: %.*s",
                 (int)strcspn(text, "\n"), text);
     line = strstr(text, "first token");

@@ -1,3 +1,4 @@
+/* The terminal itself lets the user rub out. The prompt goes to stderr, since stdout has the texts alone. */
 #include "lines.h"
 #include "text.h"
 

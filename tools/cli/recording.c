@@ -1,11 +1,12 @@
-/* --trace: records what the team does between cli_engine_open() and cli_engine_close(). */
-#include "cli.h"
-#include "../limits/limits.h"
-#include "../trace/trace_write.h"
+/* The recording is in memory until the program leaves: whatever ends it, what was recorded by then is
+ * written, after the work and never during a step. */
+#include "recording.h"
+#include "leaving.h"
+#include "output.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,28 +32,11 @@ const struct cli_option cli_trace_options[] = {
 #define LIMITS_SECONDS 0.1
 #define WORTH_LIMITS   0.2
 
-static struct dg_trace *trace;
-static volatile sig_atomic_t stopped; /* the signal that asked for it */
-
-static void stop(int signal_number)
-{
-    stopped = signal_number;
-}
-
-/* A signal that would end the program ends the recording first. */
-static void catch_signal(int number)
-{
-    const struct sigaction catch = {.sa_handler = stop};
-    struct sigaction now;
-
-    if (sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
-        sigaction(number, &catch, NULL);
-}
-
-bool cli_trace_stopped(void)
-{
-    return stopped != 0;
-}
+static struct recording {
+    struct dg_trace *trace;
+    enum dg_isa isa;
+    struct trace_facts facts;
+} recording;
 
 /* "A:B", A < B. */
 static bool parse_window(const char *text, uint64_t *first, uint64_t *end)
@@ -69,25 +53,7 @@ static bool parse_window(const char *text, uint64_t *first, uint64_t *end)
     return *at == '\0' && errno == 0 && *first < *end;
 }
 
-/* ---- begin and end ---- */
-
-void cli_trace_begin(struct cli_engine *e)
-{
-    uint64_t first = 0, end = UINT64_MAX;
-    struct dg_error err;
-
-    if (window && !parse_window(window, &first, &end))
-        cli_die(DG_ERR_USAGE, "--trace-tokens: got '%s', expected A:B with A < B, as in 0:64",
-                window);
-    if (!path)
-        return;
-    if (!cli_output_try(path))
-        cli_die(DG_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
-    cli_check(dg_trace_new(&trace, e->team, events, &err), &err);
-    dg_trace_window(trace, first, end);
-    catch_signal(SIGINT);
-    catch_signal(SIGTERM);
-}
+/* ---- the end ---- */
 
 static double recorded_seconds(const struct dg_trace *tr)
 {
@@ -104,7 +70,7 @@ static unsigned measure_limits(struct limits limits[LIMITS_MOST], enum dg_isa is
     const unsigned most = dg_usable_cpus();
     unsigned n = 0;
 
-    for (unsigned w = 1; n < LIMITS_MOST && !stopped; w = 2 * w < most ? 2 * w : most) {
+    for (unsigned w = 1; n < LIMITS_MOST && !cli_signal(); w = 2 * w < most ? 2 * w : most) {
         struct dg_team *team;
         enum dg_status st;
 
@@ -121,63 +87,59 @@ static unsigned measure_limits(struct limits limits[LIMITS_MOST], enum dg_isa is
     return n;
 }
 
-static struct trace_facts facts_of(const struct cli_engine *e, bool measure)
-{
-    const char *slash = strrchr(cli_model_path(), '/');
-    const enum dg_isa isa = cli_model.isa < dg_isa_best() ? cli_model.isa : dg_isa_best();
-    struct trace_facts f = {
-        .command = cli_command_line(),
-        .model = slash ? slash + 1 : cli_model_path(),
-        .sizes = e->sizes,
-        .workers = dg_team_workers(e->team),
-        .cpus = cli_model.cpus ? (unsigned)cli_model.cpus : dg_usable_cpus(),
-        .isa = dg_isa_name(isa),
-        .sched = dg_sched_name(cli_model.sched),
-        .all_edges = edges == 1,
-    };
-
-    f.n_limits = measure ? measure_limits(f.limits, isa) : 0;
-    return f;
-}
-
 /* errno of what failed, or 0. */
-static int write_trace(const struct cli_engine *e, struct dg_trace *tr, bool measure)
+static int write_trace(struct recording *r)
 {
-    const struct trace_facts facts = facts_of(e, measure);
     struct cli_output output;
 
     if (!cli_output_open(&output, path))
         return errno;
-    if (!trace_write(output.to, tr, &facts)) {
+    if (!trace_write(output.to, r->trace, &r->facts)) {
         cli_output_drop(&output);
         return ENOMEM;
     }
     return cli_output_keep(&output) ? 0 : errno;
 }
 
-void cli_trace_end(const struct cli_engine *e, bool leaving)
+static void end_recording(void)
 {
-    struct dg_trace *tr = trace;
-    uint64_t dropped;
+    struct recording *r = &recording;
+    const uint64_t dropped = r->trace->dropped;
     int failed;
 
-    if (!tr)
-        return;
-    trace = NULL; /* an error below closes the engine again */
-    dropped = tr->dropped;
-    failed = write_trace(e, tr, !leaving && !stopped && recorded_seconds(tr) >= WORTH_LIMITS);
-    dg_trace_free(tr);
+    r->facts.all_edges = edges == 1;
+    if (cli_exit_code() == 0 && recorded_seconds(r->trace) >= WORTH_LIMITS)
+        r->facts.n_limits = measure_limits(r->facts.limits, r->isa);
+    failed = write_trace(r);
+    dg_trace_free(r->trace);
     if (dropped)
         fprintf(stderr,
                 "dagpt: %s: no room for steps of %" PRIu64
                 " tiles (--trace-events, --trace-tokens)\n",
                 path, dropped);
-    if (failed && leaving)
-        fprintf(stderr, "dagpt: %s: cannot write: %s\n", path, strerror(failed));
-    else if (failed)
+    if (failed)
         cli_die(DG_ERR_IO, "%s: cannot write: %s", path, strerror(failed));
-    if (stopped && !leaving) {
-        signal(stopped, SIG_DFL);
-        raise(stopped);
-    }
+}
+
+/* ---- the beginning ---- */
+
+void cli_record(struct dg_team *team, enum dg_isa isa, const struct trace_facts *facts)
+{
+    struct recording *r = &recording;
+    uint64_t first = 0, end = UINT64_MAX;
+    struct dg_error err;
+
+    if (window && !parse_window(window, &first, &end))
+        cli_die(DG_ERR_USAGE, "--trace-tokens: got '%s', expected A:B with A < B, as in 0:64",
+                window);
+    if (!path)
+        return;
+    if (!cli_output_try(path))
+        cli_die(DG_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+    cli_check(dg_trace_new(&r->trace, team, events, &err), &err);
+    dg_trace_window(r->trace, first, end);
+    r->isa = isa;
+    r->facts = *facts;
+    cli_on_leaving(end_recording);
+    cli_signals_catch();
 }

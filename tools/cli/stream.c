@@ -1,3 +1,5 @@
+/* All that is held back stands in one buffer, and each push searches it anew: it is never longer than a
+ * push and the longest stop string, so that a machine with states would save nothing. */
 #include "stream.h"
 #include "../../src/base/utf8.h"
 

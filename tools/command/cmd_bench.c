@@ -1,7 +1,14 @@
-/* dagpt bench - speed against this machine's own limits. */
+/* dagpt bench - speed against this machine's own limits: here is which works its sections measure, by which
+ * workers. How one is measured, and why so, is in tools/bench/bench.h. */
 #include "../bench/bench.h"
-#include "../cli/cli.h"
 #include "commands.h"
+#include "../cli/engine.h"
+#include "../cli/leaving.h"
+#include "../cli/options.h"
+#include "../cli/output.h"
+#include "../cli/recording.h"
+#include "../cli/seconds.h"
+#include "../cli/signals.h"
 #include "../../src/model/model.h"
 
 #include <errno.h>
@@ -51,7 +58,6 @@ struct bench {
     struct dg_model *model;
     unsigned n_crews;
     struct bench_crew crews[BENCH_CREWS];
-    struct cli_engine traced; /* the largest crew's team, whose steps --trace records */
     struct bench_report report;
 };
 
@@ -92,7 +98,7 @@ static void measure_machine(struct bench *b)
 
     r->cpus = dg_usable_cpus();
     r->workers = (unsigned)cli_model.workers;
-    r->isa = cli_model.isa < dg_isa_best() ? cli_model.isa : dg_isa_best();
+    r->isa = cli_model_isa();
     r->sched = cli_model.sched;
     r->n_crews = b->n_crews;
     for (unsigned i = 0; i < b->n_crews; i++)
@@ -108,12 +114,9 @@ static void open_model(struct bench *b)
     double flops;
     struct dg_error err;
 
-    b->traced.team = largest_crew(b)->team;
-    cli_request_check(NULL, 0, 0, &b->traced.sizes);
-    cli_trace_begin(&b->traced);
+    cli_engine_record(largest_crew(b)->team, &b->report.sizes);
     cli_check(cli_model_open(&b->model, largest_crew(b)->team, &err), &err);
     r->path = cli_model_path();
-    r->sizes = dg_model_sizes(b->model);
     bench_step_cost(b->model, 1, 1, 0, &flops, &r->step_bytes);
     r->probe_bytes = fmin(r->step_bytes, (double)limits_beyond_caches());
     for (unsigned i = 0; i < b->n_crews; i++)
@@ -378,17 +381,17 @@ int cmd_bench(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
     struct bench *b = &bench;
-    struct dg_sizes z;
+    struct dg_sizes *z = &b->report.sizes;
 
     for (int i = 1; i <= n; i++)
         check_section(argv[i]);
-    cli_request_check(NULL, 0, 0, &z);
-    if (wanted("lab", argv + 1, n) && z.positions < 3)
+    cli_request_check(NULL, 0, 0, z);
+    if (wanted("lab", argv + 1, n) && z->positions < 3)
         cli_die(DG_ERR_TOKEN, "%s: the lab's run has 2 ids in: expected maxT of 3 or more, got %u",
-                cli_model_path(), z.positions);
+                cli_model_path(), z->positions);
     if (svg_path && !cli_output_try(svg_path))
         cli_die(DG_ERR_IO, "%s: cannot write: %s", svg_path, strerror(errno));
-    atexit(close_all);
+    cli_on_leaving(close_all);
     b->effort = (struct bench_effort){quick ? 0.1 : seconds, quick ? QUICK_ROUNDS : ROUNDS};
     make_crews(b);
     measure_machine(b);
@@ -396,7 +399,7 @@ int cmd_bench(int argc, char **argv)
     if (!json)
         print(bench_print_machine, &b->report);
     for (int i = 0; i < N_SECTIONS; i++)
-        if (wanted(sections[i].name, argv + 1, n) && !cli_trace_stopped())
+        if (wanted(sections[i].name, argv + 1, n) && !cli_signal())
             run_section(b, i);
     for (unsigned i = 0; i < b->n_crews; i++)
         b->report.brackets[i] = brackets(&b->crews[i], 0);
@@ -406,6 +409,5 @@ int cmd_bench(int argc, char **argv)
         print(bench_print_json, &b->report);
     if (svg_path)
         write_svg(&b->report);
-    cli_trace_end(&b->traced, false);
     return 0;
 }

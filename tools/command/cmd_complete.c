@@ -1,12 +1,20 @@
-/* dagpt complete [PROMPT] - text in, text out. */
-#include "../cli/cli.h"
+/* dagpt complete [PROMPT] - text in, text out. The engine keeps what it has seen of a sequence: a text that
+ * goes on costs its new ids alone. Signals are looked at between two ids, so that a text ends whole. */
 #include "commands.h"
+#include "../cli/engine.h"
+#include "../../src/base/json_write.h"
+#include "../cli/leaving.h"
 #include "../cli/lines.h"
+#include "../cli/options.h"
+#include "../cli/recording.h"
+#include "../cli/sampling.h"
+#include "../cli/seconds.h"
+#include "../cli/signals.h"
 #include "../cli/stream.h"
 #include "../cli/text.h"
+#include "../cli/tokenizer.h"
 #include "../../src/base/status.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +37,9 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_option *const tables[] = {
-    options,          cli_sampling_options, cli_model_options, text_options, text_file_options,
-    cli_team_options, cli_run_options,      cli_trace_options, NULL};
+    options,      cli_sampling_options, cli_model_options, cli_tokenizer_options,
+    text_options, cli_team_options,     cli_run_options,   cli_trace_options,
+    NULL};
 
 static const struct cli_command command = {
     "complete", "[OPTION]... [PROMPT]",
@@ -39,26 +48,6 @@ static const struct cli_command command = {
     "The model is the small one in the program, unless -m or $DAGPT_MODEL names another.",
     tables};
 
-/* ---- interruption ---- */
-
-static volatile sig_atomic_t interrupted; /* the signal, or 0 */
-
-/* The first signal ends the generation at the next token; a second one ends the program. */
-static void on_signal(int signal_number)
-{
-    interrupted = signal_number;
-    signal(signal_number, SIG_DFL);
-}
-
-static void handle_signals(void (*handler)(int))
-{
-    static const int all[] = {SIGINT, SIGTERM};
-
-    for (int i = 0; i < 2; i++)
-        if (signal(all[i], handler) == SIG_IGN) /* nohup: what the caller ignores stays ignored */
-            signal(all[i], SIG_IGN);
-}
-
 /* ---- one text ---- */
 
 enum finish { FINISH_EOS, FINISH_STOP, FINISH_LENGTH, FINISH_POSITIONS, FINISH_INTERRUPTED };
@@ -66,12 +55,13 @@ enum finish { FINISH_EOS, FINISH_STOP, FINISH_LENGTH, FINISH_POSITIONS, FINISH_I
 static const char *const finish_names[] = {"eos", "stop", "length", "positions", "interrupted"};
 
 struct completion {
-    struct cli_engine e;
+    struct dg_sizes sizes;
     const struct dg_tokenizer *t;
+    struct cli_engine *e;
     struct dg_sampler *sampler;
     uint64_t seed;
     int32_t *ids; /* [positions] the sequence: prompt and new ids */
-    size_t n;     /* ids in it; the session has seen some of them */
+    size_t n;     /* ids in it; the engine has seen some of them */
     struct stream out;
     double prompt_seconds, decode_seconds;
     size_t n_prompt, n_decoded, n_new; /* ids evaluated as prompt and one by one; new ones */
@@ -86,7 +76,7 @@ static void release_text(void *arg, const char *bytes, size_t n)
 static void release_json(void *arg, const char *bytes, size_t n)
 {
     (void)arg;
-    cli_json_bytes(bytes, n);
+    dg_json_write_bytes(stdout, bytes, n, "");
 }
 
 static void push(struct completion *c, const char *bytes, size_t n, bool *stopped)
@@ -105,7 +95,7 @@ static bool print_token(struct completion *c, int32_t id)
 
     if (json)
         printf("{\"token\": %zu, \"id\": %d, \"logprob\": %.6f, \"text\": \"", c->n_new, (int)id,
-               dg_log_probability(dg_session_logits(c->e.session), c->e.sizes.vocab, id));
+               dg_log_probability(cli_logits(c->e), c->sizes.vocab, id));
     push(c, bytes, n, &stopped);
     if (json)
         puts("\"}");
@@ -113,18 +103,17 @@ static bool print_token(struct completion *c, int32_t id)
     return stopped;
 }
 
-/* Evaluates the ids that the session has not seen, and draws the next. */
+/* Evaluates the ids that the engine has not seen, and draws the next. */
 static int32_t next_id(struct completion *c)
 {
-    const size_t seen = dg_session_position(c->e.session), n = c->n - seen;
+    const size_t seen = cli_position(c->e), n = c->n - seen;
     const double start = cli_seconds();
     struct dg_error err;
     int32_t id;
 
     if (n > 0)
-        cli_eval(&c->e, c->ids + seen, n);
-    cli_check(dg_sampler_next(c->sampler, dg_session_logits(c->e.session), c->ids, c->n, &id, &err),
-              &err);
+        cli_eval(c->e, c->ids + seen, n);
+    cli_check(dg_sampler_next(c->sampler, cli_logits(c->e), c->ids, c->n, &id, &err), &err);
     if (c->n_new == 0) {
         c->prompt_seconds = cli_seconds() - start;
         c->n_prompt = n;
@@ -142,9 +131,9 @@ static enum finish generate(struct completion *c)
     while (c->n_new < most_new) {
         int32_t id;
 
-        if (interrupted)
+        if (cli_signal())
             return FINISH_INTERRUPTED;
-        if (dg_session_position(c->e.session) == c->e.sizes.positions)
+        if (cli_position(c->e) == c->sizes.positions)
             return FINISH_POSITIONS;
         id = next_id(c);
         if (id == dg_tokenizer_end(c->t) && !ignore_eos)
@@ -152,7 +141,7 @@ static enum finish generate(struct completion *c)
         c->n_new++;
         if (print_token(c, id))
             return FINISH_STOP;
-        if (c->n < c->e.sizes.positions)
+        if (c->n < c->sizes.positions)
             c->ids[c->n++] = id;
     }
     return FINISH_LENGTH;
@@ -216,9 +205,9 @@ static enum dg_status take_prompt(struct completion *c, const struct text *promp
         return st;
     if (n == 0)
         ids[n++] = dg_tokenizer_end(c->t);
-    if (n > c->e.sizes.positions) {
+    if (n > c->sizes.positions) {
         st = dg_fail(err, DG_ERR_TOKEN, "the prompt has %zu tokens, expected at most maxT = %u", n,
-                     c->e.sizes.positions);
+                     c->sizes.positions);
     } else {
         memcpy(c->ids, ids, n * sizeof *ids);
         c->n = n;
@@ -230,11 +219,12 @@ static enum dg_status take_prompt(struct completion *c, const struct text *promp
 /* What can be looked at before the model is loaded, and room for the ids. */
 static void prepare(struct completion *c)
 {
-    cli_request_check(NULL, 0, 0, &c->e.sizes);
-    text_check_vocab(c->t, &c->e.sizes);
-    c->ids = malloc(c->e.sizes.positions * sizeof *c->ids);
+    cli_request_check(NULL, 0, 0, &c->sizes);
+    c->t = cli_tokenizer();
+    cli_tokenizer_check(c->t, &c->sizes);
+    c->ids = malloc(c->sizes.positions * sizeof *c->ids);
     if (!c->ids)
-        cli_die(DG_ERR_RESOURCE, "out of memory for %u ids", c->e.sizes.positions);
+        cli_die(DG_ERR_RESOURCE, "out of memory for %u ids", c->sizes.positions);
 }
 
 static void open_sampler(struct completion *c)
@@ -242,69 +232,71 @@ static void open_sampler(struct completion *c)
     const struct dg_sampling how = cli_sampling();
 
     c->seed = how.seed;
-    c->sampler = cli_sampler(c->e.sizes.vocab, &how);
-}
-
-static int exit_code(enum finish finish)
-{
-    return finish == FINISH_INTERRUPTED ? 128 + interrupted : 0;
+    c->sampler = cli_sampler(c->sizes.vocab, &how);
 }
 
 /* ---- once, and again and again ---- */
 
-static int complete_once(struct completion *c, const struct text *prompt)
+static void complete_once(struct completion *c, const struct text *prompt)
 {
     struct dg_error err;
-    enum finish finish;
 
     cli_check(take_prompt(c, prompt, &err), &err);
-    handle_signals(on_signal);
-    cli_engine_open(&c->e, c->ids, c->n, c->n);
+    c->e = cli_engine_open(c->ids, c->n, c->n);
     open_sampler(c);
     if (echo)
         print_prompt(c, prompt);
-    finish = generate(c);
-    print_end(c, finish);
-    return exit_code(finish);
+    print_end(c, generate(c));
 }
 
-/* One line of the conversation; false after SIGTERM. */
-static bool answer(struct completion *c, const struct text *prompt)
+/* The next line; NULL when there is none, or a signal has come. */
+static char *next_line(struct lines *lines)
+{
+    char *line = NULL;
+
+    cli_signals_end_input(true);
+    if (!cli_signal())
+        line = lines_next(lines);
+    cli_signals_end_input(false);
+    if (cli_signal()) {
+        free(line);
+        return NULL;
+    }
+    return line;
+}
+
+/* One line of the conversation. SIGINT ends its text alone. */
+static void answer(struct completion *c, const struct text *prompt)
 {
     struct dg_error err;
 
     if (prompt->n > 0 || c->n == 0) {
         if (take_prompt(c, prompt, &err) != DG_OK) {
             fprintf(stderr, "dagpt: %s\n", err.text);
-            return true;
+            return;
         }
-        dg_session_rewind(c->e.session, 0);
+        cli_rewind(c->e, 0);
     }
-    interrupted = 0;
-    handle_signals(on_signal);
     if (echo)
         print_prompt(c, prompt);
     print_end(c, generate(c));
-    handle_signals(SIG_DFL);
-    return interrupted != SIGTERM;
+    cli_signals_go_on();
 }
 
-static int converse(struct completion *c)
+static void converse(struct completion *c)
 {
     struct lines *lines = lines_new("dagpt> ");
-    bool more = true;
     char *line;
 
     if (!lines)
         cli_die(DG_ERR_RESOURCE, "out of memory for lines");
-    cli_engine_open(&c->e, NULL, 0, 0);
+    c->e = cli_engine_open(NULL, 0, 0);
     open_sampler(c);
-    while (more && (line = lines_next(lines))) {
-        more = answer(c, &(struct text){line, strlen(line)});
+    while ((line = next_line(lines))) {
+        answer(c, &(struct text){line, strlen(line)});
         free(line);
     }
     lines_free(lines);
-    return more ? 0 : 128 + SIGTERM;
 }
 
 int cmd_complete(int argc, char **argv)
@@ -314,18 +306,19 @@ int cmd_complete(int argc, char **argv)
                                    .n_stops = stops.n,
                                    .release = json ? release_json : release_text}};
     struct text prompt = {NULL, 0};
-    int code;
 
     if (interactive && n > 0)
         cli_die(DG_ERR_USAGE, "got a prompt and -i, expected one of them");
-    c.t = text_tokenizer();
     prepare(&c);
     if (!interactive)
         prompt = text_read(argv + 1, n, true);
-    code = interactive ? converse(&c) : complete_once(&c, &prompt);
-    cli_engine_close(&c.e);
+    cli_signals_catch();
+    if (interactive)
+        converse(&c);
+    else
+        complete_once(&c, &prompt);
     stream_free(&c.out);
     text_free(&prompt);
     free(c.ids);
-    return code;
+    return 0;
 }

@@ -1,6 +1,11 @@
-/* dagpt decode [ID...] - token ids to text. */
+/* dagpt decode [ID...] - token ids to text. Nothing is added, not even a newline, and nothing is mended
+ * that is not UTF-8: an id may be a part of a character. */
 #include "commands.h"
+#include "../cli/engine.h"
+#include "../cli/leaving.h"
+#include "../cli/options.h"
 #include "../cli/text.h"
+#include "../cli/tokenizer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +19,7 @@ static const struct cli_option options[] = {
     {0},
 };
 
-static const struct cli_option *const tables[] = {options, text_file_options, text_options,
+static const struct cli_option *const tables[] = {options, text_options, cli_tokenizer_options,
                                                   cli_model_options, NULL};
 
 static const struct cli_command command = {
@@ -80,7 +85,7 @@ static void decode_text(const struct dg_tokenizer *t, struct text *text)
 int cmd_decode(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
-    const struct dg_tokenizer *t = text_tokenizer();
+    const struct dg_tokenizer *t = cli_tokenizer();
     struct text text = {NULL, 0};
 
     for (int i = 1; i <= n; i++)

@@ -1,6 +1,11 @@
-/* dagpt encode [TEXT] - text to token ids. */
+/* dagpt encode [TEXT] - text to token ids. A text is taken byte for byte, its final newline too: what
+ * dagpt decode makes of the ids is the text again. */
 #include "commands.h"
+#include "../cli/engine.h"
+#include "../cli/leaving.h"
+#include "../cli/options.h"
 #include "../cli/text.h"
+#include "../cli/tokenizer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +18,7 @@ static const struct cli_option options[] = {
     {0},
 };
 
-static const struct cli_option *const tables[] = {options, text_file_options, text_options,
+static const struct cli_option *const tables[] = {options, text_options, cli_tokenizer_options,
                                                   cli_model_options, NULL};
 
 static const struct cli_command command = {
@@ -53,7 +58,7 @@ static void print_records(const struct dg_tokenizer *t, const struct text *text)
 int cmd_encode(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
-    const struct dg_tokenizer *t = text_tokenizer();
+    const struct dg_tokenizer *t = cli_tokenizer();
     struct text text = text_read(argv + 1, n, false);
 
     if (records)

@@ -1,7 +1,10 @@
-/* dagpt graph - the op graph of a step, or its plan, for Graphviz and for programs. Loads no
- * weights. */
-#include "../cli/cli.h"
+/* dagpt graph - the op graph of a step, or its plan, for Graphviz and for programs. It loads no weights. The
+ * graph is built as a run builds it, or from what a trace says of its run: what is drawn is what runs. */
 #include "commands.h"
+#include "../cli/engine.h"
+#include "../cli/leaving.h"
+#include "../cli/options.h"
+#include "../cli/output.h"
 #include "../trace/trace_paint.h"
 #include "../../src/dump/dump.h"
 #include "../../src/graph/plan_check.h"
@@ -289,7 +292,7 @@ int cmd_graph(int argc, char **argv)
         cli_die(DG_ERR_USAGE, "graph takes no argument: got '%s'", argv[1]);
     if (!trace_path && (step_number != UINT64_MAX || paint != DG_PAINT_TIME))
         cli_die(DG_ERR_USAGE, "--step and --color: expected --trace with them");
-    atexit(close_subject);
+    cli_on_leaving(close_subject);
     if (trace_path)
         choose_from_trace(s);
     else

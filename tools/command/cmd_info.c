@@ -1,6 +1,10 @@
-/* dagpt info - the model, the machine and the plan. Loads no weights. */
-#include "../cli/cli.h"
+/* dagpt info - the model, the machine and the plan. It loads no weights: a model's header is enough for its
+ * graph and plan, and a model that does not fit into memory can be looked at. */
 #include "commands.h"
+#include "../cli/engine.h"
+#include "../../src/base/json_write.h"
+#include "../cli/leaving.h"
+#include "../cli/options.h"
 #include "../../src/graph/plan.h"
 #include "../../src/model/gpt2.h"
 
@@ -92,7 +96,7 @@ static void print_json(const struct facts *f)
     const struct dg_checkpoint_header *h = &f->model->header;
 
     printf("{\"model\": {\"path\": ");
-    cli_json_string(cli_model_path());
+    dg_json_write_string(stdout, cli_model_path(), "");
     printf(", \"version\": %u, \"maxT\": %u, \"V\": %u, \"L\": %u, \"NH\": %u, \"C\": %u, "
            "\"parameters\": %" PRIu64 ", \"file_bytes\": %" PRIu64 ", \"packed_bytes\": %" PRIu64
            ", \"cache_bytes\": %" PRIu64 "},\n",

@@ -1,6 +1,10 @@
-/* dagpt next ID... - what could come next. */
-#include "../cli/cli.h"
+/* dagpt next ID... - what could come next: the logits themselves, in digits enough to tell any two floats
+ * apart, so that runs can be compared bit for bit. */
 #include "commands.h"
+#include "../cli/engine.h"
+#include "../cli/leaving.h"
+#include "../cli/options.h"
+#include "../cli/seconds.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +45,7 @@ static int by_logit(const void *a, const void *b)
 
 static void print_candidates(const struct cli_engine *e)
 {
-    const float *logits = dg_session_logits(e->session);
+    const float *logits = cli_logits(e);
     const size_t n = e->sizes.vocab;
     struct candidate *list = malloc(n * sizeof *list);
     float *probs = malloc(n * sizeof *probs);
@@ -64,7 +68,7 @@ static void print_candidates(const struct cli_engine *e)
 int cmd_next(int argc, char **argv)
 {
     const double start = cli_seconds();
-    struct cli_engine e;
+    struct cli_engine *e;
     double prompt;
     int32_t *ids;
     int n;
@@ -74,16 +78,15 @@ int cmd_next(int argc, char **argv)
     if (n == 0)
         cli_die(DG_ERR_USAGE, "no token ids; 'dagpt next --help' tells more");
     ids = cli_ids(argv + 1, n);
-    cli_engine_open(&e, ids, (size_t)n, (size_t)n);
+    e = cli_engine_open(ids, (size_t)n, (size_t)n);
     prompt = cli_seconds();
-    cli_eval(&e, ids, (size_t)n);
+    cli_eval(e, ids, (size_t)n);
     prompt = cli_seconds() - prompt;
-    print_candidates(&e);
+    print_candidates(e);
     cli_flush();
     if (cli_model.stats)
         fprintf(stderr, "prompt       %9.3f ms   %d tokens, %.1f tokens/s\nin all       %9.3f ms\n",
                 1e3 * prompt, n, n / prompt, 1e3 * (cli_seconds() - start));
-    cli_engine_close(&e);
     free(ids);
     return 0;
 }

@@ -1,6 +1,12 @@
-/* dagpt score [TEXT] - how likely the model finds a text. */
+/* dagpt score [TEXT] - how likely the model finds a text. Logits are needed at every position; the text goes
+ * through the model in pieces, so that few of them are in memory at once. */
 #include "commands.h"
+#include "../cli/engine.h"
+#include "../../src/base/json_write.h"
+#include "../cli/leaving.h"
+#include "../cli/options.h"
 #include "../cli/text.h"
+#include "../cli/tokenizer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,8 +25,8 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_option *const tables[] = {
-    options, text_file_options, cli_model_options, text_options, cli_team_options, cli_run_options,
-    NULL};
+    options,         text_options, cli_model_options, cli_tokenizer_options, cli_team_options,
+    cli_run_options, NULL};
 
 static const struct cli_command command = {
     "score", "[OPTION]... [TEXT]",
@@ -37,7 +43,7 @@ static void print_token(const struct dg_tokenizer *t, int32_t id, double logprob
 
     printf(json ? "{\"logprob\": %.6f, \"id\": %d, \"text\": \"" : "%.6f\t%d\t\"", logprob,
            (int)id);
-    cli_json_bytes(bytes, n);
+    dg_json_write_bytes(stdout, bytes, n, "");
     puts(json ? "\"}" : "\"");
 }
 
@@ -52,7 +58,7 @@ static double score(struct cli_engine *e, const struct dg_tokenizer *t, const in
         const float *logits;
 
         cli_eval(e, ids + i, rows);
-        logits = dg_session_logits(e->session);
+        logits = cli_logits(e);
         for (size_t r = 0; r < rows; r++) {
             const int32_t id = ids[i + r + 1];
             const double logprob =
@@ -99,26 +105,25 @@ static void print_sum(double sum, size_t tokens, size_t bytes)
 int cmd_score(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
-    const struct dg_tokenizer *t = text_tokenizer();
-    struct cli_engine e;
+    const struct dg_tokenizer *t;
+    struct dg_sizes sizes;
     struct text text;
     int32_t *ids;
     size_t n_ids;
 
-    cli_request_check(NULL, 0, 0, &e.sizes);
-    text_check_vocab(t, &e.sizes);
+    cli_request_check(NULL, 0, 0, &sizes);
+    t = cli_tokenizer();
+    cli_tokenizer_check(t, &sizes);
     text = text_read(argv + 1, n, false);
     if (text.n == 0)
         cli_die(DG_ERR_TOKEN, "the text is empty");
     ids = ids_of(t, &text, &n_ids);
-    if (n_ids - 1 > e.sizes.positions)
+    if (n_ids - 1 > sizes.positions)
         cli_die(DG_ERR_TOKEN, "the text has %zu tokens, expected at most maxT = %u", n_ids - 1,
-                e.sizes.positions);
+                sizes.positions);
     cli_model.all_logits = true;
-    cli_engine_open(&e, NULL, 0, 0);
-    print_sum(score(&e, t, ids, n_ids), n_ids - 1, text.n);
+    print_sum(score(cli_engine_open(NULL, 0, 0), t, ids, n_ids), n_ids - 1, text.n);
     cli_flush();
-    cli_engine_close(&e);
     text_free(&text);
     free(ids);
     return 0;

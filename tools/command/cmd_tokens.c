@@ -1,6 +1,13 @@
-/* dagpt tokens ID... - the course lab's program: completes a sequence of ids. */
-#include "../cli/cli.h"
+/* dagpt tokens ID... - the course lab's program: completes a sequence of ids. Its contract decides the
+ * defaults, 10 ids together and the coin of 0.5; ids are flushed one by one, since a reader may time them. */
 #include "commands.h"
+#include "../cli/engine.h"
+#include "../cli/leaving.h"
+#include "../cli/options.h"
+#include "../cli/recording.h"
+#include "../cli/sampling.h"
+#include "../cli/seconds.h"
+#include "../cli/signals.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +81,7 @@ static void open_chooser(struct chooser *c, uint32_t vocab)
 static int32_t choose(const struct chooser *c, const struct cli_engine *e, const int32_t *ids,
                       size_t n)
 {
-    const float *logits = dg_session_logits(e->session);
+    const float *logits = cli_logits(e);
     struct dg_error err;
     int32_t id = 0;
 
@@ -97,11 +104,11 @@ static void complete(struct cli_engine *e, const int32_t *ids, size_t n, struct 
         cli_die(DG_ERR_RESOURCE, "out of memory for %zu ids", (size_t)total);
     open_chooser(&chooser, e->sizes.vocab);
     memcpy(sequence, ids, n * sizeof *ids);
-    for (size_t have = n; have < total && !cli_trace_stopped(); have++) {
+    for (size_t have = n; have < total && !cli_signal(); have++) {
         const double start = cli_seconds();
-        const size_t from = no_cache ? 0 : dg_session_position(e->session);
+        const size_t from = no_cache ? 0 : cli_position(e);
 
-        dg_session_rewind(e->session, from);
+        cli_rewind(e, from);
         cli_eval(e, sequence + from, have - from);
         t->rows += have - from;
         sequence[have] = choose(&chooser, e, sequence, have);
@@ -125,7 +132,6 @@ int cmd_tokens(int argc, char **argv)
     struct times t = {.start = cli_seconds()};
     int32_t *ids;
     int n;
-    struct cli_engine e;
 
     cli_model.fallback = "gpt2_124M.bin";
     n = cli_parse(&command, argc, argv);
@@ -133,16 +139,16 @@ int cmd_tokens(int argc, char **argv)
         cli_die(DG_ERR_USAGE, "no token ids; 'dagpt tokens --help' tells more");
     ids = cli_ids(argv + 1, n);
     if ((uint64_t)n >= total) {
-        cli_request_check(ids, (size_t)n, (size_t)n, &e.sizes);
+        struct dg_sizes sizes;
+
+        cli_request_check(ids, (size_t)n, (size_t)n, &sizes);
         fprintf(stderr, "dagpt: %d ids given, --total is %d: nothing to complete\n", n, (int)total);
         free(ids);
         return 0;
     }
-    cli_engine_open(&e, ids, (size_t)n, total);
-    complete(&e, ids, (size_t)n, &t);
+    complete(cli_engine_open(ids, (size_t)n, total), ids, (size_t)n, &t);
     if (cli_model.stats)
         print_stats(&t, (size_t)n);
-    cli_engine_close(&e);
     free(ids);
     return 0;
 }

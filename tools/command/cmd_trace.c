@@ -1,6 +1,9 @@
-/* dagpt trace FILE [FILE]... - what a recorded run did. */
-#include "../cli/cli.h"
+/* dagpt trace FILE [FILE]... - what a recorded run did. It knows the file alone, neither model nor machine:
+ * a trace can be read elsewhere, and later. */
 #include "commands.h"
+#include "../cli/leaving.h"
+#include "../cli/options.h"
+#include "../cli/output.h"
 #include "../trace/trace_html.h"
 #include "../trace/trace_replay.h"
 #include "../trace/trace_report.h"

@@ -1,6 +1,6 @@
-/* dagpt - the command: finds the subcommand. */
-#include "../cli/cli.h"
+/* dagpt - the command: finds the subcommand. All ways out meet in cli_leave(). */
 #include "commands.h"
+#include "../cli/leaving.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +37,8 @@ static void print_usage(FILE *to)
             "5 input/output, 6 resources, 130 and 143 interrupted\n");
 }
 
-int main(int argc, char **argv)
+/* The exit code. */
+static int run(int argc, char **argv)
 {
     if (argc < 2) {
         print_usage(stderr);
@@ -59,4 +60,9 @@ int main(int argc, char **argv)
     if (argv[1][0] == '-' || (argv[1][0] >= '0' && argv[1][0] <= '9'))
         return cmd_tokens(argc, argv); /* dagpt ID..., perhaps after options */
     cli_die(DG_ERR_USAGE, "unknown command '%s'; 'dagpt --help' lists them", argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    cli_leave(run(argc, argv));
 }

@@ -1,4 +1,4 @@
-/* NEON: 4 lanes. */
+/* NEON: 4 lanes. Every AArch64 CPU has it. */
 #include <arm_neon.h>
 
 typedef float32x4_t vec;

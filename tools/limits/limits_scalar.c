@@ -1,4 +1,4 @@
-/* One float at a time, with fmaf as in kernels_scalar.c: an instruction, or a call of libm. */
+/* One float at a time, with fmaf as in src/ops/kernels/scalar.c: an instruction, or a call of libm. */
 #include <math.h>
 
 typedef float vec;

@@ -1,4 +1,5 @@
-#include "cli.h"
+/* The new file is written beside the one named, since only rename() replaces that at once. */
+#include "output.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,7 @@
-/* The bar that shows how far loading or a long prompt has come, on a terminal. */
-#include "cli.h"
+/* The bar is drawn by the worker that runs the steps, between two tiles: a thread for it would take a
+ * CPU from the others. */
+#include "progress.h"
+#include "seconds.h"
 
 #include <stdio.h>
 #include <unistd.h>

@@ -1,0 +1,210 @@
+/* The model's header is read before anything is made: a request that cannot be is refused at once. The
+ * weights are read by the first step, each before it is used. */
+#include "engine.h"
+#include "demo.h"
+#include "leaving.h"
+#include "progress.h"
+#include "recording.h"
+#include "../../src/model/checkpoint.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- options ---- */
+
+struct cli_model cli_model = {.fallback = DEMO_NAME, .workers = 4, .isa = DG_N_ISA};
+
+static const char *const sched_choices[] = {"dataflow", "barrier", "serial", NULL};
+
+static const char *const isa_choices[] = {
+    "scalar",
+#if defined(__x86_64__)
+    "avx2",
+    "avx512",
+#elif defined(__aarch64__)
+    "neon",
+#endif
+    NULL,
+};
+
+_Static_assert(sizeof isa_choices / sizeof *isa_choices == DG_N_ISA + 1, "as enum dg_isa has them");
+
+const struct cli_option cli_model_options[] = {
+    {'m', "model", CLI_TEXT, "MODEL", "llm.c checkpoint, or demo; else $DAGPT_MODEL",
+     &cli_model.path, 0, 0, NULL},
+    {0},
+};
+
+const struct cli_option cli_team_options[] = {
+    {'j', "workers", CLI_NUMBER, "N", "workers (4); at most as many as CPUs are awake",
+     &cli_model.workers, 1, DG_MAX_WORKERS, NULL},
+    {0, "cpus", CLI_NUMBER, "N", "take N as the number of CPUs instead of asking the system",
+     &cli_model.cpus, 1, DG_MAX_WORKERS, NULL},
+    {0, "tile", CLI_TILE, "RxC", "tiles of at most R rows and, in matmuls, C columns (chosen)",
+     &cli_model.tile, 0, 0, NULL},
+    {0},
+};
+
+const struct cli_option cli_run_options[] = {
+    {0, "sched", CLI_CHOICE, "NAME", "dataflow (default), barrier or serial", &cli_model.sched, 0,
+     0, sched_choices},
+    {0, "isa", CLI_CHOICE, "NAME",
+     "at most scalar, avx2 or avx512; on Arm scalar or neon (the best there is)", &cli_model.isa, 0,
+     0, isa_choices},
+    {0, "chunk", CLI_NUMBER, "N", "read the prompt in steps of N tokens (all at once)",
+     &cli_model.chunk, 1, 1 << 24, NULL},
+    {0, "stats", CLI_FLAG, NULL, "times and rates, on standard error", &cli_model.stats, 0, 0,
+     NULL},
+    {0},
+};
+
+enum dg_isa cli_model_isa(void)
+{
+    return cli_model.isa < dg_isa_best() ? cli_model.isa : dg_isa_best();
+}
+
+/* ---- the model ---- */
+
+static bool model_is_named(void)
+{
+    const char *named = getenv("DAGPT_MODEL");
+
+    return cli_model.path || (named && *named);
+}
+
+const char *cli_model_path(void)
+{
+    const char *named = getenv("DAGPT_MODEL");
+
+    if (cli_model.path)
+        return cli_model.path;
+    return model_is_named() ? named : cli_model.fallback;
+}
+
+bool cli_model_is_demo(void)
+{
+    return strcmp(cli_model_path(), DEMO_NAME) == 0;
+}
+
+enum dg_status cli_checkpoint_open(struct dg_checkpoint *c, struct dg_error *err)
+{
+    if (cli_model_is_demo())
+        return dg_checkpoint_open_memory(c, demo_model, (size_t)(demo_model_end - demo_model),
+                                         DEMO_NAME, err);
+    return dg_checkpoint_open(c, cli_model_path(), err);
+}
+
+enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struct dg_error *err)
+{
+    if (cli_model_is_demo())
+        return dg_model_parse(out, demo_model, (size_t)(demo_model_end - demo_model), DEMO_NAME,
+                              team, err);
+    return dg_model_open(out, cli_model_path(), team, err);
+}
+
+void cli_model_check(enum dg_status status, const struct dg_error *err)
+{
+    if (status != DG_OK && !model_is_named())
+        cli_die(status, "%s (-m or $DAGPT_MODEL names another model)", err->text);
+    cli_check(status, err);
+}
+
+void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_sizes *z)
+{
+    struct dg_checkpoint c;
+    struct dg_error err;
+
+    cli_model_check(cli_checkpoint_open(&c, &err), &err);
+    *z = c.header.sizes;
+    dg_checkpoint_close(&c);
+    for (size_t i = 0; i < n; i++)
+        if ((uint32_t)ids[i] >= z->vocab)
+            cli_die(DG_ERR_TOKEN, "token id %zu: got %" PRId32 ", expected 0 to %" PRIu32, i + 1,
+                    ids[i], z->vocab - 1);
+    if (total > z->positions)
+        cli_die(DG_ERR_TOKEN, "%s: %zu ids in all: expected at most maxT = %" PRIu32,
+                cli_model_path(), total, z->positions);
+}
+
+/* ---- the engine ---- */
+
+static struct cli_engine engine;
+
+static void close_engine(void)
+{
+    dg_session_free(engine.session);
+    dg_model_free(engine.model);
+    dg_team_free(engine.team);
+}
+
+void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes)
+{
+    const char *slash = strrchr(cli_model_path(), '/');
+    const struct trace_facts facts = {
+        .command = cli_command_line(),
+        .model = slash ? slash + 1 : cli_model_path(),
+        .sizes = *sizes,
+        .workers = dg_team_workers(team),
+        .cpus = cli_model.cpus ? (unsigned)cli_model.cpus : dg_usable_cpus(),
+        .isa = dg_isa_name(cli_model_isa()),
+        .sched = dg_sched_name(cli_model.sched),
+    };
+
+    cli_record(team, cli_model_isa(), &facts);
+}
+
+struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total)
+{
+    const struct dg_session_options opt = {
+        .isa = cli_model_isa(),
+        .sched = cli_model.sched,
+        .chunk = (uint32_t)cli_model.chunk,
+        .row_block = cli_model.tile.rows,
+        .col_block = cli_model.tile.cols,
+        .all_logits = cli_model.all_logits,
+    };
+    struct cli_engine *e = &engine;
+    struct dg_error err;
+
+    cli_on_leaving(close_engine);
+    cli_request_check(ids, n, total, &e->sizes);
+    cli_check(dg_team_new(&e->team, (unsigned)cli_model.workers, (unsigned)cli_model.cpus, &err),
+              &err);
+    cli_engine_record(e->team, &e->sizes);
+    cli_check(cli_model_open(&e->model, NULL, &err), &err);
+    cli_check(dg_session_new(&e->session, e->model, e->team, &opt, &err), &err);
+    return e;
+}
+
+void cli_eval(struct cli_engine *e, const int32_t *ids, size_t n)
+{
+    const bool bar = n > 1 || !e->loaded;
+    struct dg_error err;
+    enum dg_status st;
+
+    if (bar)
+        cli_progress(e->team, e->loaded ? "reading the prompt"
+                              : n > 1   ? "loading, reading the prompt"
+                                        : "loading");
+    st = dg_session_eval(e->session, ids, n, &err);
+    if (bar)
+        cli_progress(e->team, NULL);
+    cli_check(st, &err);
+    e->loaded = true;
+}
+
+const float *cli_logits(const struct cli_engine *e)
+{
+    return dg_session_logits(e->session);
+}
+
+size_t cli_position(const struct cli_engine *e)
+{
+    return dg_session_position(e->session);
+}
+
+void cli_rewind(struct cli_engine *e, size_t position)
+{
+    dg_session_rewind(e->session, position);
+}

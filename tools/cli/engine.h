@@ -1,0 +1,76 @@
+/* engine.h - the model that was asked for, and all that evaluating it takes. */
+#ifndef DG_TOOLS_ENGINE_H
+#define DG_TOOLS_ENGINE_H
+
+#include "options.h"
+#include "../../src/dagpt.h"
+
+/* ---- options ---- */
+
+struct cli_model {
+    const char *path;     /* -m; cli_model_path() when NULL */
+    const char *fallback; /* the model when none is named; a subcommand may set another */
+    uint64_t workers;     /* -j */
+    uint64_t cpus;        /* --cpus */
+    unsigned sched, isa;
+    uint64_t chunk;
+    struct cli_tile tile;
+    bool stats;
+    bool all_logits; /* dg_session_options.all_logits; for a subcommand to set */
+};
+
+extern struct cli_model cli_model;
+extern const struct cli_option cli_model_options[]; /* -m */
+extern const struct cli_option cli_team_options[];  /* -j --cpus --tile */
+extern const struct cli_option cli_run_options[];   /* --sched --isa --chunk --stats */
+
+enum dg_isa cli_model_isa(void); /* --isa, or the best of this CPU where that is less */
+
+/* ---- the model ---- */
+
+/* -m, else $DAGPT_MODEL, else the fallback. */
+const char *cli_model_path(void);
+bool cli_model_is_demo(void); /* is it the one in the program, and no file? */
+
+struct dg_checkpoint;
+
+/* dg_checkpoint_open, or dg_checkpoint_open_memory of the demo. */
+enum dg_status cli_checkpoint_open(struct dg_checkpoint *c, struct dg_error *err);
+
+/* dg_model_open, or dg_model_parse of the demo. */
+enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struct dg_error *err);
+
+/* cli_check for what comes of looking at that file: says how to name another if none was named. */
+void cli_model_check(enum dg_status status, const struct dg_error *err);
+
+/* Before any work, from the model's header: are the n ids in the vocabulary, and are there `total`
+ * positions? Leaves with 3 or 4 when not; *sizes are the model's. */
+void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_sizes *sizes);
+
+/* ---- the engine ---- */
+
+struct cli_engine {
+    struct dg_sizes sizes;
+    struct dg_team *team;
+    struct dg_model *model;
+    struct dg_session *session;
+    bool loaded; /* by the first cli_eval() */
+};
+
+/* cli_request_check, then makes team, model and session, which are freed when the program leaves, and
+ * records the team. Leaves on errors. Call it once. */
+struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total);
+
+/* Where there is --trace (recording.h), from now on the team's steps with a model of those sizes are
+ * recorded. The team must last until the program leaves. */
+void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes);
+
+/* Evaluates ids; the first time the weights are read meanwhile. With a progress bar, then and where
+ * there are many. Leaves on errors. */
+void cli_eval(struct cli_engine *e, const int32_t *ids, size_t n);
+
+const float *cli_logits(const struct cli_engine *e);    /* dg_session_logits */
+size_t cli_position(const struct cli_engine *e);        /* dg_session_position */
+void cli_rewind(struct cli_engine *e, size_t position); /* dg_session_rewind */
+
+#endif

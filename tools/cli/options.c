@@ -1,0 +1,240 @@
+/* An option takes its value from behind "=", from right behind its letter, or from the next argument.
+ * There are no abbreviations, so that a new option breaks no script; getopt_long() has them. */
+#include "options.h"
+#include "leaving.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char command_line[1024];
+
+/* ---- help ---- */
+
+static void print_option(const struct cli_option *o)
+{
+    char left[64];
+
+    snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : " ",
+             o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name, o->metavar ? " " : "",
+             o->metavar ? o->metavar : "");
+    printf("  %-20s %s\n", left, o->help);
+}
+
+static void print_help(const struct cli_command *command)
+{
+    printf("usage: dagpt %s %s\n\n%s\n\noptions:\n", command->name, command->synopsis,
+           command->about);
+    for (const struct cli_option *const *t = command->tables; *t; t++)
+        for (const struct cli_option *o = *t; o->name; o++)
+            print_option(o);
+    printf("  %-20s %s\n", "-h, --help", "print this");
+}
+
+/* ---- parsing ---- */
+
+static const struct cli_option *find_option(const struct cli_command *command, const char *name,
+                                            size_t n, char letter)
+{
+    for (const struct cli_option *const *t = command->tables; *t; t++)
+        for (const struct cli_option *o = *t; o->name; o++)
+            if (letter ? o->letter == letter : strlen(o->name) == n && !memcmp(o->name, name, n))
+                return o;
+    return NULL;
+}
+
+__attribute__((noreturn)) static void refuse_value(const struct cli_option *o, const char *value)
+{
+    const char *dashes = o->letter ? "-" : "--";
+    const char letter[2] = {o->letter, '\0'};
+    char expected[128] = "ROWSxCOLUMNS, as in 48x64";
+
+    if (o->kind == CLI_NUMBER || o->kind == CLI_REAL) {
+        snprintf(expected, sizeof expected, "a number from %.15g to %.15g", o->least, o->most);
+    } else if (o->kind == CLI_CHOICE) {
+        expected[0] = '\0';
+        for (const char *const *c = o->choices; *c; c++)
+            snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "%s%s",
+                     c == o->choices ? "" : " or ", *c);
+    }
+    cli_die(DG_ERR_USAGE, "%s%s: got '%s', expected %s", dashes, o->letter ? letter : o->name,
+            value, expected);
+}
+
+bool cli_number(const char *text, uint64_t *out)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return errno == 0 && *end == '\0';
+}
+
+static bool parse_tile(const char *text, struct cli_tile *out)
+{
+    unsigned rows, cols;
+    int end = 0;
+
+    if (text[strspn(text, "0123456789x")]) /* %u would take blanks and signs */
+        return false;
+    if (sscanf(text, "%6ux%6u%n", &rows, &cols, &end) != 2 || text[end] || !rows || !cols)
+        return false;
+    *out = (struct cli_tile){rows, cols};
+    return true;
+}
+
+static bool set_choice(const struct cli_option *o, const char *value)
+{
+    for (unsigned i = 0; o->choices[i]; i++) {
+        if (strcmp(o->choices[i], value) == 0) {
+            *(unsigned *)o->target = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_real(const struct cli_option *o, const char *value)
+{
+    char *end;
+    const double v = strtod(value, &end);
+
+    *(double *)o->target = v;
+    return end != value && *end == '\0' && v >= o->least && v <= o->most;
+}
+
+static void add_text(const struct cli_option *o, const char *value)
+{
+    struct cli_texts *t = o->target;
+
+    if (!*value)
+        cli_die(DG_ERR_USAGE, "--%s: got an empty text", o->name);
+    if (t->n == CLI_MAX_TEXTS)
+        cli_die(DG_ERR_USAGE, "--%s: given more than %d times", o->name, CLI_MAX_TEXTS);
+    t->texts[t->n++] = value;
+}
+
+static void set_option(const struct cli_option *o, const char *value)
+{
+    uint64_t n;
+    bool ok = true;
+
+    switch (o->kind) {
+    case CLI_FLAG:
+        *(bool *)o->target = true;
+        break;
+    case CLI_NUMBER:
+        ok = cli_number(value, &n) && (double)n >= o->least && (double)n <= o->most;
+        if (ok)
+            *(uint64_t *)o->target = n;
+        break;
+    case CLI_REAL:
+        ok = set_real(o, value);
+        break;
+    case CLI_TEXT:
+        *(const char **)o->target = value;
+        break;
+    case CLI_TEXTS:
+        add_text(o, value);
+        break;
+    case CLI_CHOICE:
+        ok = set_choice(o, value);
+        break;
+    case CLI_TILE:
+        ok = parse_tile(value, o->target);
+        break;
+    }
+    if (!ok)
+        refuse_value(o, value);
+}
+
+/* Parses the option at argv[i]; returns the index of the last argument that it took. */
+static int parse_option(const struct cli_command *command, int argc, char **argv, int i)
+{
+    const char *arg = argv[i];
+    const bool is_long = arg[1] == '-';
+    const char *name = arg + 1 + is_long;
+    const size_t n = is_long ? strcspn(name, "=") : 1;
+    const struct cli_option *o = find_option(command, name, n, is_long ? '\0' : *name);
+    const char *value = name[n] ? name + n + (is_long ? 1 : 0) : NULL; /* --name=value, -jN */
+
+    if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) {
+        print_help(command);
+        cli_flush();
+        cli_leave(0);
+    }
+    if (!o)
+        cli_die(DG_ERR_USAGE, "unknown option '%s'; 'dagpt %s --help' lists them", arg,
+                command->name);
+    if (o->kind == CLI_FLAG && value)
+        cli_die(DG_ERR_USAGE, "option '%s' takes no value", arg);
+    if (o->kind != CLI_FLAG && !value) {
+        if (i + 1 == argc)
+            cli_die(DG_ERR_USAGE, "option '%s' wants a value: %s", arg, o->metavar);
+        value = argv[++i];
+    }
+    set_option(o, value);
+    return i;
+}
+
+static void keep_command_line(const struct cli_command *command, int argc, char **argv)
+{
+    size_t n = (size_t)snprintf(command_line, sizeof command_line, "%s", command->name);
+
+    for (int i = 1; i < argc && n < sizeof command_line; i++)
+        n += (size_t)snprintf(command_line + n, sizeof command_line - n, " %s", argv[i]);
+}
+
+const char *cli_command_line(void)
+{
+    return command_line;
+}
+
+/* Of "-" and a digit only a letter of the command's own: "-5" is an operand. */
+static bool is_option(const struct cli_command *command, const char *arg)
+{
+    const bool digit = arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9';
+
+    return digit ? find_option(command, NULL, 0, arg[1]) != NULL : arg[0] == '-' && arg[1];
+}
+
+int cli_parse(const struct cli_command *command, int argc, char **argv)
+{
+    bool options = true;
+    int n = 0;
+
+    keep_command_line(command, argc, argv);
+    for (int i = 1; i < argc; i++) {
+        const char *arg = argv[i];
+
+        if (options && strcmp(arg, "--") == 0)
+            options = false;
+        else if (options && is_option(command, arg))
+            i = parse_option(command, argc, argv, i);
+        else
+            argv[++n] = argv[i];
+    }
+    return n;
+}
+
+/* ---- operands ---- */
+
+int32_t *cli_ids(char **operands, int n)
+{
+    int32_t *ids = calloc((size_t)n + 1, sizeof *ids);
+
+    if (!ids)
+        cli_die(DG_ERR_RESOURCE, "out of memory for %d ids", n);
+    for (int i = 0; i < n; i++) {
+        uint64_t id;
+
+        if (!cli_number(operands[i], &id) || id > INT32_MAX)
+            cli_die(DG_ERR_TOKEN, "token id %d: got '%s', expected a number of the vocabulary",
+                    i + 1, operands[i]);
+        ids[i] = (int32_t)id;
+    }
+    return ids;
+}

@@ -1,0 +1,59 @@
+/* options.h - what stands on the command line.
+ *
+ * A subcommand lists its options in tables; the same tables parse the arguments and print the help.
+ * Options that several subcommands have are tables beside what they set: engine.h, sampling.h,
+ * recording.h, text.h, tokenizer.h. */
+#ifndef DG_TOOLS_OPTIONS_H
+#define DG_TOOLS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum cli_kind { CLI_FLAG, CLI_NUMBER, CLI_REAL, CLI_TEXT, CLI_TEXTS, CLI_CHOICE, CLI_TILE };
+
+struct cli_option {
+    char letter;      /* 0: none */
+    const char *name; /* without the dashes */
+    enum cli_kind kind;
+    const char *metavar; /* of the value; NULL for a flag */
+    const char *help;
+    void *target;       /* of the kind: bool, uint64_t, double, const char *, struct cli_texts,
+                         * unsigned, struct cli_tile */
+    double least, most; /* of a number */
+    const char *const *choices; /* NULL-terminated */
+};
+
+enum { CLI_MAX_TEXTS = 16 };
+
+struct cli_texts {
+    const char *texts[CLI_MAX_TEXTS]; /* [n], none empty */
+    size_t n;
+};
+
+struct cli_tile {
+    uint32_t rows, cols; /* 0: not given */
+};
+
+struct cli_command {
+    const char *name;
+    const char *synopsis;                   /* what follows "dagpt NAME" */
+    const char *about;                      /* one or more lines */
+    const struct cli_option *const *tables; /* NULL-terminated list of option tables, each of which
+                                             * ends with a NULL name */
+};
+
+/* Parses argv[1 ...]. Operands (all else, and what follows "--") are moved to argv[1 ... n];
+ * returns n. "-5" is an operand, unless the command has an option of that letter. Leaves with 0
+ * after --help, and with 2 on a wrong option. */
+int cli_parse(const struct cli_command *command, int argc, char **argv);
+
+const char *cli_command_line(void); /* the subcommand and its arguments, once parsed */
+
+/* A decimal number without sign or blanks, all of the text; false otherwise. */
+bool cli_number(const char *text, uint64_t *out);
+
+/* Operands to ids. Leaves with 4 when one is not a number. Owned by the caller. */
+int32_t *cli_ids(char **operands, int n);
+
+#endif

@@ -1,0 +1,15 @@
+/* sampling.h - how ids are drawn: the options as they were given, and the defaults of the others. */
+#ifndef DG_TOOLS_SAMPLING_H
+#define DG_TOOLS_SAMPLING_H
+
+#include "options.h"
+#include "../../src/dagpt.h"
+
+extern const struct cli_option cli_sampling_options[];
+bool cli_sampling_given(void); /* one of them? */
+struct dg_sampling cli_sampling(void);
+
+/* A sampler; leaves when there can be none. Call it once; it is freed when the program leaves. */
+struct dg_sampler *cli_sampler(uint32_t vocab, const struct dg_sampling *how);
+
+#endif

@@ -1,0 +1,75 @@
+/* The handler ends standard input by putting /dev/null in its place. A read that the signal has
+ * interrupted is begun again, by the kernel (SA_RESTART) or by libedit, and a read that had not begun
+ * yet comes after the signal: both find the end of the input, and neither could be told otherwise. */
+#include "signals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t interrupted, terminated, ending_input;
+
+static void end_input(void)
+{
+    const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (nothing < 0)
+        return;
+    dup2(nothing, STDIN_FILENO);
+    close(nothing);
+}
+
+static bool take_note(int number)
+{
+    volatile sig_atomic_t *noted = number == SIGINT ? &interrupted : &terminated;
+
+    if (*noted)
+        return false;
+    *noted = 1;
+    return true;
+}
+
+static void on_signal(int number)
+{
+    const int before = errno;
+
+    if (take_note(number)) {
+        if (ending_input)
+            end_input();
+    } else {
+        signal(number, SIG_DFL);
+        raise(number); /* comes when this returns */
+    }
+    errno = before;
+}
+
+static void handle(int number)
+{
+    const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sigaction now;
+
+    if (sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+        sigaction(number, &action, NULL);
+}
+
+void cli_signals_catch(void)
+{
+    handle(SIGINT);
+    handle(SIGTERM);
+}
+
+int cli_signal(void)
+{
+    return terminated ? SIGTERM : interrupted ? SIGINT : 0;
+}
+
+void cli_signals_go_on(void)
+{
+    interrupted = 0;
+}
+
+void cli_signals_end_input(bool on)
+{
+    ending_input = on;
+}

@@ -1,0 +1,19 @@
+/* signals.h - SIGINT and SIGTERM where the program does not just end by them. What a
+ * caller has the program ignore, as nohup does, stays ignored. */
+#ifndef DG_TOOLS_SIGNALS_H
+#define DG_TOOLS_SIGNALS_H
+
+#include <stdbool.h>
+
+/* From now on the first SIGINT and the first SIGTERM are noted: a loop should end, and the program
+ * leave. The second of either ends the program at once. */
+void cli_signals_catch(void);
+int cli_signal(void); /* the one noted, or 0 */
+
+/* A SIGINT that was noted has ended what it should: the next one is the first again. */
+void cli_signals_go_on(void);
+
+/* While `on`, a signal that is noted also ends standard input: who waits for a line gets none. */
+void cli_signals_end_input(bool on);
+
+#endif

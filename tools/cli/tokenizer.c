@@ -1,0 +1,94 @@
+/* The model's own tokenizer is that of the merges file beside it. So the model is looked at first: one
+ * that is not there has none, and that is what was wrong. */
+#include "tokenizer.h"
+#include "demo.h"
+#include "engine.h"
+#include "leaving.h"
+#include "../../src/model/checkpoint.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *vocab_path;
+
+const struct cli_option cli_tokenizer_options[] = {
+    {0, "vocab", CLI_TEXT, "FILE", "merges file; else merges.txt or vocab.bpe beside the model",
+     &vocab_path, 0, 0, NULL},
+    {0},
+};
+
+/* `name` in the folder of the model; the caller's to free. */
+static char *beside_model(const char *name)
+{
+    const char *model = cli_model_path(), *slash = strrchr(model, '/');
+    const size_t folder = slash ? (size_t)(slash - model) + 1 : 0;
+    char *path = malloc(folder + strlen(name) + 1);
+
+    if (!path)
+        cli_die(DG_ERR_RESOURCE, "out of memory for a path");
+    memcpy(path, model, folder);
+    strcpy(path + folder, name);
+    return path;
+}
+
+static struct dg_tokenizer *tokenizer;
+
+static void close_tokenizer(void)
+{
+    dg_tokenizer_free(tokenizer);
+}
+
+static void open_tokenizer(const char *path)
+{
+    struct dg_error err;
+
+    cli_check(dg_tokenizer_open(&tokenizer, path, &err), &err);
+}
+
+static void open_beside_model(void)
+{
+    static const char *const names[] = {"merges.txt", "vocab.bpe"};
+    struct dg_checkpoint c;
+    struct dg_error err;
+
+    cli_model_check(cli_checkpoint_open(&c, &err), &err);
+    dg_checkpoint_close(&c);
+    for (size_t i = 0; !tokenizer && i < sizeof names / sizeof *names; i++) {
+        char *path = beside_model(names[i]);
+
+        if (access(path, F_OK) == 0)
+            open_tokenizer(path);
+        free(path);
+    }
+    if (!tokenizer)
+        cli_die(DG_ERR_TOKEN, "%s: no merges.txt or vocab.bpe beside it; --vocab FILE names one",
+                cli_model_path());
+}
+
+static void open_demo(void)
+{
+    const size_t n = (size_t)(demo_merges_end - demo_merges);
+    struct dg_error err;
+
+    cli_check(dg_tokenizer_parse(&tokenizer, demo_merges, n, DEMO_NAME, &err), &err);
+}
+
+const struct dg_tokenizer *cli_tokenizer(void)
+{
+    if (vocab_path)
+        open_tokenizer(vocab_path);
+    else if (cli_model_is_demo())
+        open_demo();
+    else
+        open_beside_model();
+    cli_on_leaving(close_tokenizer);
+    return tokenizer;
+}
+
+void cli_tokenizer_check(const struct dg_tokenizer *t, const struct dg_sizes *sizes)
+{
+    if (dg_tokenizer_vocab(t) != sizes->vocab)
+        cli_die(DG_ERR_TOKEN, "%s: the tokenizer has %u tokens, expected the model's V = %u",
+                vocab_path ? vocab_path : cli_model_path(), dg_tokenizer_vocab(t), sizes->vocab);
+}

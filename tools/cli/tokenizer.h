@@ -1,0 +1,18 @@
+/* tokenizer.h - the tokenizer that was asked for. */
+#ifndef DG_TOOLS_TOKENIZER_H
+#define DG_TOOLS_TOKENIZER_H
+
+#include "options.h"
+#include "../../src/dagpt.h"
+
+extern const struct cli_option cli_tokenizer_options[]; /* --vocab */
+
+/* The tokenizer of --vocab; else the model's: merges.txt or vocab.bpe beside it. Leaves with 3 when
+ * that model cannot be, and with 4 when there is no tokenizer. Call it once; it is freed when the
+ * program leaves. */
+const struct dg_tokenizer *cli_tokenizer(void);
+
+/* Leaves with 4 when the tokenizer has not as many tokens as the model. */
+void cli_tokenizer_check(const struct dg_tokenizer *t, const struct dg_sizes *sizes);
+
+#endif
