@@ -1,10 +1,10 @@
-/* An instruction set counts as there when the CPU and the operating system have all that its file of
- * kernels is compiled with (Makefile), since the compiler may use any of it there.
+/* An instruction set counts as there when the CPU and the operating system have all that its file
+ * of kernels is compiled with (Makefile), since the compiler may use any of it there.
  *
- * Usable CPUs are the affinity mask's, and no more than the cgroup's quota: a container of 2 CPUs on
- * a machine of 64 often sees all 64 in its mask, and when that many workers spin, the system stops
- * all of them for most of each period. Quotas are parsed from strings, below a root that is given,
- * so that tests need no cgroup. */
+ * Usable CPUs are the affinity mask's, and no more than the cgroup's quota: a container of 2 CPUs
+ * on a machine of 64 often sees all 64 in its mask, and when that many workers spin, the system
+ * stops all of them for most of each period. Quotas are parsed from strings, below a root that is
+ * given, so that tests need no cgroup. */
 #include "cpu.h"
 
 #include <limits.h>

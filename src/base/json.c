@@ -1,6 +1,6 @@
 /* The reader asks for the value that it expects, and the text is checked as it is passed: what is
- * skipped is checked, too. Rejected: a tree of the text. A trace of 200,000 tiles is 168 MB, and its
- * reader wants a few numbers of each event, in the order of the file.
+ * skipped is checked, too. Rejected: a tree of the text. A trace of 200,000 tiles is 168 MB, and
+ * its reader wants a few numbers of each event, in the order of the file.
  *
  * Numbers are checked by the grammar before strtod() sees them, which alone would also take 0x1,
  * nan and "1.". Strings lose their escapes; their bytes are not checked to be UTF-8. */

@@ -350,7 +350,7 @@ void dg_title(const struct dg_dump *d, char *to, size_t size)
                p->n_tiles, p->n_joins, p->n_edges, o->first, o->last, d->layers);
 }
 
-/* Bytes of the character at s, 0 when it is none, is a control character, or one that XML refuses. */
+/* Bytes of the character at s; 0: none is there, or a control character, or what XML refuses. */
 static size_t printable(const char *s, size_t n)
 {
     uint32_t code;

@@ -1,6 +1,6 @@
-/* Panels and blocks of keys or values are counted whole, the last one too: a vector load of the last
- * rows then stays inside the tensor. Between two blocks of a cache lie those of other layers; they
- * are counted, since addresses run across them, but not what is behind the last block. */
+/* Panels and blocks of keys or values are counted whole, the last one too: a vector load of the
+ * last rows then stays inside the tensor. Between two blocks of a cache lie those of other layers;
+ * they are counted, since addresses run across them, but not what is behind the last block. */
 #include "tensor.h"
 
 uint64_t dg_tensor_elements(const struct dg_tensor *t)

@@ -62,7 +62,7 @@ struct tokens {
     uint32_t n;
 };
 
-/* A pair in the heap; the one to join first is the smallest: rank << 32 | place of its left token. */
+/* A pair in the heap, rank << 32 | place of its left token: the smallest is to be joined first. */
 typedef uint64_t candidate;
 
 /* What encoding a window takes. Place i is for the token that begins at byte i. */

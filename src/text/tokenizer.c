@@ -1,6 +1,6 @@
-/* GPT-2's vocabulary, from its merges alone: ids 0 ... 255 are the bytes, each line of the file joins
- * two tokens to the one with the next id, and <|endoftext|> is the last. So no vocabulary file is
- * read, and none can disagree with the merges.
+/* GPT-2's vocabulary, from its merges alone: ids 0 ... 255 are the bytes, each line of the file
+ * joins two tokens to the one with the next id, and <|endoftext|> is the last. So no vocabulary
+ * file is read, and none can disagree with the merges.
  *
  * A line is refused when one of its two tokens is not there yet, on which encode.c builds, or when
  * the one that it makes is there already. Tokens are looked up by their bytes while lines are read,

@@ -30,7 +30,7 @@ uint64_t random_bits(uint64_t *state);
 uint32_t random_below(uint64_t *state, uint32_t n); /* 0 ... n - 1 */
 float random_float(uint64_t *state, float low, float high);
 
-/* A code point's UTF-8 to `to`, room for 4 bytes; how many it takes. Surrogates are written, too. */
+/* A code point's UTF-8, up to 4 bytes, to `to`; how many they are. Surrogates are written, too. */
 size_t utf8_encode(uint32_t code, char *to);
 
 /* "BUILD/NAME" for a program of this build. */

@@ -1,4 +1,5 @@
-/* src/base/json_write.c: what it writes of any bytes, read back by the strict reader and by Python's. */
+/* src/base/json_write.c: what it writes of any bytes, read back by the strict reader and by
+ * Python's. */
 #include "../../support/support.h"
 #include "../../../src/base/json.h"
 #include "../../../src/base/json_write.h"
