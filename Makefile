@@ -92,7 +92,7 @@ $(BUILD)/make-model: $(BUILD)/tools/dev/make_model.o $(LIB) $(BUILD)/linked-with
 
 # The trace viewer's page is a part of the program.
 $(BUILD)/tools/trace/trace_html.o: $(BUILD)/viewer_page.h
-$(BUILD)/tools/trace/trace_html.o: NEED_CPPFLAGS += -I$(BUILD)
+$(BUILD)/tools/trace/trace_html.o: private NEED_CPPFLAGS += -I$(BUILD)
 $(BUILD)/viewer_page.h: $(wildcard tools/viewer/*)
 	@mkdir -p $(@D)
 	@echo "PAGE $@"
