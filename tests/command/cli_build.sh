@@ -33,6 +33,8 @@ says() {
 
 # ---- what is built again ----
 
+build all # where the build folder was made with other flags than this make has
+cp -a "$copy" "$dir/kept"
 arena=$copy/src/base/arena.o
 count 'make, nothing changed: built something' says '' all
 count 'make CFLAGS=-O1: an object is as it was' says "CC   $arena" CFLAGS=-O1 "$arena"
@@ -41,16 +43,17 @@ count 'make CPPFLAGS=-DX: an object is as it was' says "CC   $arena" CPPFLAGS=-D
 count 'make LDFLAGS=-s: the program is as it was' \
     says "LINK $copy/make-model" LDFLAGS=-s CPPFLAGS=-DX CFLAGS=-O1 -o "$copy/libdagpt.a" \
     -o "$copy/tools/dev/make_model.o" "$copy/make-model"
-cp -a "$build/src" "$build/tools" "$build/compiled-with" "$build/linked-with" "$build/make-model" "$copy"
+rm -r "$copy"
+cp -a "$dir/kept" "$copy"
 
 # The flags of one file are not those of all others.
 rm "$copy/tools/trace/trace_html.o"
 build "$copy/tools/trace/trace_html.o"
 count "make trace_html.o alone: flags are now '$(cat "$copy/compiled-with")'" \
-    cmp -s "$build/compiled-with" "$copy/compiled-with"
+    cmp -s "$dir/kept/compiled-with" "$copy/compiled-with"
 
 # Without line editing and with it again.
-if grep -q lines_editline "$build/linked-with"; then
+if grep -q lines_editline "$copy/linked-with"; then
     count 'make EDIT=0: not linked' says "CC   $copy/tools/cli/lines_plain.o
 LINK $copy/dagpt" EDIT=0 "$copy/dagpt"
     count 'make EDIT=0: libedit is still there' eval '! grep -q history_init "$copy/dagpt"'
