@@ -157,4 +157,10 @@ count 'make install: no command that runs' eval \
     '[ "$status" -eq 0 ] && [ "$("$dir/root/usr/bin/dagpt" decode 72)" = i ]'
 count 'make install: no man page' cmp -s docs/man/dagpt.1 "$dir/root/usr/share/man/man1/dagpt.1"
 count 'make install: something else' [ "$(find "$dir/root" -type f | wc -l)" -eq 2 ]
+for name in complete score encode decode tokens next info graph bench trace; do
+    for option in $("$program" $name --help | sed -n '/^options:/,$s/^ *\(-.,\)* *--\([a-z-]*\).*/\2/p'); do
+        count "dagpt.1: nothing about $name --$option" \
+            has "$(echo "\\-\\-$option" | sed 's/\([a-z]\)-/\1\\-/g')" docs/man/dagpt.1
+    done
+done
 finish

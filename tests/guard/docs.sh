@@ -29,7 +29,7 @@ xargs awk '
         return length(text)
     }
     function paths(text,   word, n, i) {
-        if (text ~ /git (archive|log)/)
+        if (text ~ /git (archive|grep|log)/)
             return
         n = split(text, word, /[^A-Za-z0-9_.,{}*\/-]+/)
         for (i = 1; i <= n; i++) {
