@@ -54,7 +54,7 @@ CLI    := $(filter-out $(OTHERS) tools/cli/lines_%,$(wildcard $(addprefix tools/
             /*.c,command cli trace bench limits)))) $(LINES)
 SUITES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/check_*.c))
 
-.PHONY: all run lab install test test-bits test-neon test-all rooms check-format format pictures graph-pictures \
+.PHONY: all run lab install test test-bits test-neon test-all rooms check-docs check-format format pictures graph-pictures \
         poly ulp need-check need-pcre2 clean help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
 
@@ -92,7 +92,7 @@ $(BUILD)/make-model: $(BUILD)/tools/dev/make_model.o $(LIB) $(BUILD)/linked-with
 
 # The trace viewer's page is a part of the program.
 $(BUILD)/tools/trace/trace_html.o: $(BUILD)/viewer_page.h
-$(BUILD)/tools/trace/trace_html.o: NEED_CPPFLAGS += -I$(BUILD)
+$(BUILD)/tools/trace/trace_html.o: private NEED_CPPFLAGS += -I$(BUILD)
 $(BUILD)/viewer_page.h: $(wildcard tools/viewer/*)
 	@mkdir -p $(@D)
 	@echo "PAGE $@"
@@ -115,7 +115,7 @@ install: all  ## install the command and its man page below PREFIX (/usr/local)
 
 # ---- tests: the only part that needs more than gcc and make ----
 
-test: need-check need-pcre2 rooms all $(SUITES)  ## build and run all tests (SAN=thread|address|undefined too)
+test: need-check need-pcre2 rooms check-docs all $(SUITES)  ## build and run all tests (SAN=thread|address|undefined too)
 	@BUILD=$(BUILD) SAN=$(SAN) tests/run.sh $(SUITES)
 
 test-bits: need-check $(BUILD)/tests/unit/model/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
@@ -167,6 +167,9 @@ bench-what-if: all  ## does a trace of one worker predict the time of two within
 
 rooms:  ## do includes go one way, without a circle, in src, tools and tests?
 	@tests/guard/rooms.sh
+
+check-docs:  ## do the links and paths in the Markdown lead somewhere, and do its lines fit?
+	@tests/guard/docs.sh
 
 # ---- development ----
 

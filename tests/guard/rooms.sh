@@ -1,6 +1,6 @@
 #!/bin/sh
 # rooms.sh - checks that includes go one way, between rooms and between files, and that sync.h alone touches
-# atomics and threads. docs/design/design.md has the rooms.
+# atomics and threads. README.md lists the rooms.
 status=0
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
