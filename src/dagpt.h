@@ -1,16 +1,57 @@
 /* dagpt.h - GPT-2 inference on an op graph: the library's only public header.
  *
- * A team of threads runs steps, a model holds packed weights, a session is one sequence being
- * generated. The order of use:
+ * A team of threads runs steps, a model holds packed weights, an engine makes steps of the two, and a
+ * sequence is one text being generated. The same weights and the same token ids give the same logits,
+ * bit for bit, whatever the options say.
  *
- *     dg_team_new -> dg_model_open -> dg_session_new -> { dg_session_eval, dg_sampler_next } ...
+ * example.c:
  *
- * and each is freed in the reverse order. The same weights and the same token ids give the same
- * logits, bit for bit, whatever the options below say.
+ *     #include <dagpt.h>
+ *     #include <stdio.h>
  *
+ *     int main(int argc, char **argv)
+ *     {
+ *         int32_t ids[8] = {11, 12};            // of the vocabulary; room for six more
+ *         struct dg_sampling how = {0};         // all zeros: the most likely id, always
+ *         struct dg_team *team = NULL;
+ *         struct dg_model *model = NULL;
+ *         struct dg_engine *engine = NULL;
+ *         struct dg_sequence *text = NULL;
+ *         struct dg_sampler *sampler = NULL;
+ *         struct dg_error err = {DG_OK, ""};
+ *         size_t n = 2;
+ *
+ *         if (argc < 2)
+ *             return DG_ERR_USAGE;
+ *         if (dg_team_new(&team, 4, 0, &err) == DG_OK &&
+ *             dg_model_open(&model, argv[1], NULL, &err) == DG_OK &&
+ *             dg_engine_new(&engine, model, team, NULL, &err) == DG_OK &&
+ *             dg_sequence_new(&text, engine, &err) == DG_OK &&
+ *             dg_sampler_new(&sampler, dg_model_sizes(model).vocab, &how, &err) == DG_OK &&
+ *             dg_sequence_eval(text, ids, n, 1, &err) == DG_OK)
+ *             for (; n < 8; n++) {
+ *                 if (dg_sampler_next(sampler, dg_sequence_logits(text), ids, n, &ids[n], &err) ||
+ *                     dg_sequence_eval(text, &ids[n], 1, 1, &err))
+ *                     break;
+ *                 printf("%d\n", (int)ids[n]);
+ *             }
+ *         if (err.status != DG_OK)
+ *             fprintf(stderr, "example: %s\n", err.text);
+ *         dg_sampler_free(sampler);
+ *         dg_sequence_free(text);
+ *         dg_engine_free(engine);
+ *         dg_model_free(model);
+ *         dg_team_free(team);
+ *         return (int)err.status;
+ *     }
+ *
+ * Options: all zeros is the default of each options struct, and 0 of each enum in it means "choose".
+ *          `size` is sizeof the struct, so that a program goes on working with a library whose struct
+ *          has grown; 0 stands for the struct of version 0.2. What is out of its range is refused.
  * Threads: a team belongs to the thread that made it, and runs one thing at a time. Objects that
  *          share no team are independent. Nothing here prints, exits or keeps global state.
- * Errors:  a function that can fail returns a status and, when it is not DG_OK, fills *err.
+ * Errors:  a function that can fail returns a status and, when it is not DG_OK, fills *err, which may be
+ *          NULL.
  */
 #ifndef DAGPT_H
 #define DAGPT_H
@@ -19,7 +60,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DG_VERSION "0.1.0"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define DG_VERSION "0.2.0"
+
+/* What the library shows: all else in it is hidden. */
+#define DG_API __attribute__((visibility("default")))
 
 /* The values are the command's exit codes. */
 enum dg_status {
@@ -36,32 +84,32 @@ struct dg_error {
     char text[1024]; /* one line, without a final newline */
 };
 
-/* The instruction sets that this processor architecture has kernels for, weakest first. */
+/* Instruction sets; of one processor architecture the weaker first. */
 enum dg_isa {
-    DG_ISA_SCALAR,
-#if defined(__x86_64__)
-    DG_ISA_AVX2,
-    DG_ISA_AVX512,
-#elif defined(__aarch64__)
-    DG_ISA_NEON,
-#endif
-    DG_N_ISA
+    DG_ISA_BEST = 0, /* the strongest there is */
+    DG_ISA_SCALAR = 1,
+    DG_ISA_AVX2 = 2,   /* x86-64 */
+    DG_ISA_AVX512 = 3, /* x86-64 */
+    DG_ISA_NEON = 4,   /* AArch64 */
 };
 
 /* Three ways to run the same tiles. */
 enum dg_sched {
-    DG_SCHED_DATAFLOW, /* a tile runs when its last input is written */
-    DG_SCHED_BARRIER,  /* all workers finish an op before any starts the next */
-    DG_SCHED_SERIAL,   /* the caller alone, in plan order: the oracle of the tests */
-    DG_N_SCHED
+    DG_SCHED_DEFAULT = 0,  /* dataflow */
+    DG_SCHED_DATAFLOW = 1, /* a tile runs when its last input is written */
+    DG_SCHED_BARRIER = 2,  /* all workers finish an op before any starts the next */
+    DG_SCHED_SERIAL = 3,   /* the caller alone, in plan order: the oracle of the tests */
 };
 
-const char *dg_isa_name(enum dg_isa isa); /* "scalar", "avx2", "avx512", "neon" */
-enum dg_isa dg_isa_best(void);            /* the strongest that this CPU and this build have */
-const char *dg_sched_name(enum dg_sched sched); /* "dataflow", "barrier", "serial" */
+/* "best", "scalar", "avx2", "avx512", "neon"; "unknown" of another number. */
+DG_API const char *dg_isa_name(enum dg_isa isa);
+DG_API enum dg_isa dg_isa_best(void); /* the strongest that this CPU and this build have */
+
+/* "default", "dataflow", "barrier", "serial"; "unknown" of another number. */
+DG_API const char *dg_sched_name(enum dg_sched sched);
 
 /* CPUs that this process may use: its affinity mask, capped by the cgroup quota; at least 1. */
-unsigned dg_usable_cpus(void);
+DG_API unsigned dg_usable_cpus(void);
 
 /* ---- team ---- */
 
@@ -71,16 +119,16 @@ struct dg_team;
 
 /* Creates `workers` (1 ... DG_MAX_WORKERS) workers: the caller and workers - 1 new threads. At
  * most `cpus` of them are awake at a time (0: dg_usable_cpus()); the rest stay parked. */
-enum dg_status dg_team_new(struct dg_team **out, unsigned workers, unsigned cpus,
-                           struct dg_error *err);
-void dg_team_free(struct dg_team *team); /* takes NULL */
-unsigned dg_team_workers(const struct dg_team *team);
-unsigned dg_team_awake(const struct dg_team *team); /* min(workers, cpus) */
+DG_API enum dg_status dg_team_new(struct dg_team **out, unsigned workers, unsigned cpus,
+                                  struct dg_error *err);
+DG_API void dg_team_free(struct dg_team *team); /* takes NULL */
+DG_API unsigned dg_team_workers(const struct dg_team *team);
+DG_API unsigned dg_team_awake(const struct dg_team *team); /* min(workers, cpus) */
 
 /* From now on the team's worker 0, which is the caller, calls tell(arg, done) after each tile that
  * it has run: `done`, of 0 to 1, is how far the step has come, about. tell may not use the team.
  * NULL: no more. */
-void dg_team_progress(struct dg_team *team, void (*tell)(void *arg, double done), void *arg);
+DG_API void dg_team_progress(struct dg_team *team, void (*tell)(void *arg, double done), void *arg);
 
 /* ---- trace ---- */
 
@@ -89,13 +137,13 @@ struct dg_trace;
 /* From now on the team's steps are recorded: every tile, and every gap between two of them, with
  * room for `max_events` of them for each worker that is awake (48 bytes each). A step is recorded
  * whole or, when it might not fit, not at all. One trace for a team at a time. */
-enum dg_status dg_trace_new(struct dg_trace **out, struct dg_team *team, size_t max_events,
-                            struct dg_error *err);
-void dg_trace_free(struct dg_trace *trace); /* takes NULL; before its team */
+DG_API enum dg_status dg_trace_new(struct dg_trace **out, struct dg_team *team, size_t max_events,
+                                   struct dg_error *err);
+DG_API void dg_trace_free(struct dg_trace *trace); /* takes NULL; before its team */
 
 /* Only the steps that evaluate positions first ... end - 1 of a sequence, or some of them, are
  * recorded. Loading a model counts as position 0. */
-void dg_trace_window(struct dg_trace *trace, uint64_t first, uint64_t end);
+DG_API void dg_trace_window(struct dg_trace *trace, uint64_t first, uint64_t end);
 
 /* ---- model ---- */
 
@@ -110,20 +158,20 @@ struct dg_sizes {
 struct dg_model;
 
 /* The sizes of the checkpoint at `path`, from its header and the size of the file. */
-enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg_error *err);
+DG_API enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg_error *err);
 
 /* Reads the checkpoint at `path` (llm.c version 1, 3 or 5) and packs its weights, with all of the
  * team, to which the model keeps no reference. Without a team (NULL) the weights are read as part of
  * the model's first step, each before it is used: until that eval has returned, the model belongs to
- * its session alone, and an eval that cannot read the file fails with DG_ERR_IO. */
-enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_team *team,
-                             struct dg_error *err);
+ * one engine alone, and an eval that cannot read the file fails with DG_ERR_IO. */
+DG_API enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_team *team,
+                                    struct dg_error *err);
 
 /* The same from data[0 ... n - 1], which `name` stands for in errors, and which must last until the
  * weights are read. */
-enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n, const char *name,
-                              struct dg_team *team, struct dg_error *err);
-void dg_model_free(struct dg_model *model); /* takes NULL; after its sessions */
+DG_API enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n,
+                                     const char *name, struct dg_team *team, struct dg_error *err);
+DG_API void dg_model_free(struct dg_model *model); /* takes NULL; after its engines */
 struct dg_sizes dg_model_sizes(const struct dg_model *model);
 
 /* ---- tokenizer ---- */
@@ -134,78 +182,92 @@ struct dg_tokenizer;
 
 /* Reads a merges file (merges.txt, vocab.bpe): "#version: ..." and then a merge a line. The second
  * reads it from memory; `name` stands for it in errors. DG_ERR_TOKEN. */
-enum dg_status dg_tokenizer_open(struct dg_tokenizer **out, const char *path, struct dg_error *err);
-enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *merges, size_t n,
-                                  const char *name, struct dg_error *err);
-void dg_tokenizer_free(struct dg_tokenizer *t);            /* takes NULL */
-uint32_t dg_tokenizer_vocab(const struct dg_tokenizer *t); /* 256 + merges + 1 */
-int32_t dg_tokenizer_end(const struct dg_tokenizer *t);    /* the id of <|endoftext|> */
+DG_API enum dg_status dg_tokenizer_open(struct dg_tokenizer **out, const char *path,
+                                        struct dg_error *err);
+DG_API enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *merges, size_t n,
+                                         const char *name, struct dg_error *err);
+DG_API void dg_tokenizer_free(struct dg_tokenizer *t);            /* takes NULL */
+DG_API uint32_t dg_tokenizer_vocab(const struct dg_tokenizer *t); /* 256 + merges + 1 */
+DG_API int32_t dg_tokenizer_end(const struct dg_tokenizer *t);    /* the id of <|endoftext|> */
 
 /* The ids of text[0 ... n - 1], any bytes: *ids has *n_ids of them, and room for one more, and is the
  * caller's to free().
  * "<|endoftext|>" in a text is text. Time: proportional to n. */
-enum dg_status dg_tokenizer_encode(const struct dg_tokenizer *t, const char *text, size_t n,
-                                   int32_t **ids, size_t *n_ids, struct dg_error *err);
+DG_API enum dg_status dg_tokenizer_encode(const struct dg_tokenizer *t, const char *text, size_t n,
+                                          int32_t **ids, size_t *n_ids, struct dg_error *err);
 
 /* The *n bytes that id stands for; NULL when it is not in the vocabulary. */
-const char *dg_tokenizer_bytes(const struct dg_tokenizer *t, int32_t id, size_t *n);
+DG_API const char *dg_tokenizer_bytes(const struct dg_tokenizer *t, int32_t id, size_t *n);
 
-/* ---- session ---- */
+/* ---- engine and sequence ---- */
 
-struct dg_session_options {
-    enum dg_isa isa; /* capped by dg_isa_best() */
+struct dg_engine_options {
+    size_t size;     /* of this struct; 0: that of version 0.2 */
+    enum dg_isa isa; /* at most this one; one of another processor architecture is refused */
     enum dg_sched sched;
-    uint32_t chunk;     /* rows of one prompt step; 0: the default */
+    uint32_t chunk;     /* rows of one step, at the most; 0: an eval is one step */
     uint32_t row_block; /* rows of a tile, at the most; 0: chosen by the planner */
     uint32_t col_block; /* columns of a matmul tile, rounded up to 16; 0: chosen by the op */
-    bool all_logits;    /* logits for every row of an eval, not for the last row alone */
     bool no_fuse;       /* leave gelu and add as ops of their own */
 };
 
-struct dg_session;
+/* A model, a team, and the plans that were made so far, by shape; the least recently used goes when
+ * there are many. */
+struct dg_engine;
 
-/* The session borrows model and team until it is freed. opt may be NULL for the defaults, which
- * are all zeros but isa = dg_isa_best(). */
-enum dg_status dg_session_new(struct dg_session **out, const struct dg_model *model,
-                              struct dg_team *team, const struct dg_session_options *opt,
-                              struct dg_error *err);
-void dg_session_free(struct dg_session *session); /* takes NULL */
+/* The engine borrows model and team until it is freed. opt may be NULL for the defaults. */
+DG_API enum dg_status dg_engine_new(struct dg_engine **out, struct dg_model *model,
+                                    struct dg_team *team, const struct dg_engine_options *opt,
+                                    struct dg_error *err);
+DG_API void dg_engine_free(struct dg_engine *engine); /* takes NULL; after its sequences */
 
-/* Appends ids[0 ... n-1] to the sequence, n >= 1, as steps of at most `chunk` rows.
- * DG_ERR_TOKEN when an id is outside the vocabulary or the sequence would exceed `positions`;
- * the session is then as it was. */
-enum dg_status dg_session_eval(struct dg_session *session, const int32_t *ids, size_t n,
-                               struct dg_error *err);
+/* One text: its ids so far, as keys and values, and the logits of the last eval. */
+struct dg_sequence;
 
-/* [vocab] logits of the last id evaluated; with all_logits [n][vocab] of the last eval. They stay
- * valid until the next eval. NULL before the first. */
-const float *dg_session_logits(const struct dg_session *session);
-size_t dg_session_position(const struct dg_session *session);        /* ids evaluated so far */
-void dg_session_rewind(struct dg_session *session, size_t position); /* forget the ids after it */
+DG_API enum dg_status dg_sequence_new(struct dg_sequence **out, struct dg_engine *engine,
+                                      struct dg_error *err);
+DG_API void dg_sequence_free(struct dg_sequence *sequence); /* takes NULL */
+
+/* Appends ids[0 ... n-1] to the sequence, n >= 1, in steps of at most `chunk` rows, and gives the last
+ * n_logits of them logits, 0 <= n_logits <= n.
+ * Refused, and the sequence is as it was: DG_ERR_TOKEN when an id is outside the vocabulary or the
+ * sequence would exceed `positions`, DG_ERR_USAGE when n_logits is out of its range. Where a step
+ * fails, the position is as it was, and there are no logits. */
+DG_API enum dg_status dg_sequence_eval(struct dg_sequence *sequence, const int32_t *ids, size_t n,
+                                       size_t n_logits, struct dg_error *err);
+
+/* [n_logits][vocab] of the last eval, valid until the next call that changes the sequence. NULL where
+ * there are none: before the first eval, after one without or one that failed, and after a rewind. */
+DG_API const float *dg_sequence_logits(const struct dg_sequence *sequence);
+DG_API size_t dg_sequence_position(const struct dg_sequence *sequence); /* ids evaluated so far */
+
+/* Forgets the ids from `position` on; does nothing when there are none. */
+DG_API void dg_sequence_rewind(struct dg_sequence *sequence, size_t position);
 
 /* ---- sampling ---- */
 
 /* probs[i] = exp(logits[i] - max) / sum, in float, the sum taken in vocabulary order. The maximum
  * is returned through *best (the lowest id of equals). DG_ERR_MODEL when a logit is not finite. */
-enum dg_status dg_softmax(float *probs, const float *logits, size_t n, int32_t *best,
-                          struct dg_error *err);
+DG_API enum dg_status dg_softmax(float *probs, const float *logits, size_t n, int32_t *best,
+                                 struct dg_error *err);
 
 /* The first id whose cumulative probability, summed in float in vocabulary order, exceeds coin;
  * the last id when none does. */
-int32_t dg_pick(const float *probs, size_t n, float coin);
+DG_API int32_t dg_pick(const float *probs, size_t n, float coin);
 
 /* log(exp(logits[id]) / sum over all n), natural, in double precision. */
-double dg_log_probability(const float *logits, size_t n, int32_t id);
+DG_API double dg_log_probability(const float *logits, size_t n, int32_t id);
 
-/* How the next id is drawn, in the order in which it is applied. */
+/* How the next id is drawn, in the order in which it is applied. All zeros: the most likely id. */
 struct dg_sampling {
+    size_t size;           /* of this struct; 0: that of version 0.2 */
     double repeat_penalty; /* >= 1: an id of the sequence has its logit divided by it if positive,
-                            * else multiplied; 1: none */
+                            * else multiplied; 1 or 0: none */
     double temp;           /* > 0: logits are divided by it; 0: the most likely id, the lowest of
                             * equals, and nothing below applies */
     uint32_t top_k;        /* only the k most likely ids, of equals the lowest; 0: all */
     double top_p;          /* of these only the fewest, most likely first, whose probability
-                            * together reaches top_p of theirs, 0 ... 1; 1: all */
+                            * together reaches top_p of theirs, 0 ... 1; 1 or 0: all */
     double min_p;          /* of these only those at least min_p times as likely as the most
                             * likely one, 0 ... 1; 0: all */
     uint64_t seed;
@@ -213,15 +275,19 @@ struct dg_sampling {
 
 struct dg_sampler;
 
-/* A source of ids of a vocabulary of `vocab`: the same sampling, logits and sequence give the same
+/* A source of ids of a vocabulary of `vocab` >= 1: the same sampling, logits and sequence give the same
  * ids, on any machine. DG_ERR_USAGE when an option is out of its range. */
-enum dg_status dg_sampler_new(struct dg_sampler **out, uint32_t vocab,
-                              const struct dg_sampling *sampling, struct dg_error *err);
-void dg_sampler_free(struct dg_sampler *s); /* takes NULL */
+DG_API enum dg_status dg_sampler_new(struct dg_sampler **out, uint32_t vocab,
+                                     const struct dg_sampling *sampling, struct dg_error *err);
+DG_API void dg_sampler_free(struct dg_sampler *s); /* takes NULL */
 
 /* Draws the id after ids[0 ... n - 1] from their logits [vocab]. DG_ERR_MODEL when a logit is not
- * finite. */
-enum dg_status dg_sampler_next(struct dg_sampler *s, const float *logits, const int32_t *ids,
-                               size_t n, int32_t *next, struct dg_error *err);
+ * finite, DG_ERR_TOKEN when an id is outside the vocabulary. */
+DG_API enum dg_status dg_sampler_next(struct dg_sampler *s, const float *logits, const int32_t *ids,
+                                      size_t n, int32_t *next, struct dg_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

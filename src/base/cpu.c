@@ -14,8 +14,16 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char *const isa_names[DG_N_ISA] = {
+    [DG_ISA_BEST] = "best",     [DG_ISA_SCALAR] = "scalar", [DG_ISA_AVX2] = "avx2",
+    [DG_ISA_AVX512] = "avx512", [DG_ISA_NEON] = "neon",
+};
+
 #if defined(__x86_64__)
-static const char *const isa_names[DG_N_ISA] = {"scalar", "avx2", "avx512"};
+bool dg_isa_built(enum dg_isa isa)
+{
+    return isa == DG_ISA_SCALAR || isa == DG_ISA_AVX2 || isa == DG_ISA_AVX512;
+}
 
 enum dg_isa dg_isa_best(void)
 {
@@ -28,14 +36,20 @@ enum dg_isa dg_isa_best(void)
     return DG_ISA_AVX512;
 }
 #elif defined(__aarch64__)
-static const char *const isa_names[DG_N_ISA] = {"scalar", "neon"};
+bool dg_isa_built(enum dg_isa isa)
+{
+    return isa == DG_ISA_SCALAR || isa == DG_ISA_NEON;
+}
 
 enum dg_isa dg_isa_best(void)
 {
     return DG_ISA_NEON; /* part of the architecture */
 }
 #else
-static const char *const isa_names[DG_N_ISA] = {"scalar"};
+bool dg_isa_built(enum dg_isa isa)
+{
+    return isa == DG_ISA_SCALAR;
+}
 
 enum dg_isa dg_isa_best(void)
 {
@@ -43,9 +57,26 @@ enum dg_isa dg_isa_best(void)
 }
 #endif
 
+enum dg_isa dg_isa_cap(enum dg_isa isa)
+{
+    const enum dg_isa best = dg_isa_best();
+
+    return isa == DG_ISA_BEST || isa > best ? best : isa;
+}
+
+enum dg_isa dg_isa_next(enum dg_isa isa)
+{
+    const enum dg_isa best = dg_isa_best();
+
+    while (++isa <= best)
+        if (dg_isa_built(isa))
+            return isa;
+    return DG_ISA_BEST;
+}
+
 const char *dg_isa_name(enum dg_isa isa)
 {
-    return isa_names[isa];
+    return (unsigned)isa < DG_N_ISA ? isa_names[isa] : "unknown";
 }
 
 static unsigned quota(long long quota_us, long long period_us)

@@ -5,6 +5,19 @@
 
 #include "../dagpt.h"
 
+enum { DG_N_ISA = DG_ISA_NEON + 1 }; /* for tables by enum dg_isa, whose place 0 is empty */
+
+/* Has this processor architecture kernels for it? */
+bool dg_isa_built(enum dg_isa isa);
+
+/* The next stronger one that this build and this CPU have, or DG_ISA_BEST, which is 0: no other. So
+ *     for (enum dg_isa isa = DG_ISA_SCALAR; isa; isa = dg_isa_next(isa))
+ * visits all of them. */
+enum dg_isa dg_isa_next(enum dg_isa isa);
+
+/* The strongest that this CPU and this build have, but none above `isa`; DG_ISA_BEST: no cap. */
+enum dg_isa dg_isa_cap(enum dg_isa isa);
+
 /* CPUs that a cgroup quota allows, rounded up, or 0 for "no limit" (and for text that is not one).
  * v2: the contents of cpu.max, "QUOTA PERIOD" or "max PERIOD" in microseconds.
  * v1: the contents of cpu.cfs_quota_us (-1: no limit) and cpu.cfs_period_us. */

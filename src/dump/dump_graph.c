@@ -180,7 +180,7 @@ static bool same_tensor(const struct dg_tensor *a, const struct dg_tensor *b)
 {
     return a->role == b->role && a->layout == b->layout && a->dtype == b->dtype &&
            a->rows == b->rows && a->cols == b->cols && a->heads == b->heads &&
-           a->positions == b->positions && a->stride == b->stride;
+           a->positions == b->positions;
 }
 
 /* Input k of op b does for layer b->layer what input k of op a does for the layer before. `first`:

@@ -27,12 +27,12 @@ static void put_box(FILE *to, const char *key, struct dg_box b)
 /* , "tensor": its name, and its shape; null: it is of no tensor */
 static void put_tensor(FILE *to, const struct dg_tensor *t)
 {
-    static const char *const roles[] = {"input", "weight", "cache", "activation"};
+    static const char *const roles[] = {"input", "weight", "cache", "activation", "output"};
 
     put_member(to, "tensor", t ? t->name : NULL);
     if (t)
         fprintf(to, ", \"role\": \"%s\", \"dtype\": \"%s\", \"rows\": %u, \"cols\": %u",
-                roles[t->role], dg_dtype_name(t), t->rows, t->cols);
+                roles[t->role], dg_dtype_name(t->dtype), t->rows, t->cols);
 }
 
 /* What the op, or the tile, reads. Weights and inputs are read whole. */

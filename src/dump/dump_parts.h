@@ -54,8 +54,6 @@ void dg_title(const struct dg_dump *dump, char *to, size_t size);
 /* Workers as "0 2 3", or "none". */
 void dg_workers_text(const uint64_t workers[4], char *to, size_t size);
 
-const char *dg_dtype_name(const struct dg_tensor *t);
-
 void dg_put_indent(FILE *to, int depth);
 
 /* How a format writes nodes, and the beginning and end of clusters, `depth` clusters deep. */

@@ -68,11 +68,6 @@ static struct text shape(struct dg_box b)
     return t;
 }
 
-const char *dg_dtype_name(const struct dg_tensor *t)
-{
-    return t->dtype == DG_I32 ? "int32" : "float32";
-}
-
 /* The columns of a tile, as heads where they are whole ones. */
 static struct text columns(const struct dg_op *op, const struct dg_tensor *t, struct dg_box b)
 {
@@ -202,7 +197,7 @@ void dg_node_label(const struct dg_dump *d, const struct dg_dump_node *n, struct
     case DG_NODE_INPUT:
         add_line(l, "%s", n->tensor->name);
         if (d->options.show & DG_SHOW_SHAPE)
-            add_line(l, "%s %s", shape(n->box).s, dg_dtype_name(n->tensor));
+            add_line(l, "%s %s", shape(n->box).s, dg_dtype_name(n->tensor->dtype));
         break;
     case DG_NODE_OP:
         op_label(d, n, l);
@@ -247,7 +242,8 @@ static void op_facts(const struct dg_dump *d, const struct dg_dump_node *n, stru
         add_line(l, "writes %s rows %u:%u columns %u:%u", n->tensor->name, n->box.r0, n->box.r1,
                  n->box.c0, n->box.c1);
     else
-        add_line(l, "writes %s %s %s", n->tensor->name, shape(n->box).s, dg_dtype_name(n->tensor));
+        add_line(l, "writes %s %s %s", n->tensor->name, shape(n->box).s,
+                 dg_dtype_name(n->tensor->dtype));
     add_inputs(n, l);
     if (n->kind == DG_NODE_CUT)
         return;
@@ -265,7 +261,7 @@ void dg_node_facts(const struct dg_dump *d, const struct dg_dump_node *n, struct
 
     l->n = 0;
     if (n->kind == DG_NODE_INPUT)
-        add_line(l, "%s: input %s %s", n->id, shape(n->box).s, dg_dtype_name(n->tensor));
+        add_line(l, "%s: input %s %s", n->id, shape(n->box).s, dg_dtype_name(n->tensor->dtype));
     else if (n->kind == DG_NODE_JOIN)
         add_line(l, "%s: join", n->id);
     else

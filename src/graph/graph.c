@@ -8,7 +8,7 @@
 #include "../base/arena.h"
 
 #include <assert.h>
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +50,15 @@ struct dg_tensor *dg_graph_tensor(struct dg_graph *g, struct dg_tensor tensor)
     return t;
 }
 
+struct dg_tensor *dg_graph_end(struct dg_graph *g, struct dg_tensor tensor)
+{
+    const bool input = tensor.role == DG_INPUT;
+    unsigned *n = input ? &g->n_inputs : &g->n_outputs;
+
+    assert((input || tensor.role == DG_OUTPUT) && *n < DG_MAX_ENDS);
+    return (input ? g->inputs : g->outputs)[(*n)++] = dg_graph_tensor(g, tensor);
+}
+
 struct dg_op *dg_graph_op(struct dg_graph *g, struct dg_op op)
 {
     struct dg_op *o = &g->ops[g->n_ops];
@@ -58,6 +67,14 @@ struct dg_op *dg_graph_op(struct dg_graph *g, struct dg_op op)
     *o = op;
     g->n_ops++;
     return o;
+}
+
+void dg_layer_name(char *to, size_t size, int layer, const char *name)
+{
+    if (layer < 0)
+        snprintf(to, size, "%s", name);
+    else
+        snprintf(to, size, "h%d.%s", layer, name);
 }
 
 unsigned dg_tensor_index(const struct dg_graph *g, const struct dg_tensor *t)
@@ -97,18 +114,25 @@ void dg_graph_remove(struct dg_graph *g, struct dg_op *op)
     g->n_ops--;
 }
 
-/* Moves tensor `from` to place `to`, and with it every op's pointer. */
+static void move_pointers(struct dg_tensor **list, unsigned n, const struct dg_tensor *from,
+                          struct dg_tensor *to)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (list[i] == from)
+            list[i] = to;
+}
+
+/* Moves tensor `from` to place `to`, and with it every pointer of the graph. */
 static void move_tensor(struct dg_graph *g, unsigned from, unsigned to)
 {
     g->tensors[to] = g->tensors[from];
+    move_pointers(g->inputs, g->n_inputs, &g->tensors[from], &g->tensors[to]);
+    move_pointers(g->outputs, g->n_outputs, &g->tensors[from], &g->tensors[to]);
     for (unsigned i = 0; i < g->n_ops; i++) {
         struct dg_op *op = &g->ops[i];
 
-        if (op->out == &g->tensors[from])
-            op->out = &g->tensors[to];
-        for (unsigned k = 0; k < op->n_in; k++)
-            if (op->in[k] == &g->tensors[from])
-                op->in[k] = &g->tensors[to];
+        move_pointers(&op->out, 1, &g->tensors[from], &g->tensors[to]);
+        move_pointers(op->in, op->n_in, &g->tensors[from], &g->tensors[to]);
     }
 }
 
@@ -117,9 +141,10 @@ void dg_graph_prune(struct dg_graph *g)
     unsigned kept = 0;
 
     for (unsigned i = 0; i < g->n_tensors; i++) {
+        const enum dg_role role = g->tensors[i].role;
         struct dg_op *reader;
 
-        if (!dg_graph_writer(g, &g->tensors[i]) &&
+        if (role != DG_INPUT && role != DG_OUTPUT && !dg_graph_writer(g, &g->tensors[i]) &&
             dg_graph_readers(g, &g->tensors[i], &reader) == 0)
             continue;
         if (kept < i)
@@ -142,11 +167,6 @@ static enum dg_status check_tensor(const struct dg_tensor *t, struct dg_error *e
     if (t->role == DG_CACHE && t->rows > t->positions)
         return dg_fail(err, DG_ERR_USAGE, "tensor %s: %u rows, room for %u", t->name, t->rows,
                        t->positions);
-    if (t->stride > 0 && t->stride < (uint64_t)DG_LANES * t->cols)
-        return dg_fail(err, DG_ERR_USAGE,
-                       "tensor %s: blocks are %" PRIu64
-                       " elements apart, expected %u x %u at least",
-                       t->name, t->stride, DG_LANES, t->cols);
     if (t->rows > INT32_MAX || t->cols > INT32_MAX || dg_tensor_elements(t) > SIZE_MAX / 8)
         return dg_fail(err, DG_ERR_RESOURCE, "tensor %s: %u x %u cannot be addressed", t->name,
                        t->rows, t->cols);

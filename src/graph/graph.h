@@ -1,6 +1,7 @@
 /* graph.h - ops and the tensors between them, for a step of T rows.
  * Ops stand in an order in which every tensor is written before it is read, and each tensor is
  * written by at most one op.
+ * Inputs and outputs are kept by number through rewrites, which move and remove other tensors.
  * Memory:  a graph owns its ops and tensors (their structs, not their data).
  * Threads: built by one; read-only afterwards. */
 #ifndef DG_GRAPH_GRAPH_H
@@ -8,12 +9,16 @@
 
 #include "op.h"
 
+enum { DG_MAX_ENDS = 4 };
+
 struct dg_graph {
     struct dg_arena *arena;
     struct dg_op *ops; /* [n_ops] */
     unsigned n_ops, max_ops;
     struct dg_tensor *tensors; /* [n_tensors] */
     unsigned n_tensors, max_tensors;
+    struct dg_tensor *inputs[DG_MAX_ENDS], *outputs[DG_MAX_ENDS]; /* in the order of adding */
+    unsigned n_inputs, n_outputs;
 };
 
 /* A graph with room for so many ops and tensors. */
@@ -24,11 +29,19 @@ void dg_graph_free(struct dg_graph *g); /* takes NULL */
 /* Adds a copy of the given tensor or op and returns it; pointers stay valid. There must be room:
  * who builds a graph knows how large it gets. */
 struct dg_tensor *dg_graph_tensor(struct dg_graph *g, struct dg_tensor tensor);
+
+/* The same for a tensor of role DG_INPUT or DG_OUTPUT, which goes into that list, too; DG_MAX_ENDS
+ * of each at the most. */
+struct dg_tensor *dg_graph_end(struct dg_graph *g, struct dg_tensor tensor);
+
 struct dg_op *dg_graph_op(struct dg_graph *g, struct dg_op op);
 
 /* Checks the whole: shapes of every op, sizes that can be addressed, one writer per tensor, and
  * written before read. DG_ERR_USAGE names the op. Run it once a graph is built or rewritten. */
 enum dg_status dg_graph_check(const struct dg_graph *g, struct dg_error *err);
+
+/* The name of an op or tensor of a layer, "h3.q"; layer -1: outside the layers, the name itself. */
+void dg_layer_name(char *to, size_t size, int layer, const char *name);
 
 unsigned dg_tensor_index(const struct dg_graph *g, const struct dg_tensor *t);
 
@@ -43,7 +56,8 @@ unsigned dg_graph_readers(const struct dg_graph *g, const struct dg_tensor *t,
  * ops do not survive; pointers to tensors do. */
 void dg_graph_remove(struct dg_graph *g, struct dg_op *op);
 
-/* Takes out the tensors that no op reads or writes. Pointers to tensors do not survive. */
+/* Takes out the tensors that no op reads or writes, but for inputs and outputs. Pointers to tensors do
+ * not survive, except those that the graph keeps. */
 void dg_graph_prune(struct dg_graph *g);
 
 #endif

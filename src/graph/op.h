@@ -13,14 +13,27 @@
 #define DG_MAX_IN 5
 
 struct dg_kernels; /* the functions of one instruction set: src/ops/kernels/kernels.h */
+struct dg_cache;   /* the keys and values of one sequence: src/ops/cache.h */
 struct dg_op;
 
-/* What changes from step to step. Read-only while tiles run. */
+/* One row of a step: a sequence, as the ops know it, and the position in it that is evaluated. */
+struct dg_row {
+    struct dg_cache *cache;
+    uint32_t position;
+};
+
+/* What changes from step to step. Read-only while tiles run, but for the caches' new positions. */
 struct dg_step {
-    uint32_t past;                    /* positions that the KV cache held before this step */
-    uint32_t rows;                    /* positions that it evaluates; may be 0 */
+    const struct dg_row *row;         /* [rows] of one sequence, at positions one after the other */
+    uint32_t rows;                    /* may be 0: a step that evaluates nothing */
     const struct dg_kernels *kernels; /* used by the ops, opaque to graph and runtime */
 };
+
+/* Positions before the step. */
+static inline uint32_t dg_step_past(const struct dg_step *step)
+{
+    return step->rows > 0 ? step->row[0].position : 0;
+}
 
 /* What the planner tells an op that is being cut. */
 struct dg_tiling {
@@ -67,7 +80,7 @@ struct dg_op_type {
 struct dg_op {
     const struct dg_op_type *type;
     char name[24];
-    int layer; /* -1: outside the blocks */
+    int layer; /* whose keys and values it writes or reads, too; -1: outside the blocks */
     struct dg_tensor *in[DG_MAX_IN];
     unsigned n_in;
     struct dg_tensor *out;
@@ -77,7 +90,7 @@ struct dg_op {
     uint32_t first_row; /* tail, attention: output row r is the input's, or step's, first_row + r */
     bool gelu;          /* matmul: gelu is applied to the result (fused) */
     bool residual;      /* matmul: the last input is added to the result (fused) */
-    const void *source; /* load, embed: where the bytes come from (src/ops/load.h) */
+    const void *source; /* load, embed: where the bytes come from (src/ops/source.h) */
 };
 
 #endif

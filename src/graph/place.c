@@ -146,7 +146,7 @@ static uint64_t take_slot(const struct dg_plan *plan, const struct order *o, str
         const struct dg_tensor *last = slots[i].last;
 
         if (last->rows == t->rows && last->cols == t->cols && last->layout == t->layout &&
-            !o->astray[dg_tensor_index(plan->graph, last)] &&
+            last->dtype == t->dtype && !o->astray[dg_tensor_index(plan->graph, last)] &&
             dead_before(plan->graph, last, alone_x)) {
             slots[i].last = t;
             return slots[i].offset;

@@ -140,6 +140,14 @@ struct touches {
     size_t n;
 };
 
+/* Where element (row, col) of an activation lies in the arena, in bytes. */
+static uint64_t place_of(const struct dg_plan *plan, uint32_t tensor, uint64_t row, uint64_t col)
+{
+    const struct dg_tensor *t = &plan->graph->tensors[tensor];
+
+    return plan->offset[tensor] + dg_dtype_bytes(t->dtype) * (row * t->cols + col);
+}
+
 /* Do two touches meet in at least one byte? Same tensor, or same place and shape: when the boxes
  * do. Otherwise, in the arena, when the byte ranges from the first to the last element do, which
  * may see a meeting where there is none, but never misses one. */
@@ -147,19 +155,18 @@ static bool meet(const struct dg_plan *plan, const struct touch *a, const struct
 {
     const struct dg_tensor *ta = &plan->graph->tensors[a->tensor];
     const struct dg_tensor *tb = &plan->graph->tensors[b->tensor];
-    uint64_t a0, a1, b0, b1;
 
     if (a->tensor == b->tensor)
         return dg_box_meets(a->box, b->box);
     if (ta->role != DG_ACTIVATION || tb->role != DG_ACTIVATION)
         return false;
-    if (plan->offset[a->tensor] == plan->offset[b->tensor] && ta->cols == tb->cols)
+    if (plan->offset[a->tensor] == plan->offset[b->tensor] && ta->cols == tb->cols &&
+        ta->dtype == tb->dtype)
         return dg_box_meets(a->box, b->box);
-    a0 = plan->offset[a->tensor] + 4 * ((uint64_t)a->box.r0 * ta->cols + a->box.c0);
-    a1 = plan->offset[a->tensor] + 4 * ((uint64_t)(a->box.r1 - 1) * ta->cols + a->box.c1);
-    b0 = plan->offset[b->tensor] + 4 * ((uint64_t)b->box.r0 * tb->cols + b->box.c0);
-    b1 = plan->offset[b->tensor] + 4 * ((uint64_t)(b->box.r1 - 1) * tb->cols + b->box.c1);
-    return a0 < b1 && b0 < a1;
+    return place_of(plan, a->tensor, a->box.r0, a->box.c0) <
+               place_of(plan, b->tensor, b->box.r1 - 1, b->box.c1) &&
+           place_of(plan, b->tensor, b->box.r0, b->box.c0) <
+               place_of(plan, a->tensor, a->box.r1 - 1, a->box.c1);
 }
 
 /* group[i] = the lowest tensor that tensor i is linked to by common bytes. */

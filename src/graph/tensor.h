@@ -1,9 +1,11 @@
 /* tensor.h - a typed 2-D array with a name.
  * A tensor describes; it owns nothing. `data` is set by whoever has the memory: the model for
- * weights, the session for the KV cache and the ids, the plan for activations. It is NULL in a
- * graph that is only looked at. */
+ * weights, the plan for activations, who runs a step for its inputs and outputs. It is NULL in a
+ * graph that is only looked at, and for a cache, which each row of a step brings along (op.h). */
 #ifndef DG_GRAPH_TENSOR_H
 #define DG_GRAPH_TENSOR_H
+
+#include "dtype.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,19 +16,18 @@
 enum dg_role {
     DG_INPUT,      /* token ids */
     DG_WEIGHT,     /* constant while steps run */
-    DG_CACHE,      /* K or V: kept from step to step */
+    DG_CACHE,      /* K or V of a layer: kept from step to step */
     DG_ACTIVATION, /* written and read within one step */
+    DG_OUTPUT,     /* what a step is run for: logits */
 };
 
 /* Where element (row, col) lies, in elements from `data`. P = DG_LANES. */
 enum dg_layout {
     DG_ROWS,   /* row * cols + col */
     DG_PANELS, /* [row / P][col][row % P]: a weight's rows are its outputs, one per lane */
-    DG_KEYS,   /* [position / P][head][d][position % P]: P keys of one head, one per lane */
-    DG_VALUES, /* [position / P][head][position % P][d]: P values of one head, one after another */
+    DG_KEYS,   /* a cache's, */
+    DG_VALUES, /* where src/ops/cache.c says */
 };
-
-enum dg_dtype { DG_F32, DG_I32 };
 
 struct dg_tensor {
     char name[24];
@@ -35,10 +36,9 @@ struct dg_tensor {
     enum dg_dtype dtype;
     uint32_t rows, cols; /* >= 1 */
     uint32_t heads;      /* DG_KEYS and DG_VALUES: cols = heads * head size; else 0 */
-    uint32_t positions;  /* DG_KEYS and DG_VALUES: positions there is room for, >= rows; else 0 */
-    uint64_t stride;     /* DG_KEYS and DG_VALUES: elements from a block of P positions to the next,
-                          * or 0: P * cols, without a gap */
+    uint32_t positions;  /* DG_CACHE: of a sequence, at the most, >= rows; else 0 */
     void *data;
+    const float *scales; /* of a weight whose dtype has them; else NULL */
 };
 
 /* Half-open ranges of rows and columns: rows r0 ... r1 - 1, columns c0 ... c1 - 1.
@@ -65,12 +65,7 @@ static inline uint64_t dg_box_area(struct dg_box b)
     return (uint64_t)(b.r1 - b.r0) * (b.c1 - b.c0);
 }
 
-static inline uint64_t dg_block_stride(const struct dg_tensor *t)
-{
-    return t->stride ? t->stride : (uint64_t)DG_LANES * t->cols;
-}
-
-/* Elements that `data` must have room for, padding of panels and key blocks included. */
+/* Elements that `data` must have room for, the padding of panels included. */
 uint64_t dg_tensor_elements(const struct dg_tensor *t);
 
 /* The same in bytes. Does not wrap for a tensor that dg_graph_check() has passed. */

@@ -1,66 +1,49 @@
+/* GPT-2 as the papers draw it, op by op; what could be one op is several, and dg_graph_fuse() joins them.
+ * A weight is a constant of the model, or what a load op writes that stands before the first op that
+ * reads it. */
 #include "gpt2.h"
-#include "../base/checked.h"
-#include "../ops/load.h"
 #include "../ops/ops.h"
 
 #include <assert.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Ops and activations of a block before fusion, and the tensors that it reads. */
-enum { OPS_PER_LAYER = 12, WEIGHTS_PER_LAYER = 16 };
-enum { OPS_OUTSIDE = 3, TAILS = 2, WEIGHTS_OUTSIDE = 4, INPUTS = 1 };
+enum { OPS_PER_LAYER = 12, OPS_OUTSIDE = 3, TAILS = 2, ENDS = 2 };
 
 struct builder {
     struct dg_graph *g;
     const struct dg_model *model;
     uint32_t rows;
+    int layer;                  /* of the ops being added; -1 outside the blocks */
+    struct dg_tensor **weights; /* [dg_weight_count()] in the graph, or NULL: not yet */
     bool load;
-    int layer;             /* of the ops being added; -1 outside the blocks */
-    struct dg_tensor *wte; /* read by embed and by logits; NULL before it is loaded */
 };
 
-static void set_name(char *to, size_t size, int layer, const char *name)
+static struct dg_tensor describe(const struct builder *b, enum dg_role role, const char *name,
+                                 uint32_t rows, uint32_t cols)
 {
-    if (layer < 0)
-        snprintf(to, size, "%s", name);
-    else
-        snprintf(to, size, "h%d.%s", layer, name);
+    struct dg_tensor t = {
+        .role = role, .layout = DG_ROWS, .dtype = DG_F32, .rows = rows, .cols = cols};
+
+    dg_layer_name(t.name, sizeof t.name, b->layer, name);
+    return t;
 }
 
 static struct dg_tensor *activation(struct builder *b, const char *name, uint32_t rows,
                                     uint32_t cols)
 {
-    struct dg_tensor t = {
-        .role = DG_ACTIVATION, .layout = DG_ROWS, .dtype = DG_F32, .rows = rows, .cols = cols};
-
-    set_name(t.name, sizeof t.name, b->layer, name);
-    return dg_graph_tensor(b->g, t);
-}
-
-/* One block of positions of all layers' keys and values lies together, so that a session touches memory
- * as it gets longer and not, page after page, in its first step. The next block begins in other sets of
- * the second-level cache (64 KiB a way is common): a page further on. */
-uint64_t dg_gpt2_cache_stride(const struct dg_sizes *z)
-{
-    const uint64_t way = (64 << 10) / 4, page = (4 << 10) / 4;
-
-    return dg_round_up(2 * (uint64_t)z->layers * DG_LANES * z->channels, way) + page;
+    return dg_graph_tensor(b->g, describe(b, DG_ACTIVATION, name, rows, cols));
 }
 
 static struct dg_tensor *cache(struct builder *b, const char *name, enum dg_layout layout)
 {
-    const struct dg_sizes *z = &b->model->header.sizes;
-    struct dg_tensor t = {.role = DG_CACHE,
-                          .layout = layout,
-                          .dtype = DG_F32,
-                          .rows = b->rows,
-                          .cols = z->channels,
-                          .heads = z->heads,
-                          .positions = z->positions,
-                          .stride = dg_gpt2_cache_stride(z)};
+    const struct dg_sizes *z = &b->model->sizes;
+    struct dg_tensor t = describe(b, DG_CACHE, name, b->rows, z->channels);
 
-    set_name(t.name, sizeof t.name, b->layer, name);
+    t.layout = layout;
+    t.heads = z->heads;
+    t.positions = z->positions;
     return dg_graph_tensor(b->g, t);
 }
 
@@ -72,19 +55,30 @@ static struct dg_op *add_op(struct builder *b, const struct dg_op_type *type, co
 
     assert(n <= DG_MAX_IN);
     memcpy(op.in, in, n * sizeof(struct dg_tensor *));
-    set_name(op.name, sizeof op.name, b->layer, name);
+    dg_layer_name(op.name, sizeof op.name, b->layer, name);
     return dg_graph_op(b->g, op);
 }
 
-/* A weight of the model: a constant, or what its load op writes, which is added here. */
-static struct dg_tensor *weight(struct builder *b, const struct dg_tensor *w)
+static struct dg_tensor *weight_at(struct builder *b, uint32_t place)
 {
-    return b->load ? dg_graph_load(b->g, w, b->layer, dg_model_source(b->model, w))
-                   : dg_graph_tensor(b->g, *w);
+    const struct dg_tensor *w = &b->model->tensors[place];
+    const struct dg_weights *from = b->model->weights; /* NULL: an outline's have no source */
+
+    if (!b->weights[place])
+        b->weights[place] =
+            b->load ? dg_graph_load(b->g, w, b->layer, from ? &from->sources[place] : NULL)
+                    : dg_graph_tensor(b->g, *w);
+    return b->weights[place];
+}
+
+/* A weight, of the layer at hand if it is one of a layer's. */
+static struct dg_tensor *weight(struct builder *b, enum dg_weight w)
+{
+    return weight_at(b, dg_weight_place(w, b->layer < 0 ? 0 : (uint32_t)b->layer));
 }
 
 static struct dg_tensor *layernorm(struct builder *b, const char *name, struct dg_tensor *x,
-                                   const struct dg_tensor *gain, const struct dg_tensor *bias)
+                                   enum dg_weight gain, enum dg_weight bias)
 {
     struct dg_tensor *y = activation(b, name, x->rows, x->cols);
     struct dg_tensor *in[] = {x, weight(b, gain), weight(b, bias)};
@@ -108,8 +102,8 @@ static struct dg_tensor *tail(struct builder *b, const char *name, struct dg_ten
 
 /* heads: 0, or the number of heads that the columns are cut by. */
 static struct dg_tensor *matmul(struct builder *b, const char *name, struct dg_tensor *x,
-                                const struct dg_tensor *w, const struct dg_tensor *bias,
-                                struct dg_tensor *y, uint32_t heads)
+                                enum dg_weight w, enum dg_weight bias, struct dg_tensor *y,
+                                uint32_t heads)
 {
     struct dg_tensor *in[] = {x, weight(b, w), weight(b, bias)};
 
@@ -138,137 +132,103 @@ static struct dg_tensor *add(struct builder *b, const char *name, struct dg_tens
     return sum;
 }
 
+/* While the model is being loaded, wte comes last, with the logits: the few rows of it that are wanted
+ * here are then read from the file. */
 static struct dg_tensor *embed(struct builder *b)
 {
-    const struct dg_model *m = b->model;
-    const struct dg_tensor ids = {
-        .name = "ids", .role = DG_INPUT, .dtype = DG_I32, .rows = b->rows, .cols = 1};
-    struct dg_tensor *x = activation(b, "embed", b->rows, m->header.sizes.channels);
-    struct dg_tensor *in[3] = {dg_graph_tensor(b->g, ids)};
-    unsigned n = 1;
+    struct dg_tensor ids = describe(b, DG_INPUT, "ids", b->rows, 1), *in[3], *x;
+    const struct dg_weights *from = b->model->weights;
+    unsigned n = 0;
 
+    ids.dtype = DG_I32;
+    x = activation(b, "embed", b->rows, b->model->sizes.channels);
+    in[n++] = dg_graph_end(b->g, ids);
     if (!b->load)
-        in[n++] = b->wte = dg_graph_tensor(b->g, m->wte);
-    in[n++] = weight(b, &m->wpe);
-    add_op(b, &dg_op_embed, "embed", x, in, n)->source = dg_model_source(m, &m->wte);
+        in[n++] = weight(b, DG_WTE);
+    in[n++] = weight(b, DG_WPE);
+    add_op(b, &dg_op_embed, "embed", x, in, n)->source =
+        b->load && from ? dg_weights_find(from, DG_WTE, 0) : NULL;
     return x;
 }
 
 /* The last `rows` rows of x behind the block; NULL for none, and then only keys and values are made. */
 static struct dg_tensor *block(struct builder *b, struct dg_tensor *x, uint32_t rows)
 {
-    const struct dg_layer *l = &b->model->layers[b->layer];
-    const uint32_t C = x->cols, T = x->rows, heads = b->model->header.sizes.heads;
+    const uint32_t C = x->cols, T = x->rows, heads = b->model->sizes.heads;
     struct dg_tensor *k = cache(b, "K", DG_KEYS), *v = cache(b, "V", DG_VALUES);
-    struct dg_tensor *y = layernorm(b, "ln1", x, &l->ln1_gain, &l->ln1_bias), *q = NULL;
+    struct dg_tensor *y = layernorm(b, "ln1", x, DG_LN1_GAIN, DG_LN1_BIAS), *q = NULL;
 
     if (rows > 0) {
         x = tail(b, "tail", x, rows);
-        q = matmul(b, "q", tail(b, "ln1.tail", y, rows), &l->q_weight, &l->q_bias,
+        q = matmul(b, "q", tail(b, "ln1.tail", y, rows), DG_Q_WEIGHT, DG_Q_BIAS,
                    activation(b, "q", rows, C), heads);
     }
-    matmul(b, "k", y, &l->k_weight, &l->k_bias, k, heads);
-    matmul(b, "v", y, &l->v_weight, &l->v_bias, v, heads);
+    matmul(b, "k", y, DG_K_WEIGHT, DG_K_BIAS, k, heads);
+    matmul(b, "v", y, DG_V_WEIGHT, DG_V_BIAS, v, heads);
     if (rows == 0)
         return NULL;
     y = attention(b, q, k, v, T - rows);
-    y = matmul(b, "proj", y, &l->proj_weight, &l->proj_bias, activation(b, "proj", rows, C), 0);
+    y = matmul(b, "proj", y, DG_PROJ_WEIGHT, DG_PROJ_BIAS, activation(b, "proj", rows, C), 0);
     x = add(b, "add1", x, y);
-    y = layernorm(b, "ln2", x, &l->ln2_gain, &l->ln2_bias);
-    y = matmul(b, "fc", y, &l->fc_weight, &l->fc_bias, activation(b, "fc", rows, 4 * C), 0);
+    y = layernorm(b, "ln2", x, DG_LN2_GAIN, DG_LN2_BIAS);
+    y = matmul(b, "fc", y, DG_FC_WEIGHT, DG_FC_BIAS, activation(b, "fc", rows, 4 * C), 0);
     q = activation(b, "gelu", rows, 4 * C);
     add_op(b, &dg_op_gelu, "gelu", q, &y, 1);
-    y = matmul(b, "fcproj", q, &l->fcproj_weight, &l->fcproj_bias, activation(b, "fcproj", rows, C),
+    y = matmul(b, "fcproj", q, DG_FCPROJ_WEIGHT, DG_FCPROJ_BIAS, activation(b, "fcproj", rows, C),
                0);
     return add(b, "add2", x, y);
 }
 
 static void logits(struct builder *b, struct dg_tensor *x)
 {
-    const struct dg_model *m = b->model;
-    struct dg_tensor *y = layernorm(b, "lnf", x, &m->lnf_gain, &m->lnf_bias);
-    struct dg_tensor *in[] = {y, b->wte ? b->wte : weight(b, &m->wte)};
+    struct dg_tensor *y = layernorm(b, "lnf", x, DG_LNF_GAIN, DG_LNF_BIAS);
+    struct dg_tensor *in[] = {y, weight(b, DG_WTE)};
 
-    add_op(b, &dg_op_logits, "logits", activation(b, "logits", x->rows, m->wte.rows), in, 2);
+    add_op(b, &dg_op_logits, "logits",
+           dg_graph_end(b->g, describe(b, DG_OUTPUT, "logits", x->rows, b->model->sizes.vocab)), in,
+           2);
 }
 
-static struct dg_tensor *find(const struct dg_graph *g, const char *name)
+static void build(struct builder *b, const struct dg_gpt2_shape *shape)
 {
-    for (unsigned i = 0; i < g->n_tensors; i++)
-        if (strcmp(g->tensors[i].name, name) == 0)
-            return &g->tensors[i];
-    return NULL;
-}
+    const int layers = (int)b->model->sizes.layers;
+    struct dg_tensor *x = embed(b);
 
-/* The first step loads every weight, also those that it does not use. */
-static void load_rest(struct builder *b)
-{
-    const struct dg_tensor *w;
-
-    for (unsigned i = 0; (w = dg_model_weight(b->model, i)) != NULL; i++)
-        if (!find(b->g, w->name))
-            weight(b, w);
+    for (b->layer = 0; b->layer < layers; b->layer++)
+        x = block(b, x, b->layer < layers - 1 ? shape->rows : shape->logits_rows);
+    b->layer = -1;
+    if (x)
+        logits(b, x);
+    for (uint32_t i = 0; b->load && i < dg_weight_count(&b->model->sizes); i++)
+        weight_at(b, i); /* the first step loads every weight, also those that it does not use */
+    if (shape->fuse)
+        dg_graph_fuse(b->g);
 }
 
 enum dg_status dg_gpt2_graph(struct dg_graph **out, const struct dg_model *model,
                              const struct dg_gpt2_shape *shape, struct dg_error *err)
 {
-    const struct dg_sizes *z = &model->header.sizes;
+    const struct dg_sizes *z = &model->sizes;
+    const uint32_t weights = dg_weight_count(z);
+    const uint32_t ops = OPS_OUTSIDE + TAILS + z->layers * OPS_PER_LAYER;
     struct builder b = {.model = model, .rows = shape->rows, .load = shape->load, .layer = -1};
-    unsigned ops, weights;
-    struct dg_tensor *x;
     enum dg_status st;
 
     if (shape->rows < 1 || shape->rows > z->positions || shape->logits_rows > shape->rows)
         return dg_fail(err, DG_ERR_USAGE, "rows: got %u (%u with logits), expected 1 to maxT = %u",
                        shape->rows, shape->logits_rows, z->positions);
-    weights = WEIGHTS_OUTSIDE + z->layers * WEIGHTS_PER_LAYER;
-    ops = OPS_OUTSIDE + TAILS + z->layers * OPS_PER_LAYER;
-    st = dg_graph_new(&b.g, ops + weights, ops + weights + INPUTS, err);
-    if (st != DG_OK)
-        return st;
-    x = embed(&b);
-    for (b.layer = 0; b.layer < (int)z->layers; b.layer++)
-        x = block(&b, x, b.layer < (int)z->layers - 1 ? shape->rows : shape->logits_rows);
-    b.layer = -1;
-    if (x)
-        logits(&b, x);
-    if (b.load)
-        load_rest(&b);
-    if (shape->fuse)
-        dg_graph_fuse(b.g);
-    st = dg_graph_check(b.g, err);
+    b.weights = calloc(weights, sizeof(struct dg_tensor *));
+    if (!b.weights)
+        return dg_fail_memory(err, "a graph", weights * sizeof(struct dg_tensor *));
+    st = dg_graph_new(&b.g, ops + weights, ops + weights + ENDS, err);
+    if (st == DG_OK) {
+        build(&b, shape);
+        st = dg_graph_check(b.g, err);
+    }
+    free(b.weights);
     if (st == DG_OK)
         *out = b.g;
     else
         dg_graph_free(b.g);
     return st;
-}
-
-static struct dg_tensor *find_cache(const struct dg_graph *g, uint32_t layer, const char *name)
-{
-    char full[sizeof g->tensors->name];
-
-    set_name(full, sizeof full, (int)layer, name);
-    return find(g, full);
-}
-
-struct dg_tensor *dg_gpt2_ids(const struct dg_graph *g)
-{
-    return find(g, "ids");
-}
-
-struct dg_tensor *dg_gpt2_keys(const struct dg_graph *g, uint32_t layer)
-{
-    return find_cache(g, layer, "K");
-}
-
-struct dg_tensor *dg_gpt2_values(const struct dg_graph *g, uint32_t layer)
-{
-    return find_cache(g, layer, "V");
-}
-
-struct dg_tensor *dg_gpt2_logits(const struct dg_graph *g)
-{
-    return find(g, "logits");
 }

@@ -19,18 +19,9 @@ struct dg_gpt2_shape {
  *            -> v -> V cache -'
  *
  * Of the last block only the logits_rows last rows go on behind ln1, the others to K and V alone.
- * The tensors `ids`, and K and V of each layer, come without data. DG_ERR_USAGE where the shape is
- * none. */
+ * The graph's input is the step's ids [rows][1], its output, where logits_rows is not 0, the logits
+ * [logits_rows][vocab]; both come without data. DG_ERR_USAGE where the shape is none. */
 enum dg_status dg_gpt2_graph(struct dg_graph **out, const struct dg_model *model,
                              const struct dg_gpt2_shape *shape, struct dg_error *err);
-
-/* Floats from one block of DG_LANES positions of a K or V to the next. */
-uint64_t dg_gpt2_cache_stride(const struct dg_sizes *z);
-
-/* Tensors of such a graph that the session has the memory of. */
-struct dg_tensor *dg_gpt2_ids(const struct dg_graph *g);
-struct dg_tensor *dg_gpt2_keys(const struct dg_graph *g, uint32_t layer);
-struct dg_tensor *dg_gpt2_values(const struct dg_graph *g, uint32_t layer);
-struct dg_tensor *dg_gpt2_logits(const struct dg_graph *g); /* NULL when logits_rows is 0 */
 
 #endif

@@ -15,9 +15,9 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
 
 static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
-    (void)op;
     (void)past;
-    return (struct dg_cost){dg_box_area(out), 4 * 3 * dg_box_area(out)};
+    return (struct dg_cost){dg_box_area(out),
+                            dg_dtype_bytes(op->out->dtype) * 3 * dg_box_area(out)};
 }
 
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)

@@ -1,9 +1,10 @@
-/* softmax(q K^T / sqrt(d)) V for the rows of a block and one head, over the KV cache. The row at
- * position t sees the keys 0 ... t. Row r is the step's row first_row + r.
+/* softmax(q K^T / sqrt(d)) V for the rows of a block and one head, over the caches of their sequences. A
+ * row at position t sees the keys 0 ... t of its own. Row r is the step's row first_row + r.
  *
  * All scores of a row are computed before its softmax, in scratch: rows of up to `positions`
  * floats. A running softmax would need no such row, but its sums would depend on how keys are
  * blocked. */
+#include "cache.h"
 #include "common.h"
 
 #include <math.h>
@@ -26,6 +27,8 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
                         keys->positions != values->positions))
         st = dg_fail(err, DG_ERR_USAGE, "op %s: K (%s) and V (%s) are not caches of one length",
                      op->name, keys->name, values->name);
+    if (st == DG_OK && op->layer < 0)
+        st = dg_fail(err, DG_ERR_USAGE, "op %s: reads a cache, of no layer", op->name);
     if (st == DG_OK)
         st = dg_expect_shape(op, "q", q, DG_ROWS, y->rows, y->cols, err);
     if (st == DG_OK)
@@ -61,7 +64,8 @@ static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t p
 
     return (struct dg_cost){
         .flops = pairs * (4 * cols + 10 * (cols / head_size(op))),
-        .bytes = 4 * 2 * (last * cols + dg_box_area(out)), /* K and V; q and y */
+        .bytes =
+            dg_dtype_bytes(op->out->dtype) * 2 * (last * cols + dg_box_area(out)), /* K, V; q, y */
     };
 }
 
@@ -73,29 +77,30 @@ static size_t row_room(const struct dg_op *op)
 static uint64_t scratch(const struct dg_op *op, struct dg_cut cut)
 {
     (void)cut;
-    return 4 * (uint64_t)DG_ATTENTION_ROWS * row_room(op);
+    return sizeof(float) * (uint64_t)DG_ATTENTION_ROWS * row_room(op);
 }
 
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
 {
     const struct dg_kernels *k = step->kernels;
     const size_t d = head_size(op), stride = row_room(op), cols = op->out->cols;
-    const float *keys = dg_head_at(op->in[1], out.c0 / d);
-    const float *values = dg_head_at(op->in[2], out.c0 / d);
-    const size_t key_stride = dg_block_stride(op->in[1]), value_stride = dg_block_stride(op->in[2]);
+    const uint32_t head = (uint32_t)(out.c0 / d), layer = (uint32_t)op->layer;
     const float scale = 1.0f / sqrtf((float)d);
     float *s = scratch;
 
-    for (size_t r = out.r0; r < out.r1; r += DG_ATTENTION_ROWS) {
-        const size_t rows = out.r1 - r < DG_ATTENTION_ROWS ? out.r1 - r : DG_ATTENTION_ROWS;
-        /* keys that the first of these rows sees */
-        const size_t n = (size_t)step->past + op->first_row + r + 1;
+    for (size_t r = out.r0, rows; r < out.r1; r += rows) {
+        const struct dg_row *row = &step->row[op->first_row + r];
+        const struct dg_blocks keys = dg_cache_keys(row->cache, layer, head);
+        const struct dg_blocks values = dg_cache_values(row->cache, layer, head);
+        const size_t n = (size_t)row->position + 1; /* keys that the first of these rows sees */
 
-        k->scores(s, stride, dg_at(op->in[0], r, out.c0), cols, keys, key_stride, rows,
+        rows = out.r1 - r < DG_ATTENTION_ROWS ? out.r1 - r : DG_ATTENTION_ROWS;
+        rows = dg_rows_alike(step, op->first_row + r, rows);
+        k->scores(s, stride, dg_at(op->in[0], r, out.c0), cols, keys.first, keys.stride, rows,
                   n + rows - 1, d, scale);
         for (size_t i = 0; i < rows; i++)
             k->softmax(s + i * stride, n + i);
-        k->mix(dg_at(op->out, r, out.c0), cols, s, stride, values, value_stride, rows, n, d);
+        k->mix(dg_at(op->out, r, out.c0), cols, s, stride, values.first, values.stride, rows, n, d);
     }
     return 0;
 }

@@ -1,3 +1,4 @@
+/* What ops have in common: how a product is cut and what it reads, and the shapes that they expect. */
 #include "common.h"
 
 enum dg_status dg_expect_shape(const struct dg_op *op, const char *what, const struct dg_tensor *t,
@@ -11,6 +12,18 @@ enum dg_status dg_expect_shape(const struct dg_op *op, const char *what, const s
         return dg_fail(err, DG_ERR_USAGE, "op %s: shape of %s (%s): got %u x %u, expected %u x %u",
                        op->name, what, t->name, t->rows, t->cols, rows, cols);
     return DG_OK;
+}
+
+enum dg_status dg_expect_panels(const struct dg_op *op, const struct dg_tensor *w, uint32_t rows,
+                                uint32_t cols, struct dg_error *err)
+{
+    struct dg_tensor as_float = *w;
+
+    if (!dg_kernels_scalar.matmul[w->dtype])
+        return dg_fail(err, DG_ERR_USAGE, "op %s: w (%s): no product takes %s", op->name, w->name,
+                       dg_dtype_name(w->dtype));
+    as_float.dtype = DG_F32;
+    return dg_expect_shape(op, "w", &as_float, DG_PANELS, rows, cols, err);
 }
 
 enum dg_status dg_expect_inputs(const struct dg_op *op, unsigned n, struct dg_error *err)
@@ -64,7 +77,32 @@ uint64_t dg_product_bytes(const struct dg_op *op, struct dg_box out, unsigned mo
 {
     const uint64_t depth = op->in[1]->cols, rows = out.r1 - out.r0, cols = out.c1 - out.c0;
 
-    return 4 * (rows * depth + cols * depth + more * cols + rows * cols);
+    return dg_dtype_bytes(op->out->dtype) * (rows * depth + more * cols + rows * cols) +
+           dg_dtype_bytes(op->in[1]->dtype) * cols * depth;
+}
+
+void dg_product(const struct dg_kernels *k, float *y, size_t y_stride, const struct dg_tensor *x,
+                const struct dg_tensor *w, const float *bias, struct dg_box out)
+{
+    const size_t depth = w->cols;
+    const struct dg_panels panels = {
+        .data = (const char *)w->data + dg_dtype_bytes(w->dtype) * out.c0 * depth,
+        .dtype = w->dtype,
+        .scales = w->scales,
+    };
+
+    k->matmul[w->dtype](y, y_stride, dg_at(x, out.r0, 0), x->cols, panels, bias, out.r1 - out.r0,
+                        out.c1 - out.c0, depth);
+}
+
+size_t dg_rows_alike(const struct dg_step *step, size_t row, size_t most)
+{
+    const struct dg_row *first = &step->row[row];
+    size_t n = 1;
+
+    while (n < most && first[n].cache == first->cache && first[n].position == first->position + n)
+        n++;
+    return n;
 }
 
 struct dg_box dg_reads_same(const struct dg_op *op, unsigned i, struct dg_box out)

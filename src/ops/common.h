@@ -12,22 +12,23 @@ static inline float *dg_at(const struct dg_tensor *t, size_t row, size_t col)
     return (float *)t->data + row * t->cols + col;
 }
 
-/* The panel that starts with output `row`, a multiple of DG_LANES. */
-static inline const float *dg_panel_at(const struct dg_tensor *w, size_t row)
-{
-    return (const float *)w->data + row * w->cols;
-}
+/* Rows row ... row + n - 1 of a step that are of one sequence, at positions one after the other, n <= most;
+ * at least 1. */
+size_t dg_rows_alike(const struct dg_step *step, size_t row, size_t most);
 
-/* The keys (DG_KEYS) or values (DG_VALUES) of one head: the first block of positions. */
-static inline float *dg_head_at(const struct dg_tensor *t, size_t head)
-{
-    return (float *)t->data + head * DG_LANES * (t->cols / t->heads);
-}
+/* y[r][c] = bias[c] + sum over k of x[r][k] * w[c][k] for the box `out`, from y's first element on; bias
+ * may be NULL. */
+void dg_product(const struct dg_kernels *k, float *y, size_t y_stride, const struct dg_tensor *x,
+                const struct dg_tensor *w, const float *bias, struct dg_box out);
 
 /* DG_ERR_USAGE unless t is float, in that layout and of that shape. what: "x", "bias", ... */
 enum dg_status dg_expect_shape(const struct dg_op *op, const char *what, const struct dg_tensor *t,
                                enum dg_layout layout, uint32_t rows, uint32_t cols,
                                struct dg_error *err);
+
+/* DG_ERR_USAGE unless w is a weight [rows][cols] in panels, of a dtype that products take. */
+enum dg_status dg_expect_panels(const struct dg_op *op, const struct dg_tensor *w, uint32_t rows,
+                                uint32_t cols, struct dg_error *err);
 
 /* DG_ERR_USAGE unless the op has that many inputs. */
 enum dg_status dg_expect_inputs(const struct dg_op *op, unsigned n, struct dg_error *err);

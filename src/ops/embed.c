@@ -1,11 +1,12 @@
 /* x[t] = wte[ids[t]] + wpe[past + t]. The token embedding is stored once, in panels, for the
- * logits: a row of it is one lane of a panel, and is gathered here 16 floats apart. That costs a
- * token some microseconds, and saves a second copy of the model's largest tensor.
+ * logits: a row of it is one lane of a panel, and is gathered from there. That costs a token some
+ * microseconds, and saves a second copy of the model's largest tensor.
  *
  * In the step that loads the model wte comes last, as the logits do, and the few rows of it that are
  * wanted here are read from the file, op->source: then wte is no input. */
 #include "common.h"
-#include "load.h"
+#include "pack.h"
+#include "source.h"
 
 static bool reads_file(const struct dg_op *op)
 {
@@ -40,39 +41,34 @@ static struct dg_box reads(const struct dg_op *op, unsigned i, struct dg_box out
 
 static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
-    (void)op;
     (void)past;
-    return (struct dg_cost){dg_box_area(out), 4 * (3 * dg_box_area(out) + out.r1 - out.r0)};
+    return (struct dg_cost){dg_box_area(out),
+                            dg_dtype_bytes(op->out->dtype) * 3 * dg_box_area(out) +
+                                dg_dtype_bytes(op->in[0]->dtype) * (out.r1 - out.r0)};
 }
 
-static uint64_t scratch(const struct dg_op *op, struct dg_cut cut)
-{
-    (void)cut;
-    return reads_file(op) ? 4 * (uint64_t)op->out->cols : 0;
-}
-
-/* The session has checked that every id has a row in wte and every position one in wpe. */
+/* The engine has checked that every id has a row in wte and every position one in wpe. */
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
 {
     const int32_t *ids = op->in[0]->data;
     const struct dg_tensor *wpe = op->in[op->n_in - 1];
-    const size_t cols = op->out->cols, stride = reads_file(op) ? 1 : DG_LANES;
 
+    (void)scratch;
     for (size_t r = out.r0; r < out.r1; r++) {
         const size_t id = (size_t)ids[r];
-        const float *token = scratch, *place = dg_at(wpe, step->past + r, 0);
+        const float *place = dg_at(wpe, step->row[r].position, 0);
         float *y = dg_at(op->out, r, 0);
 
         if (reads_file(op)) {
-            const int failed = dg_source_read(op->source, id * cols, cols, scratch);
+            const int failed = dg_source_read(op->source, id, 1, op->out->cols, y);
 
             if (failed)
                 return failed;
         } else {
-            token = dg_panel_at(op->in[1], id / DG_LANES * DG_LANES) + id % DG_LANES;
+            dg_unpack(op->in[1], id, y);
         }
         for (size_t c = out.c0; c < out.c1; c++)
-            y[c] = token[c * stride] + place[c];
+            y[c] += place[c];
     }
     return 0;
 }
@@ -83,6 +79,5 @@ const struct dg_op_type dg_op_embed = {
     .split = dg_cut_rows,
     .reads = reads,
     .cost = cost,
-    .scratch = scratch,
     .run = run,
 };

@@ -27,7 +27,8 @@ static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t p
     const uint64_t gain_and_bias = 2 * (uint64_t)op->out->cols;
 
     (void)past;
-    return (struct dg_cost){8 * dg_box_area(out), 4 * (2 * dg_box_area(out) + gain_and_bias)};
+    return (struct dg_cost){8 * dg_box_area(out), dg_dtype_bytes(op->out->dtype) *
+                                                      (2 * dg_box_area(out) + gain_and_bias)};
 }
 
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)

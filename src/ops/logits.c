@@ -10,7 +10,7 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
     if (st == DG_OK)
         st = dg_expect_shape(op, "x", x, DG_ROWS, y->rows, w->cols, err);
     if (st == DG_OK)
-        st = dg_expect_shape(op, "w", w, DG_PANELS, y->cols, x->cols, err);
+        st = dg_expect_panels(op, w, y->cols, x->cols, err);
     if (st == DG_OK)
         st = dg_expect_shape(op, "y", y, DG_ROWS, x->rows, w->rows, err);
     return st;
@@ -25,12 +25,10 @@ static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t p
 
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
 {
-    const struct dg_tensor *x = op->in[0], *y = op->out;
+    const struct dg_tensor *y = op->out;
 
     (void)scratch;
-    step->kernels->matmul(dg_at(y, out.r0, out.c0), y->cols, dg_at(x, out.r0, 0), x->cols,
-                          dg_panel_at(op->in[1], out.c0), NULL, out.r1 - out.r0, out.c1 - out.c0,
-                          x->cols);
+    dg_product(step->kernels, dg_at(y, out.r0, out.c0), y->cols, op->in[0], op->in[1], NULL, out);
     return 0;
 }
 

@@ -4,11 +4,12 @@
 #define DG_OPS_OPS_H
 
 #include "../graph/graph.h"
+#include "source.h"
 
 /* Shapes: T rows in the step, R the last of them, C channels, N outputs, V vocabulary; w and wte in
  * panels, the rest in rows. */
 extern const struct dg_op_type dg_op_embed;     /* ids[T][1], wte[V][C], wpe[][C] -> [T][C]; without
-                                                 * wte its rows come from op->source (load.h) */
+                                                 * wte its rows come from op->source (source.h) */
 extern const struct dg_op_type dg_op_layernorm; /* x[T][C], gain[1][C], bias[1][C] -> [T][C] */
 extern const struct dg_op_type dg_op_matmul;    /* x[T][C], w[N][C], bias[1][N] (, residual[T][N]
                                                  * if op->residual) -> [T][N] in rows or a cache */
@@ -17,7 +18,11 @@ extern const struct dg_op_type dg_op_gelu;      /* x[T][N] -> [T][N] */
 extern const struct dg_op_type dg_op_add;       /* a[T][C], b[T][C] -> [T][C] */
 extern const struct dg_op_type dg_op_tail;      /* x[T][C] -> [R][C] */
 extern const struct dg_op_type dg_op_logits;    /* x[T][C], wte[V][C] -> [T][V]: matmul, no bias */
-extern const struct dg_op_type dg_op_load;      /* a file (op->source, load.h) -> a weight */
+extern const struct dg_op_type dg_op_load;      /* a file (op->source, source.h) -> a weight */
+
+/* Adds to the graph a copy of a weight, and the op that loads it. Returns the copy. */
+struct dg_tensor *dg_graph_load(struct dg_graph *g, const struct dg_tensor *weight, int layer,
+                                const struct dg_source *source);
 
 /* Rewrites the graph: a gelu, then an add, that alone reads the output of a matmul becomes part of
  * that matmul. Changes no bit of the result. Returns how many ops went. Pointers into the graph do

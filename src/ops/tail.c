@@ -26,9 +26,8 @@ static struct dg_box reads(const struct dg_op *op, unsigned i, struct dg_box out
 
 static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
-    (void)op;
     (void)past;
-    return (struct dg_cost){0, 4 * 2 * dg_box_area(out)};
+    return (struct dg_cost){0, dg_dtype_bytes(op->out->dtype) * 2 * dg_box_area(out)};
 }
 
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)

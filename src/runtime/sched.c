@@ -443,14 +443,19 @@ static void reset_barrier(struct dg_run *run)
 
 int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sched)
 {
-    static void (*const jobs[DG_N_SCHED])(void *, unsigned) = {dataflow, barrier, serial};
+    static void (*const jobs[DG_N_SCHED])(void *, unsigned) = {
+        [DG_SCHED_DEFAULT] = dataflow,
+        [DG_SCHED_DATAFLOW] = dataflow,
+        [DG_SCHED_BARRIER] = barrier,
+        [DG_SCHED_SERIAL] = serial,
+    };
     struct dg_trace *trace = dg_team_trace(run->team);
     int failed = 0;
 
     run->step = step;
-    if (sched == DG_SCHED_DATAFLOW)
+    if (jobs[sched] == dataflow)
         reset_dataflow(run);
-    else if (sched == DG_SCHED_BARRIER)
+    else if (jobs[sched] == barrier)
         reset_barrier(run);
     if (trace && !dg_trace_begin(trace, run->plan, &run->traced, step))
         trace = NULL;
@@ -471,7 +476,7 @@ int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sc
 
 const char *dg_sched_name(enum dg_sched sched)
 {
-    static const char *const names[DG_N_SCHED] = {"dataflow", "barrier", "serial"};
+    static const char *const names[DG_N_SCHED] = {"default", "dataflow", "barrier", "serial"};
 
-    return names[sched];
+    return (unsigned)sched < DG_N_SCHED ? names[sched] : "unknown";
 }

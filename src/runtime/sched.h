@@ -8,6 +8,8 @@
 
 #include "../graph/plan.h"
 
+enum { DG_N_SCHED = DG_SCHED_SERIAL + 1 }; /* for tables by enum dg_sched */
+
 struct dg_run;
 
 /* plan->tiling.workers should be dg_team_awake(team): homes beyond are wrapped. */

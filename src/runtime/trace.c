@@ -171,7 +171,8 @@ static bool have_room(struct dg_trace *t, const struct dg_plan *plan)
 bool dg_trace_begin(struct dg_trace *t, const struct dg_plan *plan, struct dg_traced *traced,
                     const struct dg_step *step)
 {
-    const uint64_t first = step->past, end = first + (step->rows ? step->rows : 1);
+    const uint32_t past = dg_step_past(step);
+    const uint64_t first = past, end = first + (step->rows ? step->rows : 1);
 
     if (end <= t->first || first >= t->end)
         return false;
@@ -179,7 +180,7 @@ bool dg_trace_begin(struct dg_trace *t, const struct dg_plan *plan, struct dg_tr
         t->dropped += plan->n_tiles;
         return false;
     }
-    t->steps[t->n_steps] = (struct dg_trace_step){.plan = traced->plan, .past = step->past};
+    t->steps[t->n_steps] = (struct dg_trace_step){.plan = traced->plan, .past = past};
     t->steps[t->n_steps].start = dg_now_ns();
     return true;
 }

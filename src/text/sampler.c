@@ -1,11 +1,12 @@
 /* From logits to an id. The sums here run in vocabulary order, in float, as the course's program
  * sums them: another order gives other last bits, and the coin can fall between. */
 #include "../base/arena.h"
-#include "../base/status.h"
+#include "../base/options.h"
 #include "../ops/kernels/kernels.h"
 
 #include <fenv.h>
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -32,7 +33,7 @@ static void softmax(float *probs, const float *logits, size_t n, int32_t *best)
     }
     for (size_t i = 0; i < n; i++)
         probs[i] = logits[i] - max;
-    dg_kernels_for(dg_isa_best())->exp(probs, probs, n);
+    dg_kernels_for(DG_ISA_BEST)->exp(probs, probs, n);
     for (size_t i = 0; i < n; i++)
         sum += probs[i];
     for (size_t i = 0; i < n; i++)
@@ -122,10 +123,19 @@ static enum dg_status check_sampling(const struct dg_sampling *how, struct dg_er
 enum dg_status dg_sampler_new(struct dg_sampler **out, uint32_t vocab,
                               const struct dg_sampling *sampling, struct dg_error *err)
 {
-    const enum dg_status st = check_sampling(sampling, err);
+    struct dg_sampling how;
+    enum dg_status st = dg_options_read(&how, sizeof how, sizeof how, sampling, "sampling", err);
     struct dg_arena *arena;
     struct dg_sampler *s;
 
+    if (st != DG_OK)
+        return st;
+    how.repeat_penalty = how.repeat_penalty == 0 ? 1 : how.repeat_penalty;
+    how.top_p = how.top_p == 0 ? 1 : how.top_p;
+    st = check_sampling(&how, err);
+    if (st == DG_OK && (vocab < 1 || vocab > INT32_MAX))
+        st = dg_fail(err, DG_ERR_USAGE, "vocabulary: got %u ids, expected 1 to %d", vocab,
+                     INT32_MAX);
     if (st != DG_OK)
         return st;
     arena = dg_arena_new();
@@ -139,9 +149,9 @@ enum dg_status dg_sampler_new(struct dg_sampler **out, uint32_t vocab,
         return dg_fail_memory(err, "a sampler", vocab * (sizeof *s->probs + sizeof *s->order));
     }
     s->arena = arena;
-    s->how = *sampling;
+    s->how = how;
     s->vocab = vocab;
-    s->state = sampling->seed;
+    s->state = how.seed;
     *out = s;
     return DG_OK;
 }
@@ -275,12 +285,25 @@ static void adjust(struct dg_sampler *s, const float *logits, const int32_t *ids
         s->probs[i] = (float)(((double)s->probs[i] - (double)max) / s->how.temp);
 }
 
+static enum dg_status check_ids(const struct dg_sampler *s, const int32_t *ids, size_t n,
+                                struct dg_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || (uint32_t)ids[i] >= s->vocab)
+            return dg_fail(err, DG_ERR_TOKEN,
+                           "token id %zu: got %" PRId32 ", expected 0 to %" PRIu32, i + 1, ids[i],
+                           s->vocab - 1);
+    return DG_OK;
+}
+
 enum dg_status dg_sampler_next(struct dg_sampler *s, const float *logits, const int32_t *ids,
                                size_t n, int32_t *next, struct dg_error *err)
 {
-    const enum dg_status st = check_finite(logits, s->vocab, err);
+    enum dg_status st = check_ids(s, ids, n, err);
     fenv_t callers;
 
+    if (st == DG_OK)
+        st = check_finite(logits, s->vocab, err);
     if (st != DG_OK)
         return st;
     fegetenv(&callers);

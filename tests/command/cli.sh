@@ -183,6 +183,12 @@ assert all(p[k] > 0 for p in info["plans"] for k in ("ops", "tiles", "edges", "a
     fi
 }
 
+# What a sequence asks for: 16 blocks of 16 positions of 6 layers' keys and values of 128 channels, each a
+# page more than a multiple of 64 KiB (the demo).
+run info -m demo --json
+count 'dagpt info --json: not the bytes of the KV cache' \
+    eval 'succeeded && has "\"cache_bytes\": 2162688" "$dir/out"'
+
 odd_name="$dir/a\"b\\c
 d	e.bin"
 cp "$tiny" "$odd_name"

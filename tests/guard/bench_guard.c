@@ -21,27 +21,28 @@ static void must(enum dg_status status, const struct dg_error *err)
 }
 
 /* Not static, and never part of another function: callgrind finds them by name. */
-__attribute__((noinline)) void guarded_prompt(struct dg_session *s, const int32_t *ids)
+__attribute__((noinline)) void guarded_prompt(struct dg_sequence *s, const int32_t *ids)
 {
     struct dg_error err;
 
-    must(dg_session_eval(s, ids, PROMPT, &err), &err);
+    must(dg_sequence_eval(s, ids, PROMPT, 1, &err), &err);
 }
 
-__attribute__((noinline)) void guarded_decode(struct dg_session *s, int32_t id)
+__attribute__((noinline)) void guarded_decode(struct dg_sequence *s, int32_t id)
 {
     struct dg_error err;
 
-    must(dg_session_eval(s, &id, 1, &err), &err);
+    must(dg_sequence_eval(s, &id, 1, 1, &err), &err);
 }
 
 int main(int argc, char **argv)
 {
-    const struct dg_session_options opt = {.isa = DG_ISA_AVX2, .sched = DG_SCHED_SERIAL};
+    const struct dg_engine_options opt = {.isa = DG_ISA_AVX2, .sched = DG_SCHED_SERIAL};
     int32_t ids[PROMPT];
     struct dg_team *team;
     struct dg_model *model;
-    struct dg_session *s;
+    struct dg_engine *engine;
+    struct dg_sequence *s;
     struct dg_error err;
 
     if (argc != 2 || dg_isa_best() < DG_ISA_AVX2) {
@@ -50,15 +51,17 @@ int main(int argc, char **argv)
     }
     must(dg_team_new(&team, 1, 1, &err), &err);
     must(dg_model_open(&model, argv[1], team, &err), &err);
-    must(dg_session_new(&s, model, team, &opt, &err), &err);
+    must(dg_engine_new(&engine, model, team, &opt, &err), &err);
+    must(dg_sequence_new(&s, engine, &err), &err);
     for (int i = 0; i < PROMPT; i++)
         ids[i] = (int32_t)((uint32_t)i * 7919 % dg_model_sizes(model).vocab);
-    must(dg_session_eval(s, ids, PROMPT, &err), &err); /* makes the plans */
-    must(dg_session_eval(s, ids, 1, &err), &err);
-    dg_session_rewind(s, 0);
+    must(dg_sequence_eval(s, ids, PROMPT, 1, &err), &err); /* makes the plans */
+    must(dg_sequence_eval(s, ids, 1, 1, &err), &err);
+    dg_sequence_rewind(s, 0);
     guarded_prompt(s, ids);
     guarded_decode(s, ids[0]);
-    dg_session_free(s);
+    dg_sequence_free(s);
+    dg_engine_free(engine);
     dg_model_free(model);
     dg_team_free(team);
     return 0;

@@ -23,7 +23,7 @@ tools/command src src/base src/graph src/dump src/model src/runtime tools/cli to
 tools/dev src src/base src/model
 tests/support src src/base src/graph src/dump src/ops src/runtime src/text src/model
 tests/unit src src/base src/graph src/dump src/ops src/runtime src/text src/model tests/support tools/cli tools/trace tools/limits
-tests/guard src src/ops tests/support
+tests/guard src src/base src/ops tests/support
 ROOMS
 
 # FILE INCLUDED for each include of a file of the project's, both from the root of it.

@@ -17,6 +17,7 @@ enum {
     BENCH_CREWS = 9, /* 1, 2, 4, ... 256 workers */
     BENCH_PROMPTS = 5,
     BENCH_SHAPES = 3,
+    BENCH_SCHEDS = 3, /* from DG_SCHED_DATAFLOW on */
 };
 
 enum { BENCH_MOST_ROUNDS = 4096 };
@@ -85,7 +86,7 @@ void bench_step_cost(const struct dg_model *model, unsigned workers, uint32_t ro
                      double *flops, double *bytes);
 
 /* A unit: one id through the network, and the choice of the next as in dagpt tokens. */
-struct bench_decode *bench_decode_new(const struct dg_model *model, struct dg_team *team,
+struct bench_decode *bench_decode_new(struct dg_model *model, struct dg_team *team,
                                       enum dg_sched sched);
 void bench_decode_run(void *decode);
 void bench_decode_step(void *decode);                     /* the network alone */
@@ -93,7 +94,7 @@ uint32_t bench_decode_past(const struct bench_decode *d); /* positions before it
 void bench_decode_free(struct bench_decode *d);
 
 /* A unit: a prompt of so many tokens into an empty cache. */
-struct bench_prompt *bench_prompt_new(const struct dg_model *model, struct dg_team *team,
+struct bench_prompt *bench_prompt_new(struct dg_model *model, struct dg_team *team,
                                       enum dg_sched sched, uint32_t tokens);
 void bench_prompt_run(void *prompt);
 void bench_prompt_free(struct bench_prompt *p);
@@ -168,9 +169,9 @@ struct bench_report {
     struct bench_tiles tiles[BENCH_CREWS * BENCH_SHAPES];
     bool has_schedules, has_workers, has_guesses;
     uint32_t schedules_tokens, workers_tokens;
-    struct bench_stat schedules[DG_N_SCHED][2]; /* decode, prompt */
-    struct bench_stat scaling[BENCH_CREWS][2];  /* of crew i: decode, prompt */
-    struct limits beside[BENCH_CREWS];          /* medians of the brackets of `scaling` alone */
+    struct bench_stat schedules[BENCH_SCHEDS][2]; /* dataflow, ...: decode, prompt */
+    struct bench_stat scaling[BENCH_CREWS][2];    /* of crew i: decode, prompt */
+    struct limits beside[BENCH_CREWS];            /* medians of the brackets of `scaling` alone */
     unsigned n_guesses;
     struct bench_guess guesses[2 * BENCH_CREWS];
 };

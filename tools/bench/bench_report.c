@@ -94,9 +94,9 @@ void bench_print_schedules(const struct bench_report *r)
 
     print_head("schedules");
     for (int k = 0; k < 2; k++) {
-        for (int s = 0; s < DG_N_SCHED; s++) {
-            snprintf(what, sizeof what, k ? "%s, %u tokens" : "%s, one token", dg_sched_name(s),
-                     r->schedules_tokens);
+        for (int s = 0; s < BENCH_SCHEDS; s++) {
+            snprintf(what, sizeof what, k ? "%s, %u tokens" : "%s, one token",
+                     dg_sched_name(DG_SCHED_DATAFLOW + (enum dg_sched)s), r->schedules_tokens);
             print_stat("", what, &r->schedules[s][k]);
         }
     }
@@ -264,10 +264,11 @@ void bench_print_json(const struct bench_report *r)
                i ? ",\n  " : ",\n \"sched\": [", r->tiles[i].shape, r->tiles[i].tiles,
                r->tiles[i].workers, r->tiles[i].ns_per_tile, r->tiles[i].median, r->tiles[i].p90,
                i + 1 == r->n_tiles ? "]" : "");
-    for (int s = 0; r->has_schedules && s < DG_N_SCHED; s++) {
-        printf("%s{\"name\": \"%s\", ", s ? ",\n  " : ",\n \"schedules\": [", dg_sched_name(s));
+    for (int s = 0; r->has_schedules && s < BENCH_SCHEDS; s++) {
+        printf("%s{\"name\": \"%s\", ", s ? ",\n  " : ",\n \"schedules\": [",
+               dg_sched_name(DG_SCHED_DATAFLOW + (enum dg_sched)s));
         json_pair(r->schedules[s], r->schedules_tokens);
-        printf("%s", s + 1 == DG_N_SCHED ? "]" : "");
+        printf("%s", s + 1 == BENCH_SCHEDS ? "]" : "");
     }
     if (r->has_workers)
         json_workers(r);

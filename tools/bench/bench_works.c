@@ -21,21 +21,35 @@ extern char **environ;
 /* Decoding starts after so many positions, and goes back to there after as many tokens. */
 enum { DECODE_PAST = 16, DECODE_TOKENS = 64 };
 
-static struct dg_session *new_session(const struct dg_model *model, struct dg_team *team,
-                                      enum dg_sched sched)
+/* An engine for one text. */
+struct bench_text {
+    struct dg_engine *engine;
+    struct dg_sequence *sequence;
+};
+
+static struct bench_text new_text(struct dg_model *model, struct dg_team *team, enum dg_sched sched)
 {
-    const struct dg_session_options opt = {
-        .isa = cli_model_isa(),
-        .sched = sched,
-        .chunk = (uint32_t)cli_model.chunk,
-        .row_block = cli_model.tile.rows,
-        .col_block = cli_model.tile.cols,
-    };
-    struct dg_session *s;
+    struct dg_engine_options opt = cli_engine_options();
+    struct bench_text t;
     struct dg_error err;
 
-    cli_check(dg_session_new(&s, model, team, &opt, &err), &err);
-    return s;
+    opt.sched = sched;
+    cli_check(dg_engine_new(&t.engine, model, team, &opt, &err), &err);
+    cli_check(dg_sequence_new(&t.sequence, t.engine, &err), &err);
+    return t;
+}
+
+static void free_text(struct bench_text t)
+{
+    dg_sequence_free(t.sequence);
+    dg_engine_free(t.engine);
+}
+
+static void eval(const struct bench_text *t, const int32_t *ids, size_t n)
+{
+    struct dg_error err;
+
+    cli_check(dg_sequence_eval(t->sequence, ids, n, 1, &err), &err);
 }
 
 /* Some id for position i. */
@@ -47,7 +61,7 @@ static int32_t some_id(uint32_t vocab, size_t i)
 void bench_step_cost(const struct dg_model *m, unsigned workers, uint32_t rows, uint32_t past,
                      double *flops, double *bytes)
 {
-    const struct dg_sizes *z = &m->header.sizes;
+    const struct dg_sizes *z = &m->sizes;
     const struct dg_gpt2_shape shape = {rows, 1, true, false};
     const struct dg_tiling tiling = {workers, cli_model.tile.rows, cli_model.tile.cols};
     const double row = sizeof(float) * (double)z->channels;
@@ -69,20 +83,19 @@ void bench_step_cost(const struct dg_model *m, unsigned workers, uint32_t rows, 
 /* ---- decoding ---- */
 
 struct bench_decode {
-    struct dg_session *session;
+    struct bench_text text;
     float *probs;
     uint32_t vocab, past, tokens;
     int32_t id;
 };
 
-struct bench_decode *bench_decode_new(const struct dg_model *model, struct dg_team *team,
+struct bench_decode *bench_decode_new(struct dg_model *model, struct dg_team *team,
                                       enum dg_sched sched)
 {
-    const struct dg_sizes z = model->header.sizes;
+    const struct dg_sizes z = model->sizes;
     struct bench_decode *d = bench_allocate(1, sizeof *d);
-    struct dg_error err;
 
-    d->session = new_session(model, team, sched);
+    d->text = new_text(model, team, sched);
     d->probs = bench_allocate(z.vocab, sizeof *d->probs);
     d->vocab = z.vocab;
     d->past = z.positions / 2 < DECODE_PAST ? z.positions / 2 : DECODE_PAST;
@@ -90,7 +103,7 @@ struct bench_decode *bench_decode_new(const struct dg_model *model, struct dg_te
     for (uint32_t i = 0; i < d->past; i++) {
         const int32_t id = some_id(z.vocab, i);
 
-        cli_check(dg_session_eval(d->session, &id, 1, &err), &err);
+        eval(&d->text, &id, 1);
     }
     d->id = some_id(z.vocab, d->past);
     return d;
@@ -99,11 +112,10 @@ struct bench_decode *bench_decode_new(const struct dg_model *model, struct dg_te
 void bench_decode_step(void *decode)
 {
     struct bench_decode *d = decode;
-    struct dg_error err;
 
-    if (dg_session_position(d->session) == d->past + d->tokens)
-        dg_session_rewind(d->session, d->past);
-    cli_check(dg_session_eval(d->session, &d->id, 1, &err), &err);
+    if (dg_sequence_position(d->text.sequence) == d->past + d->tokens)
+        dg_sequence_rewind(d->text.sequence, d->past);
+    eval(&d->text, &d->id, 1);
 }
 
 void bench_decode_run(void *decode)
@@ -113,7 +125,8 @@ void bench_decode_run(void *decode)
     int32_t best;
 
     bench_decode_step(d);
-    cli_check(dg_softmax(d->probs, dg_session_logits(d->session), d->vocab, &best, &err), &err);
+    cli_check(dg_softmax(d->probs, dg_sequence_logits(d->text.sequence), d->vocab, &best, &err),
+              &err);
     d->id = dg_pick(d->probs, d->vocab, 0.5f);
 }
 
@@ -124,7 +137,7 @@ uint32_t bench_decode_past(const struct bench_decode *d)
 
 void bench_decode_free(struct bench_decode *d)
 {
-    dg_session_free(d->session);
+    free_text(d->text);
     free(d->probs);
     free(d);
 }
@@ -132,36 +145,35 @@ void bench_decode_free(struct bench_decode *d)
 /* ---- prompts ---- */
 
 struct bench_prompt {
-    struct dg_session *session;
+    struct bench_text text;
     int32_t *ids;
     uint32_t n;
 };
 
-struct bench_prompt *bench_prompt_new(const struct dg_model *model, struct dg_team *team,
+struct bench_prompt *bench_prompt_new(struct dg_model *model, struct dg_team *team,
                                       enum dg_sched sched, uint32_t tokens)
 {
     struct bench_prompt *p = bench_allocate(1, sizeof *p);
 
-    p->session = new_session(model, team, sched);
+    p->text = new_text(model, team, sched);
     p->ids = bench_allocate(tokens, sizeof *p->ids);
     p->n = tokens;
     for (uint32_t i = 0; i < tokens; i++)
-        p->ids[i] = some_id(model->header.sizes.vocab, i);
+        p->ids[i] = some_id(model->sizes.vocab, i);
     return p;
 }
 
 void bench_prompt_run(void *prompt)
 {
     struct bench_prompt *p = prompt;
-    struct dg_error err;
 
-    dg_session_rewind(p->session, 0);
-    cli_check(dg_session_eval(p->session, p->ids, p->n, &err), &err);
+    dg_sequence_rewind(p->text.sequence, 0);
+    eval(&p->text, p->ids, p->n);
 }
 
 void bench_prompt_free(struct bench_prompt *p)
 {
-    dg_session_free(p->session);
+    free_text(p->text);
     free(p->ids);
     free(p);
 }
@@ -195,7 +207,7 @@ static int start_process(const struct bench_process *p, pid_t *pid)
                           "--isa",
                           isa,
                           "--sched",
-                          dg_sched_name(cli_model.sched),
+                          dg_sched_name(cli_model_sched()),
                           "--total",
                           p->total,
                           p->ids[0],

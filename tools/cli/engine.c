@@ -5,15 +5,17 @@
 #include "leaving.h"
 #include "progress.h"
 #include "recording.h"
-#include "../../src/model/checkpoint.h"
+#include "../../src/base/cpu.h"
+#include "../../src/model/weights.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- options ---- */
 
-struct cli_model cli_model = {.fallback = DEMO_NAME, .workers = 4, .isa = DG_N_ISA};
+struct cli_model cli_model = {.fallback = DEMO_NAME, .workers = 4, .isa = UINT_MAX};
 
 static const char *const sched_choices[] = {"dataflow", "barrier", "serial", NULL};
 
@@ -28,7 +30,15 @@ static const char *const isa_choices[] = {
     NULL,
 };
 
-_Static_assert(sizeof isa_choices / sizeof *isa_choices == DG_N_ISA + 1, "as enum dg_isa has them");
+static const enum dg_isa isas[] = {
+    DG_ISA_SCALAR,
+#if defined(__x86_64__)
+    DG_ISA_AVX2,
+    DG_ISA_AVX512,
+#elif defined(__aarch64__)
+    DG_ISA_NEON,
+#endif
+};
 
 const struct cli_option cli_model_options[] = {
     {'m', "model", CLI_TEXT, "MODEL", "llm.c checkpoint, or demo; else $DAGPT_MODEL",
@@ -59,9 +69,26 @@ const struct cli_option cli_run_options[] = {
     {0},
 };
 
+enum dg_sched cli_model_sched(void)
+{
+    return DG_SCHED_DATAFLOW + cli_model.sched; /* as sched_choices has them */
+}
+
 enum dg_isa cli_model_isa(void)
 {
-    return cli_model.isa < dg_isa_best() ? cli_model.isa : dg_isa_best();
+    return dg_isa_cap(cli_model.isa == UINT_MAX ? DG_ISA_BEST : isas[cli_model.isa]);
+}
+
+struct dg_engine_options cli_engine_options(void)
+{
+    return (struct dg_engine_options){
+        .size = sizeof(struct dg_engine_options),
+        .isa = cli_model_isa(),
+        .sched = cli_model_sched(),
+        .chunk = (uint32_t)cli_model.chunk,
+        .row_block = cli_model.tile.rows,
+        .col_block = cli_model.tile.cols,
+    };
 }
 
 /* ---- the model ---- */
@@ -87,12 +114,12 @@ bool cli_model_is_demo(void)
     return strcmp(cli_model_path(), DEMO_NAME) == 0;
 }
 
-enum dg_status cli_checkpoint_open(struct dg_checkpoint *c, struct dg_error *err)
+enum dg_status cli_weights_open(struct dg_weights **out, struct dg_error *err)
 {
     if (cli_model_is_demo())
-        return dg_checkpoint_open_memory(c, demo_model, (size_t)(demo_model_end - demo_model),
-                                         DEMO_NAME, err);
-    return dg_checkpoint_open(c, cli_model_path(), err);
+        return dg_weights_open_memory(out, demo_model, (size_t)(demo_model_end - demo_model),
+                                      DEMO_NAME, err);
+    return dg_weights_open(out, cli_model_path(), err);
 }
 
 enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struct dg_error *err)
@@ -112,12 +139,12 @@ void cli_model_check(enum dg_status status, const struct dg_error *err)
 
 void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_sizes *z)
 {
-    struct dg_checkpoint c;
+    struct dg_weights *w;
     struct dg_error err;
 
-    cli_model_check(cli_checkpoint_open(&c, &err), &err);
-    *z = c.header.sizes;
-    dg_checkpoint_close(&c);
+    cli_model_check(cli_weights_open(&w, &err), &err);
+    *z = w->sizes;
+    dg_weights_close(w);
     for (size_t i = 0; i < n; i++)
         if ((uint32_t)ids[i] >= z->vocab)
             cli_die(DG_ERR_TOKEN, "token id %zu: got %" PRId32 ", expected 0 to %" PRIu32, i + 1,
@@ -133,7 +160,8 @@ static struct cli_engine engine;
 
 static void close_engine(void)
 {
-    dg_session_free(engine.session);
+    dg_sequence_free(engine.sequence);
+    dg_engine_free(engine.engine);
     dg_model_free(engine.model);
     dg_team_free(engine.team);
 }
@@ -148,7 +176,7 @@ void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes)
         .workers = dg_team_workers(team),
         .cpus = cli_model.cpus ? (unsigned)cli_model.cpus : dg_usable_cpus(),
         .isa = dg_isa_name(cli_model_isa()),
-        .sched = dg_sched_name(cli_model.sched),
+        .sched = dg_sched_name(cli_model_sched()),
     };
 
     cli_record(team, cli_model_isa(), &facts);
@@ -156,14 +184,7 @@ void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes)
 
 struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total)
 {
-    const struct dg_session_options opt = {
-        .isa = cli_model_isa(),
-        .sched = cli_model.sched,
-        .chunk = (uint32_t)cli_model.chunk,
-        .row_block = cli_model.tile.rows,
-        .col_block = cli_model.tile.cols,
-        .all_logits = cli_model.all_logits,
-    };
+    const struct dg_engine_options opt = cli_engine_options();
     struct cli_engine *e = &engine;
     struct dg_error err;
 
@@ -173,11 +194,12 @@ struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total)
               &err);
     cli_engine_record(e->team, &e->sizes);
     cli_check(cli_model_open(&e->model, NULL, &err), &err);
-    cli_check(dg_session_new(&e->session, e->model, e->team, &opt, &err), &err);
+    cli_check(dg_engine_new(&e->engine, e->model, e->team, &opt, &err), &err);
+    cli_check(dg_sequence_new(&e->sequence, e->engine, &err), &err);
     return e;
 }
 
-void cli_eval(struct cli_engine *e, const int32_t *ids, size_t n)
+void cli_eval(struct cli_engine *e, const int32_t *ids, size_t n, size_t n_logits)
 {
     const bool bar = n > 1 || !e->loaded;
     struct dg_error err;
@@ -187,7 +209,7 @@ void cli_eval(struct cli_engine *e, const int32_t *ids, size_t n)
         cli_progress(e->team, e->loaded ? "reading the prompt"
                               : n > 1   ? "loading, reading the prompt"
                                         : "loading");
-    st = dg_session_eval(e->session, ids, n, &err);
+    st = dg_sequence_eval(e->sequence, ids, n, n_logits, &err);
     if (bar)
         cli_progress(e->team, NULL);
     cli_check(st, &err);
@@ -196,15 +218,15 @@ void cli_eval(struct cli_engine *e, const int32_t *ids, size_t n)
 
 const float *cli_logits(const struct cli_engine *e)
 {
-    return dg_session_logits(e->session);
+    return dg_sequence_logits(e->sequence);
 }
 
 size_t cli_position(const struct cli_engine *e)
 {
-    return dg_session_position(e->session);
+    return dg_sequence_position(e->sequence);
 }
 
 void cli_rewind(struct cli_engine *e, size_t position)
 {
-    dg_session_rewind(e->session, position);
+    dg_sequence_rewind(e->sequence, position);
 }

@@ -12,11 +12,10 @@ struct cli_model {
     const char *fallback; /* the model when none is named; a subcommand may set another */
     uint64_t workers;     /* -j */
     uint64_t cpus;        /* --cpus */
-    unsigned sched, isa;
+    unsigned sched, isa;  /* places in the lists of names; cli_model_sched(), cli_model_isa() */
     uint64_t chunk;
     struct cli_tile tile;
     bool stats;
-    bool all_logits; /* dg_session_options.all_logits; for a subcommand to set */
 };
 
 extern struct cli_model cli_model;
@@ -24,7 +23,11 @@ extern const struct cli_option cli_model_options[]; /* -m */
 extern const struct cli_option cli_team_options[];  /* -j --cpus --tile */
 extern const struct cli_option cli_run_options[];   /* --sched --isa --chunk --stats */
 
-enum dg_isa cli_model_isa(void); /* --isa, or the best of this CPU where that is less */
+enum dg_sched cli_model_sched(void); /* --sched */
+enum dg_isa cli_model_isa(void);     /* --isa, or the best of this CPU where that is less */
+
+/* What --sched, --isa, --chunk and --tile say. */
+struct dg_engine_options cli_engine_options(void);
 
 /* ---- the model ---- */
 
@@ -32,10 +35,10 @@ enum dg_isa cli_model_isa(void); /* --isa, or the best of this CPU where that is
 const char *cli_model_path(void);
 bool cli_model_is_demo(void); /* is it the one in the program, and no file? */
 
-struct dg_checkpoint;
+struct dg_weights;
 
-/* dg_checkpoint_open, or dg_checkpoint_open_memory of the demo. */
-enum dg_status cli_checkpoint_open(struct dg_checkpoint *c, struct dg_error *err);
+/* dg_weights_open, or dg_weights_open_memory of the demo. */
+enum dg_status cli_weights_open(struct dg_weights **out, struct dg_error *err);
 
 /* dg_model_open, or dg_model_parse of the demo. */
 enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struct dg_error *err);
@@ -53,11 +56,12 @@ struct cli_engine {
     struct dg_sizes sizes;
     struct dg_team *team;
     struct dg_model *model;
-    struct dg_session *session;
+    struct dg_engine *engine;
+    struct dg_sequence *sequence;
     bool loaded; /* by the first cli_eval() */
 };
 
-/* cli_request_check, then makes team, model and session, which are freed when the program leaves, and
+/* cli_request_check, then makes team, model, engine and a sequence, which are freed when the program leaves, and
  * records the team. Leaves on errors. Call it once. */
 struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total);
 
@@ -65,12 +69,12 @@ struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total);
  * recorded. The team must last until the program leaves. */
 void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes);
 
-/* Evaluates ids; the first time the weights are read meanwhile. With a progress bar, then and where
- * there are many. Leaves on errors. */
-void cli_eval(struct cli_engine *e, const int32_t *ids, size_t n);
+/* Evaluates ids, the last n_logits of them with logits; the first time the weights are read meanwhile.
+ * With a progress bar, then and where there are many. Leaves on errors. */
+void cli_eval(struct cli_engine *e, const int32_t *ids, size_t n, size_t n_logits);
 
-const float *cli_logits(const struct cli_engine *e);    /* dg_session_logits */
-size_t cli_position(const struct cli_engine *e);        /* dg_session_position */
-void cli_rewind(struct cli_engine *e, size_t position); /* dg_session_rewind */
+const float *cli_logits(const struct cli_engine *e);    /* dg_sequence_logits */
+size_t cli_position(const struct cli_engine *e);        /* dg_sequence_position */
+void cli_rewind(struct cli_engine *e, size_t position); /* dg_sequence_rewind */
 
 #endif

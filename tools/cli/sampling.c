@@ -3,6 +3,8 @@
 #include "sampling.h"
 #include "leaving.h"
 
+#include <float.h>
+#include <math.h>
 #include <time.h>
 
 static double temp = -1, top_p = -1, min_p = -1, repeat_penalty = -1;
@@ -39,12 +41,13 @@ struct dg_sampling cli_sampling(void)
         seed = ((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec) & 0x1FFFFFFFFFFFFF;
     }
     return (struct dg_sampling){
+        .size = sizeof(struct dg_sampling),
         .repeat_penalty = repeat_penalty >= 0 ? repeat_penalty : 1,
         .temp = greedy      ? 0
                 : temp >= 0 ? temp
                             : 0.8,
         .top_k = (uint32_t)top_k,
-        .top_p = top_p >= 0 ? top_p : 0.95,
+        .top_p = top_p < 0 ? 0.95 : fmax(top_p, DBL_MIN), /* 0 would be all, not the first alone */
         .min_p = min_p >= 0 ? min_p : 0,
         .seed = seed,
     };

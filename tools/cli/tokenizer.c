@@ -4,7 +4,7 @@
 #include "demo.h"
 #include "engine.h"
 #include "leaving.h"
-#include "../../src/model/checkpoint.h"
+#include "../../src/model/weights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,11 +49,11 @@ static void open_tokenizer(const char *path)
 static void open_beside_model(void)
 {
     static const char *const names[] = {"merges.txt", "vocab.bpe"};
-    struct dg_checkpoint c;
+    struct dg_weights *w;
     struct dg_error err;
 
-    cli_model_check(cli_checkpoint_open(&c, &err), &err);
-    dg_checkpoint_close(&c);
+    cli_model_check(cli_weights_open(&w, &err), &err);
+    dg_weights_close(w);
     for (size_t i = 0; !tokenizer && i < sizeof names / sizeof *names; i++) {
         char *path = beside_model(names[i]);
 

@@ -99,7 +99,7 @@ static void measure_machine(struct bench *b)
     r->cpus = dg_usable_cpus();
     r->workers = (unsigned)cli_model.workers;
     r->isa = cli_model_isa();
-    r->sched = cli_model.sched;
+    r->sched = cli_model_sched();
     r->n_crews = b->n_crews;
     for (unsigned i = 0; i < b->n_crews; i++)
         cli_check(limits_measure_in(bytes, b->crews[i].team, r->isa, b->effort.seconds / 10,
@@ -172,7 +172,7 @@ static struct bench_item prompt_item(struct bench *b, struct bench_crew *c, enum
 
 static void measure_decode(struct bench *b)
 {
-    struct bench_item item = decode_item(b, largest_crew(b), cli_model.sched);
+    struct bench_item item = decode_item(b, largest_crew(b), cli_model_sched());
 
     bench_measure(&item, 1, &b->effort);
     b->report.decode = item.stat;
@@ -188,11 +188,11 @@ static void measure_prompts(struct bench *b)
         if (prompts[i] > b->report.sizes.positions)
             continue;
         b->report.tokens[n] = prompts[i];
-        items[n++] = prompt_item(b, largest_crew(b), cli_model.sched, prompts[i]);
+        items[n++] = prompt_item(b, largest_crew(b), cli_model_sched(), prompts[i]);
     }
     if (n == 0) { /* a model of fewer positions: as many as it has */
         b->report.tokens[n] = b->report.sizes.positions;
-        items[n++] = prompt_item(b, largest_crew(b), cli_model.sched, b->report.sizes.positions);
+        items[n++] = prompt_item(b, largest_crew(b), cli_model_sched(), b->report.sizes.positions);
     }
     bench_measure(items, n, &b->effort);
     b->report.n_prompts = n;
@@ -235,23 +235,24 @@ static void measure_tiles(struct bench *b)
     struct bench_report *r = &b->report;
 
     for (unsigned i = 0; i < b->n_crews; i++, r->n_tiles += BENCH_SHAPES)
-        bench_tiles(&r->tiles[r->n_tiles], b->crews[i].team, cli_model.sched,
+        bench_tiles(&r->tiles[r->n_tiles], b->crews[i].team, cli_model_sched(),
                     b->effort.seconds / (BENCH_SHAPES * b->n_crews));
 }
 
 static void measure_schedules(struct bench *b)
 {
     struct bench_report *r = &b->report;
-    struct bench_item decode[DG_N_SCHED], prompt[DG_N_SCHED];
+    struct bench_item decode[BENCH_SCHEDS], prompt[BENCH_SCHEDS];
 
     r->schedules_tokens = least(SCHEDULES_TOKENS, r->sizes.positions);
-    for (int s = 0; s < DG_N_SCHED; s++) {
-        decode[s] = decode_item(b, largest_crew(b), s);
-        prompt[s] = prompt_item(b, largest_crew(b), s, r->schedules_tokens);
+    for (int s = 0; s < BENCH_SCHEDS; s++) {
+        decode[s] = decode_item(b, largest_crew(b), DG_SCHED_DATAFLOW + (enum dg_sched)s);
+        prompt[s] = prompt_item(b, largest_crew(b), DG_SCHED_DATAFLOW + (enum dg_sched)s,
+                                r->schedules_tokens);
     }
-    bench_measure(decode, DG_N_SCHED, &b->effort);
-    bench_measure(prompt, DG_N_SCHED, &b->effort);
-    for (int s = 0; s < DG_N_SCHED; s++) {
+    bench_measure(decode, BENCH_SCHEDS, &b->effort);
+    bench_measure(prompt, BENCH_SCHEDS, &b->effort);
+    for (int s = 0; s < BENCH_SCHEDS; s++) {
         r->schedules[s][0] = decode[s].stat;
         r->schedules[s][1] = prompt[s].stat;
         bench_decode_free(decode[s].arg);
@@ -269,8 +270,8 @@ static void measure_workers(struct bench *b)
     r->workers_tokens = least(WORKERS_TOKENS, r->sizes.positions);
     for (unsigned i = 0; i < b->n_crews; i++) {
         before[i] = b->crews[i].n_probes;
-        decode[i] = decode_item(b, &b->crews[i], cli_model.sched);
-        prompt[i] = prompt_item(b, &b->crews[i], cli_model.sched, r->workers_tokens);
+        decode[i] = decode_item(b, &b->crews[i], cli_model_sched());
+        prompt[i] = prompt_item(b, &b->crews[i], cli_model_sched(), r->workers_tokens);
     }
     bench_measure(decode, b->n_crews, &b->effort);
     bench_measure(prompt, b->n_crews, &b->effort);

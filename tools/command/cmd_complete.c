@@ -112,7 +112,7 @@ static int32_t next_id(struct completion *c)
     int32_t id;
 
     if (n > 0)
-        cli_eval(c->e, c->ids + seen, n);
+        cli_eval(c->e, c->ids + seen, n, 1);
     cli_check(dg_sampler_next(c->sampler, cli_logits(c->e), c->ids, c->n, &id, &err), &err);
     if (c->n_new == 0) {
         c->prompt_seconds = cli_seconds() - start;

@@ -107,7 +107,7 @@ static unsigned parse_show(void)
 /* What is drawn, and where it came from. */
 struct subject {
     const char *name; /* of the model */
-    struct dg_checkpoint_header header;
+    struct dg_sizes sizes;
     struct dg_gpt2_shape shape;
     struct dg_tiling tiling;
     struct trace_file *trace; /* NULL: none */
@@ -132,14 +132,14 @@ static void close_subject(void)
 
 static void choose_from_model(struct subject *s)
 {
-    struct dg_checkpoint c;
+    struct dg_weights *w;
     struct dg_error err;
     const unsigned cpus = cli_model.cpus ? (unsigned)cli_model.cpus : dg_usable_cpus();
 
-    cli_model_check(cli_checkpoint_open(&c, &err), &err);
+    cli_model_check(cli_weights_open(&w, &err), &err);
     s->name = cli_model_path();
-    s->header = c.header;
-    dg_checkpoint_close(&c);
+    s->sizes = w->sizes;
+    dg_weights_close(w);
     s->shape = (struct dg_gpt2_shape){rows ? (uint32_t)rows : 1, 1, !no_fuse, load};
     s->tiling.workers = cpus < cli_model.workers ? cpus : (uint32_t)cli_model.workers;
     s->tiling.row_block = cli_model.tile.rows;
@@ -177,10 +177,8 @@ static void choose_from_trace(struct subject *s)
     s->step = choose_step(s->trace);
     p = trace_plan_of(s->trace, s->step);
     s->name = s->trace->model;
-    s->header.version = 3;
-    s->header.sizes = s->trace->sizes;
-    s->header.padded_vocab = s->header.sizes.vocab;
-    cli_check(dg_checkpoint_check(&s->header, trace_path, &err), &err);
+    s->sizes = s->trace->sizes;
+    cli_check(dg_sizes_check(&s->sizes, trace_path, &err), &err);
     s->shape = (struct dg_gpt2_shape){.rows = s->step->rows, .fuse = true};
     for (uint32_t i = 0; i < p->n_ops; i++) {
         if (strcmp(p->ops[i].kind, "logits") == 0)
@@ -196,12 +194,12 @@ static void choose_from_trace(struct subject *s)
 static void build(struct subject *s)
 {
     struct dg_error err;
-    const uint32_t most = s->header.sizes.positions;
+    const uint32_t most = s->sizes.positions;
 
     if (s->shape.rows > most || past > most - s->shape.rows)
         cli_die(DG_ERR_USAGE, "%s: %u rows after %" PRIu64 ": expected at most maxT = %u positions",
                 s->name, s->shape.rows, past, most);
-    cli_check(dg_model_outline(&s->model, &s->header, &err), &err);
+    cli_check(dg_model_outline(&s->model, &s->sizes, &err), &err);
     cli_check(dg_gpt2_graph(&s->graph, s->model, &s->shape, &err), &err);
     if (tiles || check || s->trace)
         cli_check(dg_plan_new(&s->plan, s->graph, &s->tiling, &err), &err);
@@ -255,7 +253,7 @@ static void write_dump(const struct dg_dump *d)
 
 static void draw(struct subject *s)
 {
-    const uint32_t n_layers = s->header.sizes.layers;
+    const uint32_t n_layers = s->sizes.layers;
     struct dg_dump_options opt = {
         .model = s->name,
         .rows = s->shape.rows,

@@ -7,6 +7,7 @@
 #include "../cli/options.h"
 #include "../../src/graph/plan.h"
 #include "../../src/model/gpt2.h"
+#include "../../src/model/sequence.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -61,23 +62,24 @@ static struct plan_facts plan_facts(const struct dg_model *m, uint32_t T, unsign
 }
 
 struct facts {
+    const struct dg_weights *weights;
     const struct dg_model *model;
-    uint64_t file_bytes, cache_bytes;
+    uint64_t cache_bytes; /* of one sequence */
     unsigned cpus, workers, awake;
     struct plan_facts plans[2];
 };
 
 static void print_text(const struct facts *f)
 {
-    const struct dg_checkpoint_header *h = &f->model->header;
+    const struct dg_weights *w = f->weights;
 
     printf("model     %s\n", cli_model_path());
-    printf("          llm.c version %u, %s; maxT %u, V %u, L %u, NH %u, C %u\n", h->version,
-           h->version == 5 ? "bf16" : "float", h->sizes.positions, h->sizes.vocab, h->sizes.layers,
-           h->sizes.heads, h->sizes.channels);
+    printf("          %s version %u, %s; maxT %u, V %u, L %u, NH %u, C %u\n", w->format, w->version,
+           dg_dtype_name(w->dtype), w->sizes.positions, w->sizes.vocab, w->sizes.layers,
+           w->sizes.heads, w->sizes.channels);
     printf("          %" PRIu64 " parameters; %" PRIu64 " bytes in the file, %" PRIu64
            " packed in memory, %" PRIu64 " for the KV cache\n",
-           dg_model_parameters(f->model), f->file_bytes, dg_model_bytes(f->model), f->cache_bytes);
+           dg_model_parameters(f->model), w->file.bytes, dg_model_bytes(f->model), f->cache_bytes);
     printf("machine   %u usable CPU%s, %s\n", f->cpus, f->cpus == 1 ? "" : "s",
            dg_isa_name(dg_isa_best()));
     printf("          %u workers, %u awake at a time\n", f->workers, f->awake);
@@ -93,16 +95,17 @@ static void print_text(const struct facts *f)
 
 static void print_json(const struct facts *f)
 {
-    const struct dg_checkpoint_header *h = &f->model->header;
+    const struct dg_weights *w = f->weights;
 
     printf("{\"model\": {\"path\": ");
     dg_json_write_string(stdout, cli_model_path(), "");
-    printf(", \"version\": %u, \"maxT\": %u, \"V\": %u, \"L\": %u, \"NH\": %u, \"C\": %u, "
+    printf(", \"format\": \"%s\", \"version\": %u, \"dtype\": \"%s\", \"maxT\": %u, \"V\": %u, "
+           "\"L\": %u, \"NH\": %u, \"C\": %u, "
            "\"parameters\": %" PRIu64 ", \"file_bytes\": %" PRIu64 ", \"packed_bytes\": %" PRIu64
            ", \"cache_bytes\": %" PRIu64 "},\n",
-           h->version, h->sizes.positions, h->sizes.vocab, h->sizes.layers, h->sizes.heads,
-           h->sizes.channels, dg_model_parameters(f->model), f->file_bytes,
-           dg_model_bytes(f->model), f->cache_bytes);
+           w->format, w->version, dg_dtype_name(w->dtype), w->sizes.positions, w->sizes.vocab,
+           w->sizes.layers, w->sizes.heads, w->sizes.channels, dg_model_parameters(f->model),
+           w->file.bytes, dg_model_bytes(f->model), f->cache_bytes);
     printf(" \"machine\": {\"cpus\": %u, \"isa\": \"%s\", \"workers\": %u, \"awake\": %u},\n",
            f->cpus, dg_isa_name(dg_isa_best()), f->workers, f->awake);
     printf(" \"plans\": [");
@@ -120,29 +123,28 @@ static void print_json(const struct facts *f)
 int cmd_info(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
-    struct dg_checkpoint c;
+    struct dg_weights *w;
     struct dg_model *m;
     struct dg_error err;
     struct facts f = {.cpus = dg_usable_cpus(), .workers = (unsigned)cli_model.workers};
 
     if (n > 0)
         cli_die(DG_ERR_USAGE, "info takes no argument: got '%s'", argv[1]);
-    cli_model_check(cli_checkpoint_open(&c, &err), &err);
-    cli_check(dg_model_outline(&m, &c.header, &err), &err);
+    cli_model_check(cli_weights_open(&w, &err), &err);
+    cli_check(dg_model_outline(&m, &w->sizes, &err), &err);
+    f.weights = w;
     f.model = m;
-    f.file_bytes = c.file.bytes;
-    f.cache_bytes =
-        8ull * c.header.sizes.layers * c.header.sizes.positions * c.header.sizes.channels;
+    f.cache_bytes = dg_sequence_cache_bytes(&w->sizes);
     f.awake = cli_model.cpus ? (unsigned)cli_model.cpus : f.cpus;
     if (f.awake > f.workers)
         f.awake = f.workers;
-    if (rows > c.header.sizes.positions)
-        rows = c.header.sizes.positions;
+    if (rows > w->sizes.positions)
+        rows = w->sizes.positions;
     f.plans[0] = plan_facts(m, 1, f.awake);
     f.plans[1] = plan_facts(m, (uint32_t)rows, f.awake);
     (json ? print_json : print_text)(&f);
     dg_model_free(m);
-    dg_checkpoint_close(&c);
+    dg_weights_close(w);
     cli_flush();
     return 0;
 }

@@ -57,7 +57,7 @@ static double score(struct cli_engine *e, const struct dg_tokenizer *t, const in
         const size_t rows = n - 1 - i < ROWS ? n - 1 - i : ROWS;
         const float *logits;
 
-        cli_eval(e, ids + i, rows);
+        cli_eval(e, ids + i, rows, rows);
         logits = cli_logits(e);
         for (size_t r = 0; r < rows; r++) {
             const int32_t id = ids[i + r + 1];
@@ -121,7 +121,6 @@ int cmd_score(int argc, char **argv)
     if (n_ids - 1 > sizes.positions)
         cli_die(DG_ERR_TOKEN, "the text has %zu tokens, expected at most maxT = %u", n_ids - 1,
                 sizes.positions);
-    cli_model.all_logits = true;
     print_sum(score(cli_engine_open(NULL, 0, 0), t, ids, n_ids), n_ids - 1, text.n);
     cli_flush();
     text_free(&text);

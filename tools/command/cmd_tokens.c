@@ -109,7 +109,7 @@ static void complete(struct cli_engine *e, const int32_t *ids, size_t n, struct 
         const size_t from = no_cache ? 0 : cli_position(e);
 
         cli_rewind(e, from);
-        cli_eval(e, sequence + from, have - from);
+        cli_eval(e, sequence + from, have - from, 1);
         t->rows += have - from;
         sequence[have] = choose(&chooser, e, sequence, have);
         printf("%d\n", (int)sequence[have]);

@@ -7,7 +7,7 @@
  * the vocabulary are eight times as large as the others: a program that lets them take part shows
  * it. */
 #include "../../src/base/checked.h"
-#include "../../src/model/checkpoint.h"
+#include "../../src/model/formats/llmc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,26 +60,26 @@ struct spread {
     float mean, deviation;
 };
 
-static struct spread spread_of(const struct dg_checkpoint_header *h, enum dg_section s)
+static struct spread spread_of(const struct dg_llmc_header *h, enum dg_weight first)
 {
     const float root = sqrtf((float)h->sizes.channels);
 
-    switch (s) {
+    switch (first) {
     case DG_WTE:
         return (struct spread){0.0f, 5.0f / root};
     case DG_WPE:
         return (struct spread){0.0f, 1.5f / root};
-    case DG_LN1W:
-    case DG_LN2W:
+    case DG_LN1_GAIN:
+    case DG_LN2_GAIN:
         return (struct spread){1.0f, 0.1f};
-    case DG_QKVW:
-    case DG_FCW:
+    case DG_Q_WEIGHT:
+    case DG_FC_WEIGHT:
         return (struct spread){0.0f, 1.0f / root};
-    case DG_ATTPROJW:
+    case DG_PROJ_WEIGHT:
         return (struct spread){0.0f, 0.5f / root};
-    case DG_FCPROJW:
+    case DG_FCPROJ_WEIGHT:
         return (struct spread){0.0f, 0.25f / root};
-    case DG_LNFW:
+    case DG_LNF_GAIN:
         return (struct spread){0.0f, 1.0f};
     default: /* biases */
         return (struct spread){0.0f, 0.02f};
@@ -138,41 +138,44 @@ static void put(struct output *o, const void *bytes, size_t n)
     }
 }
 
-static void put_header(struct output *o, const struct dg_checkpoint_header *h)
+static void put_header(struct output *o, const struct dg_llmc_header *h)
 {
-    int32_t raw[DG_HEADER_BYTES / 4] = {
-        DG_CHECKPOINT_MAGIC,         (int32_t)h->version,
-        (int32_t)h->sizes.positions, (int32_t)h->sizes.vocab,
-        (int32_t)h->sizes.layers,    (int32_t)h->sizes.heads,
-        (int32_t)h->sizes.channels,  h->version == 1 ? 0 : (int32_t)h->padded_vocab};
+    int32_t raw[DG_LLMC_HEADER_BYTES / 4] = {DG_LLMC_MAGIC,
+                                             (int32_t)h->version,
+                                             (int32_t)h->sizes.positions,
+                                             (int32_t)h->sizes.vocab,
+                                             (int32_t)h->sizes.layers,
+                                             (int32_t)h->sizes.heads,
+                                             (int32_t)h->sizes.channels,
+                                             h->version == 1 ? 0 : (int32_t)h->padded_vocab};
 
     put(o, raw, sizeof raw);
 }
 
-static void put_section(struct output *o, const struct dg_checkpoint_header *h, enum dg_section s,
+static void put_section(struct output *o, const struct dg_llmc_header *h, int section,
                         uint64_t seed, float *buf)
 {
-    const struct dg_section_shape shape = dg_section_shape(h, s);
-    const uint64_t n = (uint64_t)shape.count * shape.rows * shape.cols;
-    const uint64_t padding = s == DG_WTE ? (uint64_t)h->sizes.vocab * shape.cols : n;
+    const struct dg_llmc_section s = dg_llmc_section(h, section);
+    const uint64_t n = (uint64_t)s.times * s.rows * s.cols;
+    const uint64_t padding = s.first == DG_WTE ? (uint64_t)h->sizes.vocab * s.cols : n;
 
     for (uint64_t i = 0; i < n;) {
         const uint64_t end = i < padding ? padding : n;
         const size_t m = end - i < BUFFER_ELEMENTS ? (size_t)(end - i) : BUFFER_ELEMENTS;
-        struct spread spread = spread_of(h, s);
+        struct spread spread = spread_of(h, s.first);
 
         if (i >= padding)
             spread.deviation *= 8.0f;
-        generate(buf, i, m, mix(mix(seed) + s), spread);
+        generate(buf, i, m, mix(mix(seed) + (uint64_t)section), spread);
         if (h->version == 5)
             to_bf16(buf, m);
-        put(o, buf, m * dg_element_bytes(h));
+        put(o, buf, m * dg_dtype_bytes(dg_llmc_dtype(h)));
         i += m;
     }
 }
 
 /* Writes to a temporary file beside the target and renames it: a failure leaves an earlier file. */
-static void write_model(const char *path, const struct dg_checkpoint_header *h, uint64_t seed)
+static void write_model(const char *path, const struct dg_llmc_header *h, uint64_t seed)
 {
     float *buf = malloc(BUFFER_ELEMENTS * sizeof *buf);
     struct output o = {.temporary = malloc(strlen(path) + sizeof ".part")};
@@ -184,8 +187,8 @@ static void write_model(const char *path, const struct dg_checkpoint_header *h, 
     if (o.fd < 0)
         die(DG_ERR_IO, "%s: cannot create: %s", o.temporary, strerror(errno));
     put_header(&o, h);
-    for (enum dg_section s = 0; s < DG_N_SECTIONS; s++)
-        put_section(&o, h, s, seed, buf);
+    for (int i = 0; i < DG_LLMC_SECTIONS; i++)
+        put_section(&o, h, i, seed, buf);
     if (close(o.fd) != 0 || rename(o.temporary, path) != 0) {
         const int e = errno;
 
@@ -229,7 +232,7 @@ static uint64_t number(const char *option, const char *text, uint64_t most)
 
 int main(int argc, char **argv)
 {
-    struct dg_checkpoint_header h = {.version = 1, .sizes = sizes_of("124M")};
+    struct dg_llmc_header h = {.version = 1, .sizes = sizes_of("124M")};
     const struct {
         const char *name;
         uint32_t *target;
@@ -272,7 +275,7 @@ int main(int argc, char **argv)
     if (!path)
         die(DG_ERR_USAGE, "no -o FILE; --help tells more");
     h.padded_vocab = h.version == 1 ? h.sizes.vocab : (uint32_t)dg_round_up(h.sizes.vocab, 128);
-    if (dg_checkpoint_check(&h, path, &err) != DG_OK)
+    if (dg_llmc_check(&h, path, &err) != DG_OK)
         die(DG_ERR_USAGE, "%s", err.text);
     write_model(path, &h, seed);
     return 0;

@@ -5,6 +5,7 @@
 #include "limits_loops.h"
 #include "../../src/base/arena.h"
 #include "../../src/base/checked.h"
+#include "../../src/base/cpu.h"
 #include "../../src/base/status.h"
 #include "../../src/runtime/team.h"
 
@@ -44,7 +45,7 @@ static const struct limits_loops *loops_for(enum dg_isa isa)
 #endif
     };
 
-    return tables[isa < dg_isa_best() ? isa : dg_isa_best()];
+    return tables[dg_isa_cap(isa)];
 }
 
 size_t limits_beyond_caches(void)

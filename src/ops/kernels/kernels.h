@@ -1,6 +1,6 @@
 /* kernels.h - the functions that do the arithmetic, one flat table for each instruction set.
  *
- * kernels_scalar.c is the specification: plain loops, one fixed order for every sum. The other
+ * scalar.c is the specification: plain loops, one fixed order for every sum. The other
  * tables give the same bits for the same input, at every length.
  *
  *   - matmul: acc = bias; for k ascending: acc = fma(x[k], w[k], acc). An output is a SIMD lane.
@@ -22,14 +22,24 @@
 /* The most rows that attention handles at once, and so has scratch for. */
 #define DG_ATTENTION_ROWS 8
 
+/* Weights of a product: the panel of output 0 and those after it, [panel][depth][DG_LANES]. */
+struct dg_panels {
+    const void *data;
+    enum dg_dtype dtype;
+    const float *scales; /* where the dtype has them; else NULL */
+};
+
+/* y[r][c] = bias[c] + sum over k of x[r][k] * w[c][k], for r < rows, c < cols, k < depth.
+ * bias: [cols] or NULL for zeros. y must not overlap x. */
+typedef void dg_matmul(float *y, size_t y_stride, const float *x, size_t x_stride,
+                       struct dg_panels w, const float *bias, size_t rows, size_t cols,
+                       size_t depth);
+
 struct dg_kernels {
     enum dg_isa isa;
 
-    /* y[r][c] = bias[c] + sum over k of x[r][k] * w[c][k], for r < rows, c < cols, k < depth.
-     * w: the panel of output 0 and those after it, [panel][depth][DG_LANES].
-     * bias: [cols] or NULL for zeros. y must not overlap x. */
-    void (*matmul)(float *y, size_t y_stride, const float *x, size_t x_stride, const float *w,
-                   const float *bias, size_t rows, size_t cols, size_t depth);
+    /* By the dtype of the weights. NULL, in all tables: no product takes it. */
+    dg_matmul *matmul[DG_N_DTYPES];
 
     /* y[i] = (x[i] - mean) / sqrt(variance + 1e-5) * gain[i] + bias[i]. y may be x. */
     void (*layernorm)(float *y, const float *x, const float *gain, const float *bias, size_t n);
@@ -63,7 +73,7 @@ struct dg_kernels {
                 size_t value_stride, size_t rows, size_t n, size_t d);
 };
 
-/* The table of an instruction set that this build and CPU have (isa <= dg_isa_best()). */
+/* The table of dg_isa_cap(isa); isa must be dg_isa_built(). */
 const struct dg_kernels *dg_kernels_for(enum dg_isa isa);
 
 extern const struct dg_kernels dg_kernels_scalar;

@@ -8,9 +8,12 @@
 
 enum { P = DG_LANES };
 
-static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, const float *w,
-                   const float *bias, size_t rows, size_t cols, size_t depth)
+static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride,
+                   struct dg_panels weights, const float *bias, size_t rows, size_t cols,
+                   size_t depth)
 {
+    const float *w = weights.data;
+
     for (size_t r = 0; r < rows; r++) {
         for (size_t c = 0; c < cols; c++) {
             const float *panel = w + c / P * P * depth;
@@ -176,7 +179,7 @@ static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, cons
 
 const struct dg_kernels dg_kernels_scalar = {
     .isa = DG_ISA_SCALAR,
-    .matmul = matmul,
+    .matmul = {[DG_F32] = matmul},
     .layernorm = layernorm,
     .gelu = map_gelu,
     .add = add,

@@ -1,6 +1,6 @@
-/* kernels_simd.h - the kernels of kernels_scalar.c for any instruction set with fused multiply-add.
+/* simd.h - the kernels of scalar.c for any instruction set with fused multiply-add.
  *
- * A template: kernels_avx2.c, kernels_avx512.c and kernels_neon.c define the following and then
+ * A template: avx2.c, avx512.c and neon.c define the following and then
  * include it.
  *
  *   v16                        16 floats, in as many registers as that takes
@@ -169,9 +169,11 @@ static rows_function *const rows_functions[MAX_ROWS + 1] = {
 #endif
 };
 
-static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, const float *w,
-                   const float *bias, size_t rows, size_t cols, size_t depth)
+static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride,
+                   struct dg_panels weights, const float *bias, size_t rows, size_t cols,
+                   size_t depth)
 {
+    const float *w = weights.data;
     const struct product m = {y, x, w, bias, y_stride, x_stride, cols, depth};
     const size_t panels = (cols + P - 1) / P;
     const size_t groups = (rows + ROWS(rows) - 1) / ROWS(rows);
@@ -490,7 +492,7 @@ static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, cons
 
 const struct dg_kernels TABLE = {
     .isa = ISA,
-    .matmul = matmul,
+    .matmul = {[DG_F32] = matmul},
     .layernorm = layernorm,
     .gelu = map_gelu,
     .add = add,

@@ -5,6 +5,7 @@
 #include "../../../src/base/checked.h"
 #include "../../../src/base/cpu.h"
 #include "../../../src/base/file.h"
+#include "../../../src/base/options.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -565,17 +566,90 @@ START_TEST(affinity)
 }
 END_TEST
 
-START_TEST(isa)
+/* The same numbers on every CPU; what this one has, from the weakest on. */
+START_TEST(isas)
 {
-    ck_assert_int_lt(dg_isa_best(), DG_N_ISA);
+    unsigned visited = 0;
+
+    ck_assert_int_eq(DG_ISA_BEST, 0);
     ck_assert_str_eq(dg_isa_name(DG_ISA_SCALAR), "scalar");
-#if defined(__x86_64__)
     ck_assert_str_eq(dg_isa_name(DG_ISA_AVX2), "avx2");
     ck_assert_str_eq(dg_isa_name(DG_ISA_AVX512), "avx512");
-#elif defined(__aarch64__)
     ck_assert_str_eq(dg_isa_name(DG_ISA_NEON), "neon");
+    ck_assert_str_eq(dg_isa_name((enum dg_isa)77), "unknown");
+    ck_assert_str_eq(dg_isa_name((enum dg_isa) - 1), "unknown");
+    for (enum dg_isa isa = DG_ISA_SCALAR; isa; isa = dg_isa_next(isa)) {
+        ck_assert(dg_isa_built(isa));
+        ck_assert_int_eq(dg_isa_cap(isa), isa);
+        visited++;
+        if (isa == dg_isa_best())
+            ck_assert_int_eq(dg_isa_next(isa), DG_ISA_BEST);
+    }
+    ck_assert_uint_ge(visited, 1);
+    ck_assert_int_eq(dg_isa_cap(DG_ISA_BEST), dg_isa_best());
+#if defined(__x86_64__)
+    ck_assert(!dg_isa_built(DG_ISA_NEON));
+    ck_assert_int_eq(dg_isa_cap(DG_ISA_AVX512), dg_isa_best());
+#elif defined(__aarch64__)
+    ck_assert(!dg_isa_built(DG_ISA_AVX2));
     ck_assert_int_eq(dg_isa_best(), DG_ISA_NEON);
+    ck_assert_uint_eq(visited, 2);
 #endif
+}
+END_TEST
+
+/* ---- options ---- */
+
+struct grown { /* an options struct in a later version, and in the one that brought it */
+    size_t size;
+    uint32_t a, b, c;
+};
+enum { FIRST = offsetof(struct grown, c) };
+
+static enum dg_status take(struct grown *to, const void *from, struct dg_error *err)
+{
+    memset(to, 0xee, sizeof *to);
+    return dg_options_read(to, sizeof *to, FIRST, from, "test options", err);
+}
+
+START_TEST(options_of_all_ages)
+{
+    const struct grown old = {FIRST, 1, 2, 3}, now = {sizeof now, 1, 2, 3}, unsaid = {0, 1, 2, 3};
+    const struct {
+        struct grown known;
+        uint32_t more[4];
+    } newer = {{sizeof newer, 1, 2, 3}, {0}};
+    struct grown got;
+
+    ck_assert_int_eq(take(&got, NULL, NULL), DG_OK);
+    ck_assert(got.a == 0 && got.b == 0 && got.c == 0);
+    ck_assert_int_eq(take(&got, &old, NULL), DG_OK);
+    ck_assert(got.a == 1 && got.b == 2 && got.c == 0);
+    ck_assert_int_eq(take(&got, &unsaid, NULL), DG_OK);
+    ck_assert(got.a == 1 && got.b == 2 && got.c == 0);
+    ck_assert_int_eq(take(&got, &now, NULL), DG_OK);
+    ck_assert(got.a == 1 && got.b == 2 && got.c == 3);
+    ck_assert_int_eq(take(&got, &newer, NULL), DG_OK);
+    ck_assert(got.a == 1 && got.b == 2 && got.c == 3);
+}
+END_TEST
+
+START_TEST(options_that_are_refused)
+{
+    const struct grown garbage[] = {{1, 0, 0, 0}, {FIRST - 1, 0, 0, 0}, {SIZE_MAX, 0, 0, 0}};
+    const struct {
+        struct grown known;
+        uint32_t more;
+    } set = {{sizeof set, 1, 2, 3}, 1};
+    struct dg_error err;
+    struct grown got;
+
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(take(&got, &garbage[i], &err), DG_ERR_USAGE);
+        ck_assert_ptr_nonnull(strstr(err.text, "test options: size: got "));
+    }
+    ck_assert_int_eq(take(&got, &set, &err), DG_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "older than its header"));
 }
 END_TEST
 
@@ -605,7 +679,9 @@ int main(void)
                                   cgroup_container,
                                   cgroup_missing,
                                   affinity,
-                                  isa,
+                                  isas,
+                                  options_of_all_ages,
+                                  options_that_are_refused,
                                   NULL};
 
     return run_suite("base", tests);

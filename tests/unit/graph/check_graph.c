@@ -20,15 +20,6 @@ static struct dg_tensor cache(enum dg_layout layout, uint32_t rows, uint32_t col
     return t;
 }
 
-/* A cache whose blocks are so far apart. */
-static struct dg_tensor apart(uint64_t stride, uint32_t positions)
-{
-    struct dg_tensor t = cache(DG_VALUES, 1, 6, 2, positions);
-
-    t.stride = stride;
-    return t;
-}
-
 static void expect_elements(struct dg_tensor t, uint64_t elements)
 {
     ck_assert_uint_eq(dg_tensor_elements(&t), elements);
@@ -61,16 +52,17 @@ START_TEST(panels_are_whole)
 }
 END_TEST
 
-START_TEST(cache_has_room_for_all_positions)
+START_TEST(bytes_by_dtype)
 {
-    expect_elements(cache(DG_KEYS, 1, 6, 2, 1), 16 * 6);
-    expect_elements(cache(DG_KEYS, 3, 6, 2, 16), 16 * 6);
-    expect_elements(cache(DG_KEYS, 3, 6, 2, 17), 32 * 6);
-    expect_elements(cache(DG_VALUES, 1, 6, 2, 1), 16 * 6);
-    expect_elements(cache(DG_VALUES, 3, 6, 2, 17), 32 * 6);
-    expect_elements(apart(100, 16), 16 * 6);
-    expect_elements(apart(100, 17), 100 + 16 * 6);
-    expect_elements(apart(100, 33), 2 * 100 + 16 * 6);
+    struct dg_tensor t = tensor(DG_WEIGHT, DG_PANELS, 17, 7);
+
+    ck_assert_uint_eq(dg_tensor_bytes(&t), 4 * 32 * 7);
+    t.dtype = DG_BF16;
+    ck_assert_uint_eq(dg_tensor_bytes(&t), 2 * 32 * 7);
+    for (enum dg_dtype d = 0; d < DG_N_DTYPES; d++) { /* each is described */
+        ck_assert_uint_gt(dg_dtype_bytes(d), 0);
+        ck_assert_ptr_nonnull(dg_dtype_name(d));
+    }
 }
 END_TEST
 
@@ -101,6 +93,40 @@ START_TEST(boxes_meet_where_an_element_is_in_both)
 END_TEST
 
 /* ---- building and rewriting ---- */
+
+/* Rewrites move tensors: the graph's own pointers to its ends go along, and no end is pruned. */
+START_TEST(ends_stay_through_rewrites)
+{
+    const struct dg_cut whole = {1, 4};
+    struct dg_tensor described = tensor(DG_INPUT, DG_ROWS, 1, 4), *in, *out, *spare;
+    struct toy_graph t;
+    struct dg_op *op;
+
+    toy_new(&t);
+    toy_tensor(&t, DG_ACTIVATION, "gone", 1, 4);
+    spare = dg_graph_end(t.g, described); /* that no op reads */
+    toy_tensor(&t, DG_ACTIVATION, "gone, too", 1, 4);
+    strcpy(described.name, "in");
+    in = dg_graph_end(t.g, described);
+    described.role = DG_OUTPUT;
+    strcpy(described.name, "out");
+    toy_tensor(&t, DG_ACTIVATION, "gone as well", 1, 4);
+    out = dg_graph_end(t.g, described);
+    op = toy_op(&t, "op", out, whole.rows, whole.cols);
+    toy_read(&t, op, in, OWN_ROWS, OWN_COLS);
+    ck_assert(t.g->inputs[0] == spare && t.g->inputs[1] == in && t.g->outputs[0] == out);
+    dg_graph_prune(t.g);
+    ck_assert_uint_eq(t.g->n_tensors, 3);
+    ck_assert_uint_eq(t.g->n_inputs, 2);
+    ck_assert_uint_eq(t.g->n_outputs, 1);
+    ck_assert_ptr_ne(t.g->inputs[1], in);
+    ck_assert_str_eq(t.g->inputs[1]->name, "in");
+    ck_assert_str_eq(t.g->outputs[0]->name, "out");
+    ck_assert_ptr_eq(t.g->ops[0].in[0], t.g->inputs[1]);
+    ck_assert_ptr_eq(t.g->ops[0].out, t.g->outputs[0]);
+    dg_graph_free(t.g);
+}
+END_TEST
 
 /* a -> b -> c, and d from b and c; `spare` belongs to nobody. */
 struct diamond {
@@ -312,9 +338,6 @@ START_TEST(cache_that_is_too_short)
 {
     expect_tensor(cache(DG_KEYS, 9, 6, 2, 8), DG_ERR_USAGE, "tensor t: 9 rows, room for 8");
     expect_tensor(cache(DG_VALUES, 8, 6, 2, 8), DG_OK, NULL);
-    expect_tensor(apart(16 * 6, 40), DG_OK, NULL);
-    expect_tensor(apart(16 * 6 - 1, 40), DG_ERR_USAGE,
-                  "tensor t: blocks are 95 elements apart, expected 16 x 6 at least");
 }
 END_TEST
 
@@ -536,7 +559,8 @@ int main(void)
 {
     const TTest *const tests[] = {rows_have_no_padding,
                                   panels_are_whole,
-                                  cache_has_room_for_all_positions,
+                                  bytes_by_dtype,
+                                  ends_stay_through_rewrites,
                                   boxes_meet_where_an_element_is_in_both,
                                   pointers_stay_while_a_graph_grows,
                                   writer_and_readers,

@@ -2,8 +2,8 @@
  * set, chunking, tile size, fusion and machine. The hashes below are those of the scalar kernels and
  * the serial schedule on x86-64. The quick form takes a part of the combinations; with
  * DAGPT_BITS=full in the environment (make test-bits) all of them. */
-#include "../../support/support.h"
-#include "../../../src/dagpt.h"
+#include "../../support/one.h"
+#include "../../../src/base/cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,25 +26,23 @@ static bool full(void)
 }
 
 /* The hash of LENGTH rows of logits of a fixed sequence of ids. */
-static void hash_logits(const struct dg_model *model, struct dg_team *team,
-                        const struct dg_session_options *opt, char hex[65])
+static void hash_logits(struct dg_model *model, struct dg_team *team,
+                        const struct dg_engine_options *opt, char hex[65])
 {
     const size_t vocab = dg_model_sizes(model).vocab;
-    struct dg_session *session;
-    struct dg_error err = {0};
+    struct one *o = one_new(model, team, opt);
     int32_t ids[LENGTH];
     uint64_t state = 612;
 
     for (int i = 0; i < LENGTH; i++)
         ids[i] = (int32_t)random_below(&state, (uint32_t)vocab);
-    ck_assert_msg(dg_session_new(&session, model, team, opt, &err) == DG_OK, "%s", err.text);
-    ck_assert_msg(dg_session_eval(session, ids, LENGTH, &err) == DG_OK, "%s", err.text);
-    sha256_hex(dg_session_logits(session), LENGTH * vocab * sizeof(float), hex);
-    dg_session_free(session);
+    one_eval(o, ids, LENGTH, LENGTH);
+    sha256_hex(dg_sequence_logits(o->text), LENGTH * vocab * sizeof(float), hex);
+    one_free(o);
 }
 
-static void compare(const struct dg_model *model, struct dg_team *team,
-                    const struct dg_session_options *opt, const char *expected, unsigned *count)
+static void compare(struct dg_model *model, struct dg_team *team,
+                    const struct dg_engine_options *opt, const char *expected, unsigned *count)
 {
     char hex[65];
 
@@ -68,17 +66,16 @@ static void compare_team(const char *path, unsigned workers, const char *expecte
 
     ck_assert_msg(dg_team_new(&team, workers, workers, &err) == DG_OK, "%s", err.text);
     ck_assert_msg(dg_model_open(&model, path, team, &err) == DG_OK, "%s", err.text);
-    for (enum dg_sched sched = 0; sched < DG_N_SCHED; sched++) {
-        for (enum dg_isa isa = 0; isa <= dg_isa_best(); isa++) {
+    for (enum dg_sched sched = DG_SCHED_DATAFLOW; sched <= DG_SCHED_SERIAL; sched++) {
+        for (enum dg_isa isa = DG_ISA_SCALAR; isa; isa = dg_isa_next(isa)) {
             for (const uint32_t *chunk = chunks; *chunk; chunk++) {
                 for (size_t t = 0; t < n_tiles; t++) {
-                    const struct dg_session_options opt = {
+                    const struct dg_engine_options opt = {
                         .isa = isa,
                         .sched = sched,
                         .chunk = *chunk,
                         .row_block = tiles[t].rows,
                         .col_block = tiles[t].cols,
-                        .all_logits = true,
                         .no_fuse = t == 1,
                     };
 
@@ -93,8 +90,7 @@ static void compare_team(const char *path, unsigned workers, const char *expecte
 
 static void compare_all(const char *path, const char *expected)
 {
-    const struct dg_session_options oracle = {
-        .isa = DG_ISA_SCALAR, .sched = DG_SCHED_SERIAL, .all_logits = true};
+    const struct dg_engine_options oracle = {.isa = DG_ISA_SCALAR, .sched = DG_SCHED_SERIAL};
     struct dg_error err = {0};
     struct dg_model *model;
     struct dg_team *team;

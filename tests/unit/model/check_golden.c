@@ -1,8 +1,8 @@
 /* What an outside float64 program says about the models in tests/golden, through the library. Each
  * .txt has, for some prompts, the ids of the course's rule (`lab`), of the most likely id
  * (`greedy`), and all logits after the prompt. */
-#include "../../support/support.h"
-#include "../../../src/dagpt.h"
+#include "../../support/one.h"
+#include "../../../src/base/cpu.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,22 +15,21 @@ static const double TOLERANCE = 2e-4; /* of a logit, absolute */
 struct golden {
     struct dg_team *team;
     struct dg_model *model;
-    struct dg_session *session;
+    struct one *one;
     struct dg_sizes sizes;
     FILE *text;
 };
 
 static void open_golden(struct golden *g, const char *name, enum dg_isa isa)
 {
-    const struct dg_session_options opt = {.isa = isa};
+    const struct dg_engine_options opt = {.isa = isa};
     struct dg_error err = {0};
     char path[128];
 
     ck_assert_msg(dg_team_new(&g->team, 2, 2, &err) == DG_OK, "%s", err.text);
     snprintf(path, sizeof path, "tests/golden/%s.bin", name);
     ck_assert_msg(dg_model_open(&g->model, path, g->team, &err) == DG_OK, "%s", err.text);
-    ck_assert_msg(dg_session_new(&g->session, g->model, g->team, &opt, &err) == DG_OK, "%s",
-                  err.text);
+    g->one = one_new(g->model, g->team, &opt);
     g->sizes = dg_model_sizes(g->model);
     snprintf(path, sizeof path, "tests/golden/%s.txt", name);
     g->text = fopen(path, "r");
@@ -40,7 +39,7 @@ static void open_golden(struct golden *g, const char *name, enum dg_isa isa)
 static void close_golden(struct golden *g)
 {
     fclose(g->text);
-    dg_session_free(g->session);
+    one_free(g->one);
     dg_model_free(g->model);
     dg_team_free(g->team);
 }
@@ -60,9 +59,7 @@ static size_t numbers(char *line, double *out, size_t room)
 
 static void eval(struct golden *g, const int32_t *ids, size_t n)
 {
-    struct dg_error err = {0};
-
-    ck_assert_msg(dg_session_eval(g->session, ids, n, &err) == DG_OK, "%s", err.text);
+    one_eval(g->one, ids, n, 1);
 }
 
 static void check_logits(struct golden *g, const double *prompt, size_t n, const double *logits)
@@ -71,10 +68,10 @@ static void check_logits(struct golden *g, const double *prompt, size_t n, const
 
     for (size_t i = 0; i < n; i++)
         ids[i] = (int32_t)prompt[i];
-    dg_session_rewind(g->session, 0);
+    dg_sequence_rewind(g->one->text, 0);
     eval(g, ids, n);
     for (size_t i = 0; i < g->sizes.vocab; i++)
-        ck_assert_double_eq_tol(dg_session_logits(g->session)[i], logits[i], TOLERANCE);
+        ck_assert_double_eq_tol(dg_sequence_logits(g->one->text)[i], logits[i], TOLERANCE);
 }
 
 static void check_ids(struct golden *g, const double *prompt, size_t n, const double *next,
@@ -86,11 +83,12 @@ static void check_ids(struct golden *g, const double *prompt, size_t n, const do
 
     for (size_t i = 0; i < n; i++)
         ids[i] = (int32_t)prompt[i];
-    dg_session_rewind(g->session, 0);
+    dg_sequence_rewind(g->one->text, 0);
     for (size_t i = 0; i < n_next; i++) {
         eval(g, i ? &id : ids, i ? 1 : n);
         ck_assert_int_eq(
-            dg_softmax(probs, dg_session_logits(g->session), g->sizes.vocab, &best, &err), DG_OK);
+            dg_softmax(probs, dg_sequence_logits(g->one->text), g->sizes.vocab, &best, &err),
+            DG_OK);
         id = greedy ? best : dg_pick(probs, g->sizes.vocab, 0.5f);
         ck_assert_int_eq(id, (int32_t)next[i]);
     }
@@ -129,7 +127,7 @@ static void check_model(const char *name, enum dg_isa isa)
 
 static void check_all(const char *name)
 {
-    for (enum dg_isa isa = DG_ISA_SCALAR; isa <= dg_isa_best(); isa++)
+    for (enum dg_isa isa = DG_ISA_SCALAR; isa; isa = dg_isa_next(isa))
         check_model(name, isa);
 }
 

@@ -87,21 +87,34 @@ static void expect_tensor(const struct dg_tensor *t, enum dg_role role, uint32_t
 static void expect_ends(const struct dg_graph *g, const struct dg_sizes *z,
                         const struct dg_gpt2_shape *shape)
 {
-    expect_tensor(dg_gpt2_ids(g), DG_INPUT, shape->rows, 1);
-    ck_assert_int_eq(dg_gpt2_ids(g)->dtype, DG_I32);
-    for (uint32_t l = 0; l < z->layers; l++) {
-        expect_tensor(dg_gpt2_keys(g, l), DG_CACHE, shape->rows, z->channels);
-        expect_tensor(dg_gpt2_values(g, l), DG_CACHE, shape->rows, z->channels);
-        ck_assert_int_eq(dg_gpt2_keys(g, l)->layout, DG_KEYS);
-        ck_assert_int_eq(dg_gpt2_values(g, l)->layout, DG_VALUES);
-        ck_assert_uint_eq(dg_gpt2_keys(g, l)->positions, z->positions);
-        ck_assert_uint_eq(dg_gpt2_values(g, l)->heads, z->heads);
+    unsigned caches = 0;
+
+    ck_assert_uint_eq(g->n_inputs, 1);
+    expect_tensor(g->inputs[0], DG_INPUT, shape->rows, 1);
+    ck_assert_int_eq(g->inputs[0]->dtype, DG_I32);
+    ck_assert_str_eq(g->inputs[0]->name, "ids");
+    for (unsigned i = 0; i < g->n_ops; i++) {
+        const struct dg_op *op = &g->ops[i];
+        char name[24];
+
+        if (op->out->role != DG_CACHE)
+            continue;
+        snprintf(name, sizeof name, "h%u.%s", caches / 2, caches % 2 ? "V" : "K");
+        ck_assert_str_eq(op->out->name, name);
+        ck_assert_int_eq(op->layer, (int)caches / 2);
+        expect_tensor(op->out, DG_CACHE, shape->rows, z->channels);
+        ck_assert_int_eq(op->out->layout, caches % 2 ? DG_VALUES : DG_KEYS);
+        ck_assert_uint_eq(op->out->positions, z->positions);
+        ck_assert_uint_eq(op->out->heads, z->heads);
+        caches++;
     }
-    ck_assert_ptr_null(dg_gpt2_keys(g, z->layers));
-    if (shape->logits_rows)
-        expect_tensor(dg_gpt2_logits(g), DG_ACTIVATION, shape->logits_rows, z->vocab);
-    else
-        ck_assert_ptr_null(dg_gpt2_logits(g));
+    ck_assert_uint_eq(caches, 2 * z->layers);
+    ck_assert_uint_eq(g->n_outputs, shape->logits_rows > 0);
+    if (shape->logits_rows) {
+        expect_tensor(g->outputs[0], DG_OUTPUT, shape->logits_rows, z->vocab);
+        ck_assert_str_eq(g->outputs[0]->name, "logits");
+        ck_assert_ptr_eq(g->ops[g->n_ops - 1].out, g->outputs[0]);
+    }
 }
 
 static void check_graphs(const struct dg_sizes *z, const struct dg_model *model, uint32_t rows,

@@ -1,9 +1,10 @@
-/* Every table of kernels against the specification (kernels_scalar.c), bit for bit, and the
+/* Every table of kernels against the specification (scalar.c), bit for bit, and the
  * specification against double precision. All arrays have the size that kernels.h says and end at a
  * page that must not be touched. */
 #include "../../support/support.h"
 #include "../../support/ulp.h"
 #include "../../../src/base/checked.h"
+#include "../../../src/base/cpu.h"
 #include "../../../src/ops/kernels/kernels.h"
 #include "../../../src/ops/kernels/poly.h"
 
@@ -11,6 +12,14 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+static void matmul_f32(const struct dg_kernels *k, float *y, size_t y_stride, const float *x,
+                       size_t x_stride, const float *w, const float *bias, size_t rows, size_t cols,
+                       size_t depth)
+{
+    k->matmul[DG_F32](y, y_stride, x, x_stride, (struct dg_panels){w, DG_F32, NULL}, bias, rows,
+                      cols, depth);
+}
 
 enum { P = DG_LANES, LONGEST = 130, MARGIN = 32, ATTENTION_ROWS = DG_ATTENTION_ROWS };
 static const uint32_t UNTOUCHED = 0x7fc0dead; /* a NaN that no kernel makes */
@@ -172,7 +181,7 @@ typedef void test_of_table(const struct dg_kernels *k);
 /* The tables above scalar, and all of them. */
 static void each_simd(test_of_table *test)
 {
-    for (enum dg_isa isa = DG_ISA_SCALAR + 1; isa <= dg_isa_best(); isa++)
+    for (enum dg_isa isa = dg_isa_next(DG_ISA_SCALAR); isa; isa = dg_isa_next(isa))
         test(dg_kernels_for(isa));
 }
 
@@ -423,8 +432,9 @@ static void product_new(struct product *m, size_t rows, size_t cols, size_t dept
     m->bias_room = room_new(cols);
     m->y_room = room_new(rows * (cols + GAP));
     product_fill(m, fill, rows + cols + depth);
-    dg_kernels_scalar.matmul(m->want, cols, m->x, x_stride, m->w, m->bias, rows, cols, depth);
-    dg_kernels_scalar.matmul(m->want_unbiased, cols, m->x, x_stride, m->w, NULL, rows, cols, depth);
+    matmul_f32(&dg_kernels_scalar, m->want, cols, m->x, x_stride, m->w, m->bias, rows, cols, depth);
+    matmul_f32(&dg_kernels_scalar, m->want_unbiased, cols, m->x, x_stride, m->w, NULL, rows, cols,
+               depth);
 }
 
 static void product_free(struct product *m)
@@ -451,7 +461,7 @@ static void product_check(const struct product *m, const struct dg_kernels *k, c
     const float *x = place(m->x_room, m->x, (rows - 1) * m->x_stride + m->depth);
     float *y = take(m->y_room, (rows - 1) * stride + cols);
 
-    k->matmul(y, stride, x, m->x_stride, w, biased ? bias : NULL, rows, cols, m->depth);
+    matmul_f32(k, y, stride, x, m->x_stride, w, biased ? bias : NULL, rows, cols, m->depth);
     expect_matrix(&run, y, stride, biased ? m->want : m->want_unbiased, m->cols, cols);
 }
 
@@ -471,7 +481,7 @@ static void every_shape(size_t depth, enum fill fill)
     struct product m;
 
     product_new(&m, 26, LONGEST, depth, fill);
-    for (enum dg_isa isa = DG_ISA_SCALAR + 1; isa <= dg_isa_best(); isa++)
+    for (enum dg_isa isa = dg_isa_next(DG_ISA_SCALAR); isa; isa = dg_isa_next(isa))
         for (size_t cols = 1; cols <= LONGEST; cols += col_step)
             product_columns(&m, dg_kernels_for(isa), cols, row_step);
     product_free(&m);
@@ -504,7 +514,7 @@ START_TEST(matmul_at_real_shapes)
         product_new(&m, 171, tiles[i].cols, tiles[i].depth, TINY);
         w = place(m.w_room, m.w, panel_floats(m.cols, m.depth));
         bias = place(m.bias_room, m.bias, m.cols);
-        for (enum dg_isa isa = DG_ISA_SCALAR + 1; isa <= dg_isa_best(); isa++)
+        for (enum dg_isa isa = dg_isa_next(DG_ISA_SCALAR); isa; isa = dg_isa_next(isa))
             for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
                 product_check(&m, dg_kernels_for(isa), w, bias, rows[r], m.cols);
         product_free(&m);
@@ -521,8 +531,8 @@ static void in_tiles(const struct product *m, const struct dg_kernels *k, float 
             cols = P * (1 + random_below(seed, 5));
             if (cols > m->cols - c)
                 cols = m->cols - c;
-            k->matmul(y + r * m->cols + c, m->cols, m->x + r * m->x_stride, m->x_stride,
-                      m->w + c * m->depth, m->bias + c, rows, cols, m->depth);
+            matmul_f32(k, y + r * m->cols + c, m->cols, m->x + r * m->x_stride, m->x_stride,
+                       m->w + c * m->depth, m->bias + c, rows, cols, m->depth);
         }
     }
 }
@@ -569,9 +579,9 @@ static void depth_parts_of(const struct dg_kernels *k)
     w = new_floats(panel_floats(m.cols, m.depth));
     for (size_t cut = 1; cut < m.depth; cut += sanitized() ? 97 : 13) {
         part_of_depth(&m, 0, cut, w);
-        k->matmul(first, m.cols, m.x, m.x_stride, w, m.bias, 1, m.cols, cut);
+        matmul_f32(k, first, m.cols, m.x, m.x_stride, w, m.bias, 1, m.cols, cut);
         part_of_depth(&m, cut, m.depth, w);
-        k->matmul(y, m.cols, m.x + cut, m.x_stride, w, first, 1, m.cols, m.depth - cut);
+        matmul_f32(k, y, m.cols, m.x + cut, m.x_stride, w, first, 1, m.cols, m.depth - cut);
         expect_same(&run, y, m.want, m.cols);
     }
     free(w);
@@ -678,7 +688,7 @@ static void scores_with(size_t d)
     struct head h;
 
     head_new(&h, LONGEST, d, d % 3 == 0 ? LARGE : d % 3 == 1 ? ORDINARY : TINY);
-    for (enum dg_isa isa = DG_ISA_SCALAR + 1; isa <= dg_isa_best(); isa++)
+    for (enum dg_isa isa = dg_isa_next(DG_ISA_SCALAR); isa; isa = dg_isa_next(isa))
         for (size_t n = 1; n <= LONGEST; n += sanitized() ? 13 : 1)
             scores_at(&h, dg_kernels_for(isa), n);
     head_free(&h);
@@ -729,7 +739,7 @@ static void mix_with(size_t d)
 
     head_new(&h, LONGEST, d, d % 3 == 0 ? LARGE : d % 3 == 1 ? ORDINARY : TINY);
     sums = all_sums(&h);
-    for (enum dg_isa isa = DG_ISA_SCALAR; isa <= dg_isa_best(); isa++)
+    for (enum dg_isa isa = DG_ISA_SCALAR; isa; isa = dg_isa_next(isa))
         for (size_t n = 1; n <= LONGEST; n += sanitized() || isa == DG_ISA_SCALAR ? 13 : 1)
             mix_at(&h, dg_kernels_for(isa), n, sums + n * ATTENTION_ROWS * d,
                    (ATTENTION_ROWS + 1) * d); /* row r + 1 sees one value more than row r */
@@ -752,7 +762,7 @@ static void attention_at(size_t n)
 
     head_new(&h, n, 64, ORDINARY);
     dg_kernels_scalar.mix(want, 64, h.p, h.stride, h.values, h.block, ATTENTION_ROWS, n, 64);
-    for (enum dg_isa isa = DG_ISA_SCALAR + 1; isa <= dg_isa_best(); isa++) {
+    for (enum dg_isa isa = dg_isa_next(DG_ISA_SCALAR); isa; isa = dg_isa_next(isa)) {
         scores_at(&h, dg_kernels_for(isa), n);
         mix_at(&h, dg_kernels_for(isa), n, want, 64);
     }
@@ -812,8 +822,8 @@ static void run_all(const struct dg_kernels *k, struct around *a, float fill)
     k->add(lay(a, N), lay(a, N), lay(a, N), N);
     k->layernorm(lay(a, N), lay(a, N), lay(a, N), lay(a, N), N);
     k->softmax(lay(a, N), N);
-    k->matmul(lay(a, ROWS * N), N, lay(a, ROWS * DEPTH), DEPTH, lay_panels(a), lay(a, N), ROWS, N,
-              DEPTH);
+    matmul_f32(k, lay(a, ROWS * N), N, lay(a, ROWS * DEPTH), DEPTH, lay_panels(a), lay(a, N), ROWS,
+               N, DEPTH);
     k->scores(lay(a, ROWS * 3 * P), 3 * P, lay(a, ROWS * DEPTH), DEPTH, lay_panels(a), P * DEPTH,
               ROWS, N, DEPTH, SCALE);
     k->mix(lay(a, ROWS * DEPTH), DEPTH, lay(a, ROWS * N), N, lay(a, (N + ROWS) * DEPTH), P * DEPTH,
@@ -860,7 +870,7 @@ static void matmul_near(const struct dg_kernels *k)
 
     product_new(&m, run.rows, run.n, run.depth, ORDINARY);
     y = new_floats(m.rows * m.cols);
-    k->matmul(y, m.cols, m.x, m.x_stride, m.w, m.bias, m.rows, m.cols, m.depth);
+    matmul_f32(k, y, m.cols, m.x, m.x_stride, m.w, m.bias, m.rows, m.cols, m.depth);
     for (size_t r = 0; r < m.rows; r++) {
         for (size_t c = 0; c < m.cols; c++) {
             double sum = (double)m.bias[c], magnitude = fabs(sum);
@@ -1203,7 +1213,7 @@ END_TEST
 
 START_TEST(table_is_that_of_its_isa)
 {
-    for (enum dg_isa isa = DG_ISA_SCALAR; isa <= dg_isa_best(); isa++)
+    for (enum dg_isa isa = DG_ISA_SCALAR; isa; isa = dg_isa_next(isa))
         ck_assert_int_eq(dg_kernels_for(isa)->isa, isa);
 }
 END_TEST

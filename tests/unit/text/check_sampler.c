@@ -200,8 +200,8 @@ START_TEST(distribution)
     how[4].top_p = 0.7;
     how[5].min_p = 0.1;
     how[6].repeat_penalty = 1.7;
-    how[7] = (struct dg_sampling){1.3, 0.8, 20, 0.9, 0.05, 12};
-    how[8] = (struct dg_sampling){2, 2, 30, 0.95, 0.2, 13};
+    how[7] = (struct dg_sampling){0, 1.3, 0.8, 20, 0.9, 0.05, 12};
+    how[8] = (struct dg_sampling){0, 2, 2, 30, 0.95, 0.2, 13};
     for (size_t i = 0; i < 9; i++)
         compare(logits, 40, &how[i], history, 7, draws());
 }
@@ -413,11 +413,11 @@ END_TEST
 START_TEST(edges)
 {
     const struct dg_sampling lone[] = {
-        {1, 1, 1, 1, 0, 3},      {1, 1, 0, 0, 0, 3},          {1, 1, 0, 1, 1, 3},
-        {1, 1e-5, 0, 1, 0, 3},   {1, 1e-37, 0, 1, 0, 3},      {1, 1e-45, 0, 1, 0, 3},
-        {1, 5e-324, 0, 1, 0, 3}, {1, 1e-300, 5, 0.9, 0.1, 3},
+        {0, 1, 1, 1, 1, 0, 3},      {0, 1, 1, 0, 1e-300, 0, 3},     {0, 1, 1, 0, 1, 1, 3},
+        {0, 1, 1e-5, 0, 1, 0, 3},   {0, 1, 1e-37, 0, 1, 0, 3},      {0, 1, 1e-45, 0, 1, 0, 3},
+        {0, 1, 5e-324, 0, 1, 0, 3}, {0, 1, 1e-300, 5, 0.9, 0.1, 3},
     };
-    struct dg_sampling wide = {1, 1, 8, 1, 0, 3}, wider = {1, 1, UINT32_MAX, 1, 0, 3};
+    struct dg_sampling wide = {0, 1, 1, 8, 1, 0, 3}, wider = {0, 1, 1, UINT32_MAX, 1, 0, 3};
     const float logits[] = {1, -1, 2, 0.5f, 2.5f, -3, 1, 0};
     const int32_t history[] = {1, 4, 6};
     struct dg_sampler *s, *t, *u;
@@ -428,7 +428,7 @@ START_TEST(edges)
             ck_assert_int_eq(draw(s, logits, NULL, 0), 4);
         dg_sampler_free(s);
     }
-    s = open_sampler(8, &(struct dg_sampling){1, 1, 0, 1, 0, 3});
+    s = open_sampler(8, &(struct dg_sampling){0, 1, 1, 0, 1, 0, 3});
     for (int k = 0; k < 200; k++) /* of one id there is no other */
         draw(s, logits, NULL, 0);
     dg_sampler_free(s);
@@ -492,11 +492,11 @@ START_TEST(ties)
         struct dg_sampling how;
         const char *can; /* by id */
     } cases[] = {
-        {{1, 1, 0, 1, 1, 5}, "0101101"},       {{1, 1, 3, 1, 0, 5}, "0101100"},
-        {{1, 1, 2, 1, 1, 5}, "0101000"},       {{1, 0.01, 0, 0.4, 0, 5}, "0101000"},
-        {{1, 0.01, 0, 0.5, 0, 5}, "0101000"}, /* it reaches half of four */
-        {{1, 0.01, 0, 0.51, 0, 5}, "0101100"}, {{1, 0.01, 0, 0, 0, 5}, "0100000"},
-        {{1, 0.01, 4, 0.75, 0, 5}, "0101100"}, {{1, 0.01, 2, 0.5, 0, 5}, "0100000"},
+        {{0, 1, 1, 0, 1, 1, 5}, "0101101"},       {{0, 1, 1, 3, 1, 0, 5}, "0101100"},
+        {{0, 1, 1, 2, 1, 1, 5}, "0101000"},       {{0, 1, 0.01, 0, 0.4, 0, 5}, "0101000"},
+        {{0, 1, 0.01, 0, 0.5, 0, 5}, "0101000"}, /* it reaches half of four */
+        {{0, 1, 0.01, 0, 0.51, 0, 5}, "0101100"}, {{0, 1, 0.01, 0, 1e-300, 0, 5}, "0100000"},
+        {{0, 1, 0.01, 4, 0.75, 0, 5}, "0101100"}, {{0, 1, 0.01, 2, 0.5, 0, 5}, "0100000"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -512,13 +512,13 @@ START_TEST(order_of_options)
         struct dg_sampling how;
         const char *can;
     } cases[] = {
-        {{1, 1, 2, 0.55, 0, 5}, "0001"}, /* 0.571; of all it would be 0.4, too few */
-        {{1, 1, 0, 0.55, 0, 5}, "0011"},
-        {{1, 1, 0, 0.75, 0, 5}, "0111"},
-        {{1, 1, 0, 0.75, 0.6, 5}, "0011"}, /* min_p: 0.75, then 0.5 of the first */
-        {{1, 1, 0, 1, 0.45, 5}, "0111"},
-        {{1, 0.5, 0, 1, 0.45, 5}, "0011"}, /* the temperature comes before it: 0.5625, 0.25 */
-        {{1, 0.5, 0, 0.9, 0, 5}, "0111"},  /* 16, 9, 4, 1 of 30: 0.533, 0.833, 0.967 */
+        {{0, 1, 1, 2, 0.55, 0, 5}, "0001"}, /* 0.571; of all it would be 0.4, too few */
+        {{0, 1, 1, 0, 0.55, 0, 5}, "0011"},
+        {{0, 1, 1, 0, 0.75, 0, 5}, "0111"},
+        {{0, 1, 1, 0, 0.75, 0.6, 5}, "0011"}, /* min_p: 0.75, then 0.5 of the first */
+        {{0, 1, 1, 0, 1, 0.45, 5}, "0111"},
+        {{0, 1, 0.5, 0, 1, 0.45, 5}, "0011"}, /* the temperature comes before it: 0.5625, 0.25 */
+        {{0, 1, 0.5, 0, 0.9, 0, 5}, "0111"},  /* 16, 9, 4, 1 of 30: 0.533, 0.833, 0.967 */
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -570,22 +570,24 @@ START_TEST(ranges)
         struct dg_sampling how;
         const char *text; /* NULL: right */
     } cases[] = {
-        {{1, 0, 0, 0, 0, 0}, NULL},
-        {{1e6, 1e6, UINT32_MAX, 1, 1, UINT64_MAX}, NULL},
-        {{0.999, 1, 0, 1, 0, 0}, "repeat penalty: got 0.999, expected 1 to 1e+06"},
-        {{0, 1, 0, 1, 0, 0}, "repeat penalty: got 0,"},
-        {{1.1e6, 1, 0, 1, 0, 0}, "repeat penalty"},
-        {{NAN, 1, 0, 1, 0, 0}, "repeat penalty"},
-        {{INFINITY, 1, 0, 1, 0, 0}, "repeat penalty"},
-        {{1, -1e-9, 0, 1, 0, 0}, "temperature: got -1e-09, expected 0 to 1e+06"},
-        {{1, 1.1e6, 0, 1, 0, 0}, "temperature"},
-        {{1, NAN, 0, 1, 0, 0}, "temperature"},
-        {{1, 1, 0, -0.1, 0, 0}, "top-p: got -0.1, expected 0 to 1"},
-        {{1, 1, 0, 1.001, 0, 0}, "top-p"},
-        {{1, 1, 0, NAN, 0, 0}, "top-p"},
-        {{1, 1, 0, 1, -0.1, 0}, "min-p: got -0.1, expected 0 to 1"},
-        {{1, 1, 0, 1, 1.001, 0}, "min-p"},
-        {{1, 1, 0, 1, NAN, 0}, "min-p"},
+        {{0, 1, 0, 0, 0, 0, 0}, NULL},
+        {{0, 1e6, 1e6, UINT32_MAX, 1, 1, UINT64_MAX}, NULL},
+        {{0, 0.999, 1, 0, 1, 0, 0}, "repeat penalty: got 0.999, expected 1 to 1e+06"},
+        {{0, 0, 1, 0, 1, 0, 0}, NULL}, /* none */
+        {{sizeof(struct dg_sampling), 1, 0, 0, 0, 0, 0}, NULL},
+        {{8, 1, 0, 0, 0, 0, 0}, "sampling: size: got 8, expected"},
+        {{0, 1.1e6, 1, 0, 1, 0, 0}, "repeat penalty"},
+        {{0, NAN, 1, 0, 1, 0, 0}, "repeat penalty"},
+        {{0, INFINITY, 1, 0, 1, 0, 0}, "repeat penalty"},
+        {{0, 1, -1e-9, 0, 1, 0, 0}, "temperature: got -1e-09, expected 0 to 1e+06"},
+        {{0, 1, 1.1e6, 0, 1, 0, 0}, "temperature"},
+        {{0, 1, NAN, 0, 1, 0, 0}, "temperature"},
+        {{0, 1, 1, 0, -0.1, 0, 0}, "top-p: got -0.1, expected 0 to 1"},
+        {{0, 1, 1, 0, 1.001, 0, 0}, "top-p"},
+        {{0, 1, 1, 0, NAN, 0, 0}, "top-p"},
+        {{0, 1, 1, 0, 1, -0.1, 0}, "min-p: got -0.1, expected 0 to 1"},
+        {{0, 1, 1, 0, 1, 1.001, 0}, "min-p"},
+        {{0, 1, 1, 0, 1, NAN, 0}, "min-p"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -602,6 +604,51 @@ START_TEST(ranges)
         dg_sampler_free(s);
     }
     dg_sampler_free(NULL);
+}
+END_TEST
+
+/* Zeros are the defaults: no penalty, all ids, and without a temperature the most likely one. */
+START_TEST(zeros)
+{
+    const struct dg_sampling none = {0}, all = {.temp = 1, .seed = 9},
+                             said = {.repeat_penalty = 1, .temp = 1, .top_p = 1, .seed = 9};
+    const float logits[] = {1, 3, 2, 3};
+    const int32_t history[] = {1};
+    struct dg_sampler *s = open_sampler(4, &none), *t = open_sampler(4, &all),
+                      *u = open_sampler(4, &said);
+
+    for (int i = 0; i < 100; i++) {
+        ck_assert_int_eq(draw(s, logits, history, 1), 1);
+        ck_assert_int_eq(draw(t, logits, history, 1), draw(u, logits, history, 1));
+    }
+    dg_sampler_free(s);
+    dg_sampler_free(t);
+    dg_sampler_free(u);
+}
+END_TEST
+
+/* Ids that the vocabulary does not have are refused, and nothing is read or written by them. */
+START_TEST(ids_out_of_range)
+{
+    const struct dg_sampling how = {.repeat_penalty = 2, .temp = 1};
+    static const int32_t bad[] = {-1, 4, INT32_MAX, INT32_MIN};
+    const float logits[] = {1, 3, 2, 3};
+    struct dg_sampler *s = open_sampler(4, &how), *none = NULL;
+    struct dg_error err;
+
+    for (int i = 0; i < 4; i++) {
+        const int32_t ids[] = {0, bad[i], 5};
+        int32_t next = -7;
+        char text[80];
+
+        snprintf(text, sizeof text, "token id 2: got %d, expected 0 to 3", (int)bad[i]);
+        ck_assert_int_eq(dg_sampler_next(s, logits, ids, 3, &next, &err), DG_ERR_TOKEN);
+        ck_assert_str_eq(err.text, text);
+        ck_assert_int_eq(next, -7);
+    }
+    dg_sampler_free(s);
+    ck_assert_int_eq(dg_sampler_new(&none, 0, &how, &err), DG_ERR_USAGE);
+    ck_assert_ptr_null(none);
 }
 END_TEST
 
@@ -639,7 +686,7 @@ END_TEST
 START_TEST(rounding)
 {
     static const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
-    const struct dg_sampling how = {1.3, 0.7, 150, 0.97, 1e-3, 11};
+    const struct dg_sampling how = {0, 1.3, 0.7, 150, 0.97, 1e-3, 11};
     const int32_t history[] = {1, 2, 3, 250, 40};
     struct dg_sampler *s[4];
     float logits[MOST], kept[MOST];
@@ -779,7 +826,7 @@ START_TEST(large_vocabulary)
 {
     enum { N = 50257 };
     float *logits = guarded_floats(N);
-    const struct dg_sampling how = {1, 1, 40, 0.9, 0, 6};
+    const struct dg_sampling how = {0, 1, 1, 40, 0.9, 0, 6};
     struct dg_sampler *s = open_sampler(N, &how);
     struct candidate *c = malloc(N * sizeof *c);
     uint64_t state = 12;
@@ -820,6 +867,8 @@ int main(void)
                                   order_of_options,
                                   extreme_logits,
                                   ranges,
+                                  zeros,
+                                  ids_out_of_range,
                                   damaged_logits,
                                   rounding,
                                   rounding_of_softmax,

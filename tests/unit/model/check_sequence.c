@@ -1,24 +1,39 @@
-/* Sessions: the same bits however a sequence is cut into evals and steps, and a session that a
- * refusal leaves as it was. Samplers: sums in vocabulary order, in float, whatever the caller's
+/* Sequences: the same bits however one is cut into evals and steps, and one that a refusal leaves as it
+ * was. Samplers: sums in vocabulary order, in float, whatever the caller's
  * floating-point environment. */
 #include "../../support/float_control.h"
-#include "../../support/support.h"
+#include "../../support/one.h"
 #include "../../../src/dagpt.h"
+#include "../../../src/base/cpu.h"
 #include "../../../src/ops/kernels/kernels.h"
 
+#include <errno.h>
 #include <fenv.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+static bool out_of_memory; /* for arenas */
+
+/* Takes the place of libc's in this program, so in the library, too. */
+void *mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+    if (out_of_memory) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return (void *)syscall(SYS_mmap, address, bytes, protection, flags, fd, offset);
+}
 
 /* tests/golden/odd.bin: 5 heads of 12 channels, V = 131: nothing is a multiple of 16 */
 enum { MAX_T = 40, VOCAB = 131, SEED = 612 };
 static const char *const model_path = "tests/golden/odd.bin";
 
-/* A model, and what fresh sessions of one worker, scalar and serial, say after each id of a
+/* A model, and what fresh sequences of one worker, scalar and serial, say after each id of a
  * sequence that fills it. */
 struct oracle {
     struct dg_team *team; /* 4 workers, all awake, however few CPUs there are */
@@ -42,23 +57,9 @@ static struct dg_team *new_team(unsigned workers)
     return team;
 }
 
-static struct dg_session *new_session(const struct dg_model *model, struct dg_team *team,
-                                      const struct dg_session_options *opt)
+static void eval(struct one *s, const int32_t *ids, size_t n)
 {
-    struct dg_session *session;
-    struct dg_error err = {0};
-
-    ck_assert_msg(dg_session_new(&session, model, team, opt, &err) == DG_OK, "%s", err.text);
-    return session;
-}
-
-static void eval(struct dg_session *s, const int32_t *ids, size_t n)
-{
-    const size_t before = dg_session_position(s);
-    struct dg_error err = {0};
-
-    ck_assert_msg(dg_session_eval(s, ids, n, &err) == DG_OK, "%s", err.text);
-    ck_assert_uint_eq(dg_session_position(s), before + n);
+    one_eval(s, ids, n, 1);
 }
 
 static void fill_ids(int32_t *ids, size_t n, uint64_t state)
@@ -78,19 +79,19 @@ static struct dg_model *open_model(struct dg_team *team)
     return model;
 }
 
-/* rows[i] = the logits after ids[0 ... i], each by an eval of its own in a fresh session. */
+/* rows[i] = the logits after ids[0 ... i], each by an eval of its own in a fresh sequence. */
 static void oracle_rows(const int32_t *ids, float *rows)
 {
-    const struct dg_session_options opt = {.isa = DG_ISA_SCALAR, .sched = DG_SCHED_SERIAL};
+    const struct dg_engine_options opt = {.isa = DG_ISA_SCALAR, .sched = DG_SCHED_SERIAL};
     struct dg_team *team = new_team(1);
     struct dg_model *model = open_model(team);
 
     for (size_t i = 0; i < MAX_T; i++) {
-        struct dg_session *s = new_session(model, team, &opt);
+        struct one *s = one_new(model, team, &opt);
 
         eval(s, ids, i + 1);
-        memcpy(rows + i * VOCAB, dg_session_logits(s), VOCAB * sizeof *rows);
-        dg_session_free(s);
+        memcpy(rows + i * VOCAB, dg_sequence_logits(s->text), VOCAB * sizeof *rows);
+        one_free(s);
     }
     dg_model_free(model);
     dg_team_free(team);
@@ -120,57 +121,57 @@ static void check_row(const float *logits, const float *rows, size_t length)
                   "other logits after %zu ids", length);
 }
 
-/* The session's logits are those after the first `length` ids. */
-static void check_logits(const struct dg_session *s, const struct oracle *o, size_t length)
+/* The sequence's logits are those after the first `length` ids. */
+static void check_logits(const struct one *s, const struct oracle *o, size_t length)
 {
-    ck_assert_uint_eq(dg_session_position(s), length);
-    check_row(dg_session_logits(s), o->rows, length);
+    ck_assert_uint_eq(dg_sequence_position(s->text), length);
+    check_row(dg_sequence_logits(s->text), o->rows, length);
 }
 
 /* ---- cuts ---- */
 
 START_TEST(one_go_and_one_at_a_time)
 {
-    struct dg_session *s;
+    struct one *s;
     struct oracle o;
 
     open_oracle(&o);
-    s = new_session(o.model, o.team, NULL);
+    s = one_new(o.model, o.team, NULL);
     eval(s, o.ids, MAX_T);
     check_logits(s, &o, MAX_T);
-    dg_session_free(s);
-    s = new_session(o.model, o.team, NULL);
+    one_free(s);
+    s = one_new(o.model, o.team, NULL);
     for (size_t i = 0; i < MAX_T; i++) {
         eval(s, o.ids + i, 1);
         check_logits(s, &o, i + 1);
     }
-    dg_session_free(s);
+    one_free(s);
     close_oracle(&o);
 }
 END_TEST
 
-/* The session's own cuts, for every length that it divides and does not divide. */
+/* The engine's own cuts, for every length that it divides and does not divide. */
 START_TEST(chunks)
 {
     struct oracle o;
 
     open_oracle(&o);
     for (uint32_t chunk = 1; chunk <= MAX_T + 1; chunk += sanitized() ? 4 : 1) {
-        const struct dg_session_options opt = {.isa = dg_isa_best(), .chunk = chunk};
-        struct dg_session *s = new_session(o.model, o.team, &opt);
+        const struct dg_engine_options opt = {.isa = dg_isa_best(), .chunk = chunk};
+        struct one *s = one_new(o.model, o.team, &opt);
 
         for (size_t n = MAX_T; n > 0; n -= n > 7 ? 7 : n) {
-            dg_session_rewind(s, 0);
+            dg_sequence_rewind(s->text, 0);
             eval(s, o.ids, n);
             check_logits(s, &o, n);
         }
-        dg_session_free(s);
+        one_free(s);
     }
     close_oracle(&o);
 }
 END_TEST
 
-/* The caller's cuts, at random places, with and without chunks of the session's. */
+/* The caller's cuts, at random places, with and without chunks of the engine's. */
 START_TEST(random_cuts)
 {
     const int rounds = sanitized() ? 10 : 60;
@@ -179,9 +180,9 @@ START_TEST(random_cuts)
 
     open_oracle(&o);
     for (int i = 0; i < rounds; i++) {
-        const struct dg_session_options opt = {.isa = dg_isa_best(),
-                                               .chunk = random_below(&state, 6)};
-        struct dg_session *s = new_session(o.model, o.team, &opt);
+        const struct dg_engine_options opt = {.isa = dg_isa_best(),
+                                              .chunk = random_below(&state, 6)};
+        struct one *s = one_new(o.model, o.team, &opt);
 
         for (size_t at = 0, n; at < MAX_T; at += n) {
             n = 1 + random_below(&state, MAX_T - (uint32_t)at);
@@ -189,37 +190,37 @@ START_TEST(random_cuts)
             eval(s, o.ids + at, n);
             check_logits(s, &o, at + n);
         }
-        dg_session_free(s);
+        one_free(s);
     }
     close_oracle(&o);
 }
 END_TEST
 
-/* One prompt length after another, more of them than a session keeps plans for; then again in
+/* One prompt length after another, more of them than an engine keeps plans for; then again in
  * another order. */
 START_TEST(many_prompt_lengths)
 {
     uint64_t state = 3;
-    struct dg_session *s;
+    struct one *s;
     struct oracle o;
 
     open_oracle(&o);
-    s = new_session(o.model, o.team, NULL);
+    s = one_new(o.model, o.team, NULL);
     for (size_t n = 1; n <= MAX_T; n++) {
-        dg_session_rewind(s, 0);
+        dg_sequence_rewind(s->text, 0);
         eval(s, o.ids, n);
         check_logits(s, &o, n);
     }
     for (int i = 0; i < 60; i++) {
         const size_t n = 1 + random_below(&state, MAX_T - 1);
 
-        dg_session_rewind(s, 0);
+        dg_sequence_rewind(s->text, 0);
         eval(s, o.ids, n);
         check_logits(s, &o, n);
         eval(s, o.ids + n, 1);
         check_logits(s, &o, n + 1);
     }
-    dg_session_free(s);
+    one_free(s);
     close_oracle(&o);
 }
 END_TEST
@@ -230,17 +231,16 @@ START_TEST(all_logits)
 
     open_oracle(&o);
     for (uint32_t chunk = 0; chunk <= 17; chunk++) {
-        const struct dg_session_options opt = {
-            .isa = dg_isa_best(), .chunk = chunk, .all_logits = true};
-        struct dg_session *s = new_session(o.model, o.team, &opt);
+        const struct dg_engine_options opt = {.chunk = chunk};
+        struct one *s = one_new(o.model, o.team, &opt);
         static const size_t cuts[] = {5, 1, 20, 14}; /* of MAX_T */
 
         for (size_t i = 0, at = 0; i < 4; at += cuts[i], i++) {
-            eval(s, o.ids + at, cuts[i]);
+            one_eval(s, o.ids + at, cuts[i], cuts[i]);
             for (size_t r = 0; r < cuts[i]; r++)
-                check_row(dg_session_logits(s) + r * VOCAB, o.rows, at + r + 1);
+                check_row(dg_sequence_logits(s->text) + r * VOCAB, o.rows, at + r + 1);
         }
-        dg_session_free(s);
+        one_free(s);
     }
     close_oracle(&o);
 }
@@ -251,22 +251,22 @@ END_TEST
 START_TEST(rewind_and_go_on)
 {
     static const size_t places[] = {0, 1, 15, 16, 17, 31, 39};
-    struct dg_session *s;
+    struct one *s;
     struct oracle o;
     int32_t others[MAX_T];
 
     open_oracle(&o);
     fill_ids(others, MAX_T, 99);
-    s = new_session(o.model, o.team, NULL);
+    s = one_new(o.model, o.team, NULL);
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         const size_t at = places[i];
 
-        dg_session_rewind(s, 0);
+        dg_sequence_rewind(s->text, 0);
         eval(s, o.ids, at + 1);
-        dg_session_rewind(s, at);
-        ck_assert_uint_eq(dg_session_position(s), at);
+        dg_sequence_rewind(s->text, at);
+        ck_assert_uint_eq(dg_sequence_position(s->text), at);
         eval(s, others, MAX_T - at); /* another future, which fills the cache */
-        dg_session_rewind(s, at);
+        dg_sequence_rewind(s->text, at);
         eval(s, o.ids + at, 1);
         check_logits(s, &o, at + 1);
         if (at + 1 < MAX_T) {
@@ -274,68 +274,184 @@ START_TEST(rewind_and_go_on)
             check_logits(s, &o, MAX_T);
         }
     }
-    dg_session_free(s);
+    one_free(s);
     close_oracle(&o);
 }
 END_TEST
 
 START_TEST(rewind_goes_back_only)
 {
-    struct dg_session *s;
+    struct one *s;
     struct oracle o;
 
     open_oracle(&o);
-    s = new_session(o.model, o.team, NULL);
-    dg_session_rewind(s, 3);
-    ck_assert_uint_eq(dg_session_position(s), 0);
-    eval(s, o.ids, 5);
-    dg_session_rewind(s, 5);
-    dg_session_rewind(s, 6);
-    dg_session_rewind(s, SIZE_MAX);
+    s = one_new(o.model, o.team, NULL);
+    dg_sequence_rewind(s->text, 3);
+    ck_assert_uint_eq(dg_sequence_position(s->text), 0);
+    eval(s, o.ids, 6);
+    dg_sequence_rewind(s->text, 5);
+    ck_assert_ptr_null(dg_sequence_logits(s->text)); /* of a text that is no more */
+    dg_sequence_rewind(s->text, 4);
+    eval(s, o.ids + 4, 1);
+    dg_sequence_rewind(s->text, 5);
+    dg_sequence_rewind(s->text, 6);
+    dg_sequence_rewind(s->text, SIZE_MAX);
     check_logits(s, &o, 5);
     eval(s, o.ids + 5, 1);
     check_logits(s, &o, 6);
-    dg_session_free(s);
+    one_free(s);
+    close_oracle(&o);
+}
+END_TEST
+
+/* What the rows with logits are is a matter of each eval: none, the last, some, all. */
+START_TEST(some_logits)
+{
+    uint64_t state = 17;
+    struct oracle o;
+
+    open_oracle(&o);
+    for (int i = 0; i < (sanitized() ? 10 : 60); i++) {
+        const struct dg_engine_options opt = {.chunk = random_below(&state, 9)};
+        struct one *s = one_new(o.model, o.team, &opt);
+
+        for (size_t at = 0, n; at < MAX_T; at += n) {
+            n = 1 + random_below(&state, MAX_T - (uint32_t)at);
+            const size_t n_logits = random_below(&state, (uint32_t)n + 1);
+
+            one_eval(s, o.ids + at, n, n_logits);
+            if (n_logits == 0)
+                ck_assert_ptr_null(dg_sequence_logits(s->text));
+            for (size_t r = 0; r < n_logits; r++)
+                check_row(dg_sequence_logits(s->text) + r * VOCAB, o.rows,
+                          at + n - n_logits + r + 1);
+        }
+        one_free(s);
+    }
+    close_oracle(&o);
+}
+END_TEST
+
+START_TEST(more_rows_with_logits_than_rows)
+{
+    struct dg_error err = {0};
+    struct one *s;
+    struct oracle o;
+
+    open_oracle(&o);
+    s = one_new(o.model, o.team, NULL);
+    eval(s, o.ids, 4);
+    ck_assert_int_eq(dg_sequence_eval(s->text, o.ids + 4, 2, 3, &err), DG_ERR_USAGE);
+    ck_assert_str_eq(err.text, "rows with logits: got 3, expected 0 to 2");
+    check_logits(s, &o, 4);
+    one_free(s);
+    close_oracle(&o);
+}
+END_TEST
+
+/* The second step finds no memory for its plan; the logits of the eval before have moved by then. */
+START_TEST(no_logits_after_a_failed_step)
+{
+    const struct dg_engine_options opt = {.chunk = 7};
+    struct dg_error err = {0};
+    struct one *s;
+    struct oracle o;
+
+    open_oracle(&o);
+    s = one_new(o.model, o.team, &opt);
+    one_eval(s, o.ids, 3, 3);
+    one_eval(s, o.ids + 3, 7, 7); /* makes the plan of the first step below */
+    ck_assert_ptr_nonnull(dg_sequence_logits(s->text));
+    out_of_memory = true;
+    ck_assert_int_eq(dg_sequence_eval(s->text, o.ids + 10, 12, 12, &err), DG_ERR_RESOURCE);
+    out_of_memory = false;
+    ck_assert_int_eq(err.status, DG_ERR_RESOURCE);
+    ck_assert_ptr_null(dg_sequence_logits(s->text));
+    ck_assert_uint_eq(dg_sequence_position(s->text), 10);
+    eval(s, o.ids + 10, 12);
+    check_logits(s, &o, 22);
+    one_free(s);
     close_oracle(&o);
 }
 END_TEST
 
 /* ---- refusals ---- */
 
-/* The eval is refused with a text that has `part` in it, and changes nothing. */
-static void check_refused(struct dg_session *s, const int32_t *ids, size_t n, const char *part)
+/* Each option beyond its range, and a struct that is none. */
+START_TEST(options_out_of_range)
 {
-    const size_t position = dg_session_position(s);
-    const float *logits = dg_session_logits(s);
+    static const struct {
+        struct dg_engine_options opt;
+        const char *text;
+    } wrong[] = {
+        {{.sched = (enum dg_sched)4}, "sched: got 4, expected 0 to 3"},
+        {{.sched = (enum dg_sched) - 1}, "sched: got -1, expected 0 to 3"},
+        {{.isa = (enum dg_isa)5}, "isa: got 5 (unknown), expected"},
+        {{.isa = (enum dg_isa) - 1}, "isa: got -1 (unknown), expected"},
+        {{.size = 1}, "engine options: size: got 1, expected"},
+        {{.size = SIZE_MAX}, "engine options: size: got"},
+#if defined(__x86_64__)
+        {{.isa = DG_ISA_NEON}, "isa: got 4 (neon), expected one of this processor architecture"},
+#else
+        {{.isa = DG_ISA_AVX2}, "isa: got 2 (avx2), expected one of this processor architecture"},
+#endif
+    };
+    const struct dg_engine_options right = {.size = sizeof right, .sched = DG_SCHED_SERIAL};
+    struct one *s;
+    struct oracle o;
+
+    open_oracle(&o);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct dg_engine *engine = NULL;
+        struct dg_error err = {0};
+
+        ck_assert_int_eq(dg_engine_new(&engine, o.model, o.team, &wrong[i].opt, &err),
+                         DG_ERR_USAGE);
+        ck_assert_ptr_null(engine);
+        ck_assert_msg(strstr(err.text, wrong[i].text) == err.text, "%s", err.text);
+    }
+    s = one_new(o.model, o.team, &right);
+    eval(s, o.ids, 3);
+    check_logits(s, &o, 3);
+    one_free(s);
+    close_oracle(&o);
+}
+END_TEST
+
+/* The eval is refused with a text that has `part` in it, and changes nothing. */
+static void check_refused(struct one *s, const int32_t *ids, size_t n, const char *part)
+{
+    const size_t position = dg_sequence_position(s->text);
+    const float *logits = dg_sequence_logits(s->text);
     struct dg_error err = {0};
     float before[VOCAB];
 
     if (logits)
         memcpy(before, logits, sizeof before);
-    ck_assert_int_eq(dg_session_eval(s, ids, n, &err), DG_ERR_TOKEN);
+    ck_assert_int_eq(dg_sequence_eval(s->text, ids, n, 1, &err), DG_ERR_TOKEN);
     ck_assert_int_eq(err.status, DG_ERR_TOKEN);
     ck_assert_ptr_null(strchr(err.text, '\n'));
     ck_assert_msg(strstr(err.text, part) != NULL, "got '%s', expected '%s' in it", err.text, part);
-    ck_assert_uint_eq(dg_session_position(s), position);
-    ck_assert_ptr_eq(dg_session_logits(s), logits);
+    ck_assert_uint_eq(dg_sequence_position(s->text), position);
+    ck_assert_ptr_eq(dg_sequence_logits(s->text), logits);
     if (logits)
         ck_assert_mem_eq(logits, before, sizeof before);
-    ck_assert_int_eq(dg_session_eval(s, ids, n, NULL), DG_ERR_TOKEN);
+    ck_assert_int_eq(dg_sequence_eval(s->text, ids, n, 1, NULL), DG_ERR_TOKEN);
 }
 
 START_TEST(no_logits_before_the_first_eval)
 {
     const int32_t bad[] = {0, VOCAB};
-    struct dg_session *s;
+    struct one *s;
     struct oracle o;
 
     open_oracle(&o);
-    s = new_session(o.model, o.team, NULL);
-    ck_assert_ptr_null(dg_session_logits(s));
-    ck_assert_uint_eq(dg_session_position(s), 0);
+    s = one_new(o.model, o.team, NULL);
+    ck_assert_ptr_null(dg_sequence_logits(s->text));
+    ck_assert_uint_eq(dg_sequence_position(s->text), 0);
     check_refused(s, bad, 2, "token id 2");
-    ck_assert_ptr_null(dg_session_logits(s));
-    dg_session_free(s);
+    ck_assert_ptr_null(dg_sequence_logits(s->text));
+    one_free(s);
     close_oracle(&o);
 }
 END_TEST
@@ -343,13 +459,13 @@ END_TEST
 START_TEST(as_many_positions_as_there_are)
 {
     int32_t more[MAX_T + 1];
-    struct dg_session *s;
+    struct one *s;
     struct oracle o;
 
     open_oracle(&o);
     memcpy(more, o.ids, sizeof o.ids);
     more[MAX_T] = 0;
-    s = new_session(o.model, o.team, NULL);
+    s = one_new(o.model, o.team, NULL);
     check_refused(s, more, MAX_T + 1, "got 41 ids after 0, expected 1 to 40");
     check_refused(s, more, SIZE_MAX, "positions");
     eval(s, o.ids, MAX_T - 2);
@@ -358,10 +474,10 @@ START_TEST(as_many_positions_as_there_are)
     eval(s, o.ids + MAX_T - 2, 2);
     check_refused(s, more, 1, "positions: all 40 of the model are used");
     check_logits(s, &o, MAX_T);
-    dg_session_rewind(s, MAX_T - 1);
+    dg_sequence_rewind(s->text, MAX_T - 1);
     eval(s, o.ids + MAX_T - 1, 1);
     check_logits(s, &o, MAX_T);
-    dg_session_free(s);
+    one_free(s);
     close_oracle(&o);
 }
 END_TEST
@@ -369,11 +485,11 @@ END_TEST
 START_TEST(ids_that_are_none)
 {
     static const int32_t none[] = {-1, VOCAB, INT32_MAX, INT32_MIN};
-    struct dg_session *s;
+    struct one *s;
     struct oracle o;
 
     open_oracle(&o);
-    s = new_session(o.model, o.team, NULL);
+    s = one_new(o.model, o.team, NULL);
     eval(s, o.ids, 8);
     check_refused(s, o.ids, 0, "got 0 ids");
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
@@ -389,16 +505,16 @@ START_TEST(ids_that_are_none)
     }
     eval(s, o.ids + 8, MAX_T - 8);
     check_logits(s, &o, MAX_T);
-    dg_session_free(s);
+    one_free(s);
     close_oracle(&o);
 }
 END_TEST
 
-/* ---- several sessions, several ways ---- */
+/* ---- several sequences, several ways ---- */
 
-START_TEST(two_sessions)
+START_TEST(two_sequences)
 {
-    struct dg_session *a, *b, *c;
+    struct one *a, *b, *c;
     struct dg_team *alone;
     int32_t others[MAX_T];
     struct oracle o;
@@ -408,9 +524,9 @@ START_TEST(two_sessions)
     fill_ids(others, MAX_T, 4);
     oracle_rows(others, rows);
     alone = new_team(1);
-    a = new_session(o.model, o.team, NULL);
-    b = new_session(o.model, o.team, NULL);
-    c = new_session(o.model, alone, NULL);
+    a = one_new(o.model, o.team, NULL);
+    b = one_new(o.model, o.team, NULL);
+    c = one_new(o.model, alone, NULL);
     eval(a, o.ids, 17);
     eval(b, others, 3);
     eval(c, others, 9);
@@ -419,23 +535,53 @@ START_TEST(two_sessions)
         eval(b, others + 3 + i, 1);
         eval(a, o.ids + 17 + i, 1);
         eval(c, others + 9 + i, 1);
-        check_row(dg_session_logits(b), rows, 3 + i + 1);
+        check_row(dg_sequence_logits(b->text), rows, 3 + i + 1);
         check_logits(a, &o, 17 + i + 1);
-        check_row(dg_session_logits(c), rows, 9 + i + 1);
+        check_row(dg_sequence_logits(c->text), rows, 9 + i + 1);
     }
-    dg_session_free(a);
+    one_free(a);
     eval(b, others + 23, MAX_T - 23);
-    check_row(dg_session_logits(b), rows, MAX_T);
-    dg_session_free(b);
-    dg_session_free(c);
+    check_row(dg_sequence_logits(b->text), rows, MAX_T);
+    one_free(b);
+    one_free(c);
     dg_team_free(alone);
     close_oracle(&o);
 }
 END_TEST
 
-static void check_variant(const struct oracle *o, const struct dg_session_options *opt)
+/* They share the engine's plans, and nothing else. */
+START_TEST(two_sequences_of_one_engine)
 {
-    struct dg_session *s = new_session(o->model, o->team, opt);
+    struct dg_sequence *other;
+    struct dg_error err = {0};
+    struct one *s;
+    int32_t others[MAX_T];
+    struct oracle o;
+    static float rows[MAX_T * VOCAB];
+
+    open_oracle(&o);
+    fill_ids(others, MAX_T, 4);
+    oracle_rows(others, rows);
+    s = one_new(o.model, o.team, NULL);
+    ck_assert_int_eq(dg_sequence_new(&other, s->engine, &err), DG_OK);
+    eval(s, o.ids, 9);
+    ck_assert_int_eq(dg_sequence_eval(other, others, 9, 2, &err), DG_OK);
+    check_logits(s, &o, 9); /* the other's eval left them alone */
+    for (size_t i = 9; i < MAX_T; i++) {
+        eval(s, o.ids + i, 1);
+        ck_assert_int_eq(dg_sequence_eval(other, others + i, 1, 1, &err), DG_OK);
+        check_logits(s, &o, i + 1);
+        check_row(dg_sequence_logits(other), rows, i + 1);
+    }
+    dg_sequence_free(other);
+    one_free(s);
+    close_oracle(&o);
+}
+END_TEST
+
+static void check_variant(const struct oracle *o, const struct dg_engine_options *opt)
+{
+    struct one *s = one_new(o->model, o->team, opt);
 
     eval(s, o->ids, 19);
     check_logits(s, o, 19);
@@ -443,7 +589,7 @@ static void check_variant(const struct oracle *o, const struct dg_session_option
     check_logits(s, o, 20);
     eval(s, o->ids + 20, MAX_T - 20);
     check_logits(s, o, MAX_T);
-    dg_session_free(s);
+    one_free(s);
 }
 
 START_TEST(tiles)
@@ -454,10 +600,10 @@ START_TEST(tiles)
     open_oracle(&o);
     for (size_t r = 0; r < 6; r += sanitized() ? 2 : 1) {
         for (size_t c = 0; c < 6; c++) {
-            const struct dg_session_options opt = {.isa = dg_isa_best(),
-                                                   .row_block = rows[r],
-                                                   .col_block = cols[c],
-                                                   .no_fuse = c % 2 == 1};
+            const struct dg_engine_options opt = {.isa = dg_isa_best(),
+                                                  .row_block = rows[r],
+                                                  .col_block = cols[c],
+                                                  .no_fuse = c % 2 == 1};
 
             check_variant(&o, &opt);
         }
@@ -472,10 +618,12 @@ START_TEST(schedules_and_instruction_sets)
     struct oracle o;
 
     open_oracle(&o);
-    for (enum dg_sched sched = 0; sched < DG_N_SCHED; sched++) {
-        for (enum dg_isa isa = 0; isa <= DG_N_ISA; isa++) {
+    for (enum dg_sched sched = 0; sched <= DG_SCHED_SERIAL; sched++) {
+        for (enum dg_isa isa = 0; isa <= DG_ISA_NEON; isa++) {
+            if (isa != DG_ISA_BEST && !dg_isa_built(isa))
+                continue;
             for (int no_fuse = 0; no_fuse < 2; no_fuse++) {
-                const struct dg_session_options opt = {
+                const struct dg_engine_options opt = {
                     .isa = isa, .sched = sched, .no_fuse = no_fuse};
 
                 check_variant(&o, &opt);
@@ -521,9 +669,9 @@ START_TEST(eval_in_another_environment)
     for (unsigned workers = 1; workers <= 4; workers += 3) {
         struct dg_team *team = new_team(workers);
 
-        for (enum dg_sched sched = 0; sched < DG_N_SCHED; sched++) {
-            const struct dg_session_options opt = {.isa = dg_isa_best(), .sched = sched};
-            struct dg_session *s = new_session(o.model, team, &opt);
+        for (enum dg_sched sched = 0; sched <= DG_SCHED_SERIAL; sched++) {
+            const struct dg_engine_options opt = {.isa = dg_isa_best(), .sched = sched};
+            struct one *s = one_new(o.model, team, &opt);
             struct environment e;
 
             spoil(&e);
@@ -531,7 +679,7 @@ START_TEST(eval_in_another_environment)
             eval(s, o.ids + 20, 1);
             restore(&e);
             check_logits(s, &o, 21);
-            dg_session_free(s);
+            one_free(s);
         }
         dg_team_free(team);
     }
@@ -560,7 +708,7 @@ static void write_denormal_model(char *path)
 
 START_TEST(denormals_are_kept)
 {
-    char path[] = "/tmp/dagpt-session-XXXXXX";
+    char path[] = "/tmp/dagpt-sequence-XXXXXX";
     const int32_t ids[] = {24, 94, 91};
     struct dg_error err = {0};
     struct dg_team *team = new_team(1);
@@ -569,10 +717,10 @@ START_TEST(denormals_are_kept)
     write_denormal_model(path);
     ck_assert_msg(dg_model_open(&model, path, team, &err) == DG_OK, "%s", err.text);
     unlink(path);
-    for (enum dg_sched sched = 0; sched < DG_N_SCHED; sched++) {
-        for (enum dg_isa isa = 0; isa <= dg_isa_best(); isa++) {
-            const struct dg_session_options opt = {.isa = isa, .sched = sched};
-            struct dg_session *s = new_session(model, team, &opt);
+    for (enum dg_sched sched = 0; sched <= DG_SCHED_SERIAL; sched++) {
+        for (enum dg_isa isa = DG_ISA_SCALAR; isa; isa = dg_isa_next(isa)) {
+            const struct dg_engine_options opt = {.isa = isa, .sched = sched};
+            struct one *s = one_new(model, team, &opt);
             struct environment e;
             unsigned zeros = 0;
 
@@ -580,9 +728,9 @@ START_TEST(denormals_are_kept)
             eval(s, ids, 3);
             restore(&e);
             for (int i = 0; i < 97; i++)
-                zeros += dg_session_logits(s)[i] == 0.0f;
+                zeros += dg_sequence_logits(s->text)[i] == 0.0f;
             ck_assert_uint_lt(zeros, 10);
-            dg_session_free(s);
+            one_free(s);
         }
     }
     dg_model_free(model);
@@ -820,12 +968,17 @@ int main(void)
                                   random_cuts,
                                   many_prompt_lengths,
                                   all_logits,
+                                  some_logits,
+                                  more_rows_with_logits_than_rows,
+                                  no_logits_after_a_failed_step,
                                   rewind_and_go_on,
                                   rewind_goes_back_only,
+                                  options_out_of_range,
                                   no_logits_before_the_first_eval,
                                   as_many_positions_as_there_are,
                                   ids_that_are_none,
-                                  two_sessions,
+                                  two_sequences,
+                                  two_sequences_of_one_engine,
                                   tiles,
                                   schedules_and_instruction_sets,
                                   eval_in_another_environment,
@@ -846,5 +999,5 @@ int main(void)
         perror("mmap");
         return EXIT_FAILURE;
     }
-    return run_suite("session", tests);
+    return run_suite("sequence", tests);
 }

@@ -1,6 +1,6 @@
-/* Files that are right, wrong and damaged. The files are made here, byte by byte, with offsets that
+/* llm.c's files that are right, wrong and damaged. The files are made here, byte by byte, with offsets that
  * are computed here: nothing that is tested helps to make what it is tested with. */
-#include "../../support/support.h"
+#include "../../support/one.h"
 #include "../../../src/graph/plan_check.h"
 #include "../../../src/model/gpt2.h"
 
@@ -36,7 +36,7 @@ enum {
     LNFB
 };
 
-static char folder[] = "/tmp/dagpt-checkpoint-XXXXXX";
+static char folder[] = "/tmp/dagpt-llmc-XXXXXX";
 static char path[64]; /* of the one file that a test has at a time */
 
 /* ---- accidents while reading ---- */
@@ -221,17 +221,17 @@ static void check_refused(const char *file, const char *start, const char *end)
     struct dg_team *team = new_team(1);
     struct dg_model *model = NULL;
     struct dg_error err = {0};
-    struct dg_checkpoint c;
+    struct dg_weights *w;
     struct dg_sizes sizes;
 
-    ck_assert_int_eq(dg_checkpoint_open(&c, file, &err), DG_ERR_MODEL);
+    ck_assert_int_eq(dg_weights_open(&w, file, &err), DG_ERR_MODEL);
     check_text(&err, file, start, end);
     ck_assert_int_eq(dg_model_peek(file, &sizes, &err), DG_ERR_MODEL);
     check_text(&err, file, start, end);
     ck_assert_int_eq(dg_model_open(&model, file, team, &err), DG_ERR_MODEL);
     check_text(&err, file, start, end);
     ck_assert_ptr_null(model);
-    ck_assert_int_eq(dg_checkpoint_open(&c, file, NULL), DG_ERR_MODEL);
+    ck_assert_int_eq(dg_weights_open(&w, file, NULL), DG_ERR_MODEL);
     ck_assert_int_eq(lowest_free_fd(), fd);
     dg_team_free(team);
 }
@@ -379,34 +379,35 @@ START_TEST(nothing_is_allocated_for_a_header)
 }
 END_TEST
 
-/* The contract's bounds: what passes has a size that 64 bits hold. */
+/* Elements of all weights together. */
+static unsigned __int128 elements_of(const struct dg_sizes *z)
+{
+    const unsigned __int128 C = z->channels;
+
+    return ((unsigned __int128)z->vocab + z->positions + 2) * C +
+           (unsigned __int128)z->layers * (12 * C * C + 13 * C);
+}
+
+/* The contract's bounds: what passes has products that 64 bits hold. */
 START_TEST(largest_sizes)
 {
-    const struct dg_checkpoint_header largest = {
-        3, {1 << 24, 1 << 26, 1 << 14, 1 << 20, 1 << 20}, 1 << 26};
-    const unsigned __int128 C = 1 << 20, L = 1 << 14;
-    const unsigned __int128 elements =
-        ((unsigned)(1 << 26) + (unsigned)(1 << 24) + 2) * C + L * (12 * C * C + 13 * C);
+    const struct dg_sizes largest = {1 << 24, 1 << 26, 1 << 14, 1 << 20, 1 << 20};
     struct dg_error err;
 
-    ck_assert_int_eq(dg_checkpoint_check(&largest, "file", &err), DG_OK);
-    ck_assert(dg_checkpoint_bytes(&largest) == HEADER + 4 * elements);
-    ck_assert_uint_lt(dg_checkpoint_bytes(&largest), UINT64_C(1) << 62);
+    ck_assert_int_eq(dg_sizes_check(&largest, "file", &err), DG_OK);
+    ck_assert(elements_of(&largest) < (unsigned __int128)1 << 60);
     for (uint64_t state = 1, i = 0; i < 20000; i++) {
         const uint32_t extremes[] = {0, 1, 2, 1 << 20, INT32_MAX, 1u << 31, UINT32_MAX};
-        struct dg_checkpoint_header h = largest;
-        uint32_t *const sizes[] = {&h.sizes.positions, &h.sizes.vocab,    &h.sizes.layers,
-                                   &h.sizes.heads,     &h.sizes.channels, &h.padded_vocab};
+        struct dg_sizes z = largest;
+        uint32_t *const sizes[] = {&z.positions, &z.vocab, &z.layers, &z.heads, &z.channels};
 
-        for (int k = 0; k < 6; k++)
+        for (int k = 0; k < 5; k++)
             if (random_below(&state, 2))
                 *sizes[k] = extremes[random_below(&state, 7)];
-        if (dg_checkpoint_check(&h, "file", &err) == DG_OK) {
-            ck_assert_uint_le(dg_checkpoint_bytes(&h), dg_checkpoint_bytes(&largest));
-            ck_assert_uint_le(h.sizes.vocab, h.padded_vocab);
-        } else {
+        if (dg_sizes_check(&z, "file", &err) == DG_OK)
+            ck_assert(elements_of(&z) > 0 && elements_of(&z) <= elements_of(&largest));
+        else
             ck_assert_int_eq(err.status, DG_ERR_MODEL);
-        }
     }
 }
 END_TEST
@@ -459,10 +460,10 @@ END_TEST
 START_TEST(names_that_are_no_text)
 {
     const char *const name = "/nonexistent/a\nb\033[2Jc\177";
-    struct dg_checkpoint c;
+    struct dg_weights *w;
     struct dg_error err;
 
-    ck_assert_int_eq(dg_checkpoint_open(&c, name, &err), DG_ERR_MODEL);
+    ck_assert_int_eq(dg_weights_open(&w, name, &err), DG_ERR_MODEL);
     check_text(&err, "/nonexistent/a?b?[2Jc?", "cannot open: ", "");
 }
 END_TEST
@@ -475,66 +476,106 @@ static const size_t tiny_starts[] = {0,    1552, 2576, 2608, 2640, 4176, 4272, 4
 static const size_t padded_starts[] = {0,     9216,  10944, 11016, 11088, 18864, 19080, 21672,
                                        21744, 21816, 21888, 32256, 32544, 42912, 42984, 43020};
 
-static void check_sections(const char *file, const size_t *starts, unsigned size, uint64_t bytes)
-{
-    struct dg_error err = {0};
-    struct dg_checkpoint c;
+/* The first weight of each section. */
+static const enum dg_weight first_weights[N_SECTIONS] = {
+    DG_WTE,           DG_WPE,         DG_LN1_GAIN, DG_LN1_BIAS, DG_Q_WEIGHT,  DG_Q_BIAS,
+    DG_PROJ_WEIGHT,   DG_PROJ_BIAS,   DG_LN2_GAIN, DG_LN2_BIAS, DG_FC_WEIGHT, DG_FC_BIAS,
+    DG_FCPROJ_WEIGHT, DG_FCPROJ_BIAS, DG_LNF_GAIN, DG_LNF_BIAS};
 
-    ck_assert_msg(dg_checkpoint_open(&c, file, &err) == DG_OK, "%s", err.text);
-    ck_assert_uint_eq(dg_element_bytes(&c.header), size);
-    for (int i = 0; i < N_SECTIONS; i++)
-        ck_assert_uint_eq(c.offset[i], HEADER + size * starts[i]);
-    ck_assert_uint_eq(dg_checkpoint_bytes(&c.header), bytes);
-    ck_assert_uint_eq(c.file.bytes, bytes);
-    dg_checkpoint_close(&c);
+static uint64_t offset_of(const struct dg_weights *w, int section)
+{
+    return dg_weights_find(w, first_weights[section], 0)->offset;
+}
+
+static void check_sections(const char *file, const size_t *starts, enum dg_dtype dtype,
+                           uint64_t bytes)
+{
+    const size_t size = dtype == DG_BF16 ? 2 : 4;
+    struct dg_error err = {0};
+    struct dg_weights *w;
+
+    ck_assert_msg(dg_weights_open(&w, file, &err) == DG_OK, "%s", err.text);
+    ck_assert_str_eq(w->format, "llm.c");
+    ck_assert_int_eq(w->dtype, dtype);
+    for (int i = 0; i < N_SECTIONS; i++) {
+        const struct dg_weight_shape shape = dg_weight_shape(&w->sizes, first_weights[i]);
+        const struct dg_source *source = dg_weights_find(w, first_weights[i], 0);
+
+        ck_assert_uint_eq(offset_of(w, i), HEADER + size * starts[i]);
+        ck_assert_int_eq(source->dtype, dtype);
+        ck_assert_uint_eq(source->col_stride, size);
+        ck_assert_uint_eq(source->row_stride, size * shape.cols);
+    }
+    ck_assert_uint_eq(w->file.bytes, bytes);
+    dg_weights_close(w);
 }
 
 START_TEST(sections_of_golden_files)
 {
-    check_sections("tests/golden/tiny.bin", tiny_starts, 4, 37696);
-    check_sections("tests/golden/padded.bin", padded_starts, 4, 173248);
-    check_sections("tests/golden/bf16.bin", padded_starts, 2, 87136);
+    check_sections("tests/golden/tiny.bin", tiny_starts, DG_F32, 37696);
+    check_sections("tests/golden/padded.bin", padded_starts, DG_F32, 173248);
+    check_sections("tests/golden/bf16.bin", padded_starts, DG_BF16, 87136);
 }
 END_TEST
 
-static void check_shape(const struct dg_checkpoint_header *h, enum dg_section s, const char *name,
-                        uint32_t count, uint32_t rows, uint32_t cols)
+static void check_shape(enum dg_weight w, const char *name, enum dg_layout layout, uint32_t rows,
+                        uint32_t cols)
 {
-    const struct dg_section_shape shape = dg_section_shape(h, s);
+    const struct dg_sizes z = {1024, 50257, 12, 12, 768};
+    const struct dg_weight_shape shape = dg_weight_shape(&z, w);
 
     ck_assert_str_eq(shape.name, name);
-    ck_assert_uint_eq(shape.count, count);
+    ck_assert_int_eq(shape.layout, layout);
     ck_assert_uint_eq(shape.rows, rows);
     ck_assert_uint_eq(shape.cols, cols);
 }
 
 START_TEST(shapes_of_124M)
 {
-    const struct dg_checkpoint_header v1 = {1, {1024, 50257, 12, 12, 768}, 50257};
-    const struct dg_checkpoint_header v3 = {3, {1024, 50257, 12, 12, 768}, 50304};
-    const struct dg_checkpoint_header v5 = {5, {1024, 50257, 12, 12, 768}, 50304};
+    check_shape(DG_WTE, "wte", DG_PANELS, 50257, 768);
+    check_shape(DG_WPE, "wpe", DG_ROWS, 1024, 768);
+    check_shape(DG_LN1_GAIN, "ln1.gain", DG_ROWS, 1, 768);
+    check_shape(DG_LN1_BIAS, "ln1.bias", DG_ROWS, 1, 768);
+    check_shape(DG_Q_WEIGHT, "q.weight", DG_PANELS, 768, 768);
+    check_shape(DG_Q_BIAS, "q.bias", DG_ROWS, 1, 768);
+    check_shape(DG_K_WEIGHT, "k.weight", DG_PANELS, 768, 768);
+    check_shape(DG_K_BIAS, "k.bias", DG_ROWS, 1, 768);
+    check_shape(DG_V_WEIGHT, "v.weight", DG_PANELS, 768, 768);
+    check_shape(DG_V_BIAS, "v.bias", DG_ROWS, 1, 768);
+    check_shape(DG_PROJ_WEIGHT, "proj.weight", DG_PANELS, 768, 768);
+    check_shape(DG_PROJ_BIAS, "proj.bias", DG_ROWS, 1, 768);
+    check_shape(DG_LN2_GAIN, "ln2.gain", DG_ROWS, 1, 768);
+    check_shape(DG_LN2_BIAS, "ln2.bias", DG_ROWS, 1, 768);
+    check_shape(DG_FC_WEIGHT, "fc.weight", DG_PANELS, 3072, 768);
+    check_shape(DG_FC_BIAS, "fc.bias", DG_ROWS, 1, 3072);
+    check_shape(DG_FCPROJ_WEIGHT, "fcproj.weight", DG_PANELS, 768, 3072);
+    check_shape(DG_FCPROJ_BIAS, "fcproj.bias", DG_ROWS, 1, 768);
+    check_shape(DG_LNF_GAIN, "lnf.gain", DG_ROWS, 1, 768);
+    check_shape(DG_LNF_BIAS, "lnf.bias", DG_ROWS, 1, 768);
+}
+END_TEST
 
-    ck_assert_uint_eq(dg_checkpoint_bytes(&v1), 497760256);
-    ck_assert_uint_eq(dg_checkpoint_bytes(&v3), 497904640); /* 47 rows of 768 floats more */
-    ck_assert_uint_eq(dg_checkpoint_bytes(&v5), 248952832);
-    check_shape(&v1, DG_WTE, "wte", 1, 50257, 768);
-    check_shape(&v3, DG_WTE, "wte", 1, 50304, 768);
-    check_shape(&v5, DG_WTE, "wte", 1, 50304, 768);
-    check_shape(&v1, DG_WPE, "wpe", 1, 1024, 768);
-    check_shape(&v1, DG_LN1W, "ln1w", 12, 1, 768);
-    check_shape(&v1, DG_LN1B, "ln1b", 12, 1, 768);
-    check_shape(&v1, DG_QKVW, "qkvw", 12, 2304, 768);
-    check_shape(&v1, DG_QKVB, "qkvb", 12, 1, 2304);
-    check_shape(&v1, DG_ATTPROJW, "attprojw", 12, 768, 768);
-    check_shape(&v1, DG_ATTPROJB, "attprojb", 12, 1, 768);
-    check_shape(&v1, DG_LN2W, "ln2w", 12, 1, 768);
-    check_shape(&v1, DG_LN2B, "ln2b", 12, 1, 768);
-    check_shape(&v1, DG_FCW, "fcw", 12, 3072, 768);
-    check_shape(&v1, DG_FCB, "fcb", 12, 1, 3072);
-    check_shape(&v1, DG_FCPROJW, "fcprojw", 12, 768, 3072);
-    check_shape(&v1, DG_FCPROJB, "fcprojb", 12, 1, 768);
-    check_shape(&v1, DG_LNFW, "lnfw", 1, 1, 768);
-    check_shape(&v1, DG_LNFB, "lnfb", 1, 1, 768);
+/* Files with holes, of just the sizes that 124M's have. */
+START_TEST(files_of_124M)
+{
+    static const struct {
+        int32_t version, padded;
+        size_t bytes;
+    } files[] = {
+        {1, 0, 497760256}, {3, 50304, 497904640}, {5, 50304, 248952832}, /* 47 rows of 768 more */
+    };
+
+    for (int i = 0; i < 3; i++) {
+        const struct spec s = {files[i].version, 1024, 50257, 12, 12, 768, files[i].padded};
+        struct dg_error err = {0};
+        struct dg_weights *w;
+
+        write_hollow(&s, files[i].bytes);
+        ck_assert_msg(dg_weights_open(&w, path, &err) == DG_OK, "%s", err.text);
+        ck_assert_uint_eq(w->version, files[i].version);
+        ck_assert_uint_eq(w->file.bytes - offset_of(w, LNFB), 768 * (i == 2 ? 2 : 4));
+        dg_weights_close(w);
+    }
 }
 END_TEST
 
@@ -606,26 +647,26 @@ static void check_rows(const struct packing *p, const struct dg_tensor *t, size_
     ck_assert_msg(wrong == 0, "%s: %zu of %zu x %zu elements differ", t->name, wrong, rows, cols);
 }
 
-static void check_layer(const struct packing *p, const struct dg_layer *l, size_t i)
+static void check_layer(const struct packing *p, const struct dg_model *m, uint32_t i)
 {
     const size_t C = (size_t)p->spec->channels, *at = p->at;
 
-    check_rows(p, &l->ln1_gain, at[LN1W] + i * C, 1, C);
-    check_rows(p, &l->ln1_bias, at[LN1B] + i * C, 1, C);
-    check_panels(p, &l->q_weight, at[QKVW] + i * 3 * C * C, C, C);
-    check_panels(p, &l->k_weight, at[QKVW] + i * 3 * C * C + C * C, C, C);
-    check_panels(p, &l->v_weight, at[QKVW] + i * 3 * C * C + 2 * C * C, C, C);
-    check_rows(p, &l->q_bias, at[QKVB] + i * 3 * C, 1, C);
-    check_rows(p, &l->k_bias, at[QKVB] + i * 3 * C + C, 1, C);
-    check_rows(p, &l->v_bias, at[QKVB] + i * 3 * C + 2 * C, 1, C);
-    check_panels(p, &l->proj_weight, at[ATTPROJW] + i * C * C, C, C);
-    check_rows(p, &l->proj_bias, at[ATTPROJB] + i * C, 1, C);
-    check_rows(p, &l->ln2_gain, at[LN2W] + i * C, 1, C);
-    check_rows(p, &l->ln2_bias, at[LN2B] + i * C, 1, C);
-    check_panels(p, &l->fc_weight, at[FCW] + i * 4 * C * C, 4 * C, C);
-    check_rows(p, &l->fc_bias, at[FCB] + i * 4 * C, 1, 4 * C);
-    check_panels(p, &l->fcproj_weight, at[FCPROJW] + i * 4 * C * C, C, 4 * C);
-    check_rows(p, &l->fcproj_bias, at[FCPROJB] + i * C, 1, C);
+    check_rows(p, dg_model_weight(m, DG_LN1_GAIN, i), at[LN1W] + i * C, 1, C);
+    check_rows(p, dg_model_weight(m, DG_LN1_BIAS, i), at[LN1B] + i * C, 1, C);
+    check_panels(p, dg_model_weight(m, DG_Q_WEIGHT, i), at[QKVW] + i * 3 * C * C, C, C);
+    check_panels(p, dg_model_weight(m, DG_K_WEIGHT, i), at[QKVW] + i * 3 * C * C + C * C, C, C);
+    check_panels(p, dg_model_weight(m, DG_V_WEIGHT, i), at[QKVW] + i * 3 * C * C + 2 * C * C, C, C);
+    check_rows(p, dg_model_weight(m, DG_Q_BIAS, i), at[QKVB] + i * 3 * C, 1, C);
+    check_rows(p, dg_model_weight(m, DG_K_BIAS, i), at[QKVB] + i * 3 * C + C, 1, C);
+    check_rows(p, dg_model_weight(m, DG_V_BIAS, i), at[QKVB] + i * 3 * C + 2 * C, 1, C);
+    check_panels(p, dg_model_weight(m, DG_PROJ_WEIGHT, i), at[ATTPROJW] + i * C * C, C, C);
+    check_rows(p, dg_model_weight(m, DG_PROJ_BIAS, i), at[ATTPROJB] + i * C, 1, C);
+    check_rows(p, dg_model_weight(m, DG_LN2_GAIN, i), at[LN2W] + i * C, 1, C);
+    check_rows(p, dg_model_weight(m, DG_LN2_BIAS, i), at[LN2B] + i * C, 1, C);
+    check_panels(p, dg_model_weight(m, DG_FC_WEIGHT, i), at[FCW] + i * 4 * C * C, 4 * C, C);
+    check_rows(p, dg_model_weight(m, DG_FC_BIAS, i), at[FCB] + i * 4 * C, 1, 4 * C);
+    check_panels(p, dg_model_weight(m, DG_FCPROJ_WEIGHT, i), at[FCPROJW] + i * 4 * C * C, C, 4 * C);
+    check_rows(p, dg_model_weight(m, DG_FCPROJ_BIAS, i), at[FCPROJB] + i * C, 1, C);
 }
 
 static void check_packing(const struct spec *s, unsigned workers)
@@ -639,13 +680,13 @@ static void check_packing(const struct spec *s, unsigned workers)
     find_sections(s, p.at);
     ck_assert_msg(dg_model_open(&m, path, team, &err) == DG_OK, "%s", err.text);
     dg_team_free(team);
-    ck_assert_uint_eq(m->header.sizes.layers, s->layers);
-    check_panels(&p, &m->wte, p.at[WTE], (size_t)s->vocab, C);
-    check_rows(&p, &m->wpe, p.at[WPE], (size_t)s->positions, C);
-    for (size_t i = 0; i < (size_t)s->layers; i++)
-        check_layer(&p, &m->layers[i], i);
-    check_rows(&p, &m->lnf_gain, p.at[LNFW], 1, C);
-    check_rows(&p, &m->lnf_bias, p.at[LNFB], 1, C);
+    ck_assert_uint_eq(m->sizes.layers, s->layers);
+    check_panels(&p, dg_model_weight(m, DG_WTE, 0), p.at[WTE], (size_t)s->vocab, C);
+    check_rows(&p, dg_model_weight(m, DG_WPE, 0), p.at[WPE], (size_t)s->positions, C);
+    for (uint32_t i = 0; i < (uint32_t)s->layers; i++)
+        check_layer(&p, m, i);
+    check_rows(&p, dg_model_weight(m, DG_LNF_GAIN, 0), p.at[LNFW], 1, C);
+    check_rows(&p, dg_model_weight(m, DG_LNF_BIAS, 0), p.at[LNFB], 1, C);
     dg_model_free(m);
 }
 
@@ -708,17 +749,17 @@ END_TEST
 START_TEST(truncated_after_opening)
 {
     struct dg_error err = {0};
-    struct dg_checkpoint c;
-    float buf[24];
+    struct dg_weights *w;
+    float buf[12];
 
     write_spec(&little[0]);
-    ck_assert_msg(dg_checkpoint_open(&c, path, &err) == DG_OK, "%s", err.text);
-    ck_assert_int_eq(dg_file_read(&c.file, c.offset[LNFW], buf, sizeof buf), 0);
+    ck_assert_msg(dg_weights_open(&w, path, &err) == DG_OK, "%s", err.text);
+    ck_assert_int_eq(dg_source_read(dg_weights_find(w, DG_LNF_BIAS, 0), 0, 1, 12, buf), 0);
     ck_assert_int_eq(truncate(path, (off_t)file_size(&little[0]) - 1), 0);
-    ck_assert_int_eq(dg_file_read(&c.file, c.offset[LNFW], buf, sizeof buf), EIO);
+    ck_assert_int_eq(dg_source_read(dg_weights_find(w, DG_LNF_BIAS, 0), 0, 1, 12, buf), EIO);
     ck_assert_int_eq(truncate(path, HEADER), 0);
-    ck_assert_int_eq(dg_file_read(&c.file, c.offset[WTE], buf, sizeof buf), EIO);
-    dg_checkpoint_close(&c);
+    ck_assert_int_eq(dg_source_read(dg_weights_find(w, DG_WTE, 0), 0, 1, 12, buf), EIO);
+    dg_weights_close(w);
 }
 END_TEST
 
@@ -757,26 +798,26 @@ END_TEST
 
 /* ---- read by the first step ---- */
 
-static float *logits_of(struct dg_team *team, bool at_once, const struct dg_session_options *opt)
+static float *logits_of(struct dg_team *team, bool at_once, const struct dg_engine_options *opt)
 {
     const int32_t ids[] = {3, 1, 4, 1, 2};
-    struct dg_session *session;
+    struct one *o;
     struct dg_model *m;
     struct dg_error err = {0};
     float *copy;
     size_t bytes;
 
     ck_assert_msg(dg_model_open(&m, path, at_once ? team : NULL, &err) == DG_OK, "%s", err.text);
-    bytes = m->header.sizes.vocab * sizeof *copy;
+    bytes = m->sizes.vocab * sizeof *copy;
     copy = malloc(2 * bytes);
     ck_assert_ptr_nonnull(copy);
-    ck_assert_int_eq(dg_session_new(&session, m, team, opt, &err), DG_OK);
-    ck_assert_msg(dg_session_eval(session, ids, 4, &err) == DG_OK, "%s", err.text);
-    memcpy(copy, dg_session_logits(session), bytes);
+    o = one_new(m, team, opt);
+    one_eval(o, ids, 4, 1);
+    memcpy(copy, dg_sequence_logits(o->text), bytes);
     ck_assert(dg_model_is_loaded(m));
-    ck_assert_msg(dg_session_eval(session, ids + 4, 1, &err) == DG_OK, "%s", err.text);
-    memcpy((char *)copy + bytes, dg_session_logits(session), bytes);
-    dg_session_free(session);
+    one_eval(o, ids + 4, 1, 1);
+    memcpy((char *)copy + bytes, dg_sequence_logits(o->text), bytes);
+    one_free(o);
     dg_model_free(m);
     return copy;
 }
@@ -794,11 +835,9 @@ START_TEST(loaded_by_the_first_step)
 
             write_spec(&little[i]);
             want = logits_of(team, true, NULL);
-            for (int k = 0; k < 3 * DG_N_SCHED; k++) {
-                const struct dg_session_options opt = {.isa = dg_isa_best(),
-                                                       .sched = (enum dg_sched)(k / 3),
-                                                       .chunk = chunks[k % 3],
-                                                       .no_fuse = k % 2};
+            for (int k = 0; k < 3 * (DG_SCHED_SERIAL + 1); k++) {
+                const struct dg_engine_options opt = {
+                    .sched = (enum dg_sched)(k / 3), .chunk = chunks[k % 3], .no_fuse = k % 2};
                 float *got = logits_of(team, false, &opt);
 
                 ck_assert_mem_eq(got, want, 2 * (size_t)little[i].vocab * sizeof *want);
@@ -817,7 +856,7 @@ START_TEST(truncated_in_the_first_step)
 {
     const int32_t ids[] = {3, 1};
     struct dg_team *team = new_team(2);
-    struct dg_session *session;
+    struct one *o;
     struct dg_error err = {0};
     struct dg_model *m;
     const int fd = lowest_free_fd();
@@ -827,22 +866,22 @@ START_TEST(truncated_in_the_first_step)
         no_accidents();
         write_spec(&little[2]);
         ck_assert_int_eq(dg_model_open(&m, path, NULL, &err), DG_OK);
-        ck_assert_int_eq(dg_session_new(&session, m, team, NULL, &err), DG_OK);
+        o = one_new(m, team, NULL);
         if (i == 0) {
             from = accident.calls;
-            ck_assert_int_eq(dg_session_eval(session, ids, 2, &err), DG_OK);
+            one_eval(o, ids, 2, 1);
             reads = accident.calls;
             ck_assert_uint_ge(reads - from, 36 + 2); /* the weights, and a row of wte for each id */
         } else {
             accident.truncate_at = from + i;
             for (int k = 0; k < 2; k++) {
-                ck_assert_int_eq(dg_session_eval(session, ids, 2, &err), DG_ERR_IO);
+                ck_assert_int_eq(dg_sequence_eval(o->text, ids, 2, 1, &err), DG_ERR_IO);
                 ck_assert_msg(strncmp(err.text, path, strlen(path)) == 0, "%s", err.text);
-                ck_assert_uint_eq(dg_session_position(session), 0);
-                ck_assert_ptr_null(dg_session_logits(session));
+                ck_assert_uint_eq(dg_sequence_position(o->text), 0);
+                ck_assert_ptr_null(dg_sequence_logits(o->text));
             }
         }
-        dg_session_free(session);
+        one_free(o);
         dg_model_free(m);
         ck_assert_int_eq(lowest_free_fd(), fd);
         if (i == reads - from)
@@ -922,20 +961,19 @@ static void mutate(unsigned char *header, uint64_t *state)
 static bool open_mutant(struct dg_team *team, off_t bytes)
 {
     struct dg_error err = {.text = ""};
-    struct dg_checkpoint c;
+    struct dg_weights *w;
     struct dg_model *m = NULL;
-    enum dg_status st = dg_checkpoint_open(&c, path, &err);
+    enum dg_status st = dg_weights_open(&w, path, &err);
 
     if (st != DG_OK) {
         ck_assert_msg(st == DG_ERR_MODEL && err.status == st, "%s", err.text);
         ck_assert_ptr_nonnull(strstr(err.text, "expected"));
         return false;
     }
-    ck_assert_uint_eq(dg_checkpoint_bytes(&c.header), bytes);
     for (int i = 1; i < N_SECTIONS; i++)
-        ck_assert_uint_gt(c.offset[i], c.offset[i - 1]);
-    ck_assert_uint_lt(c.offset[LNFB], bytes);
-    dg_checkpoint_close(&c);
+        ck_assert_uint_gt(offset_of(w, i), offset_of(w, i - 1));
+    ck_assert_uint_eq(offset_of(w, LNFB) + dg_dtype_bytes(w->dtype) * w->sizes.channels, bytes);
+    dg_weights_close(w);
     ck_assert_msg(dg_model_open(&m, path, team, &err) == DG_OK, "%s", err.text);
     dg_model_free(m);
     return true;
@@ -990,6 +1028,7 @@ int main(void)
                                   names_that_are_no_text,
                                   sections_of_golden_files,
                                   shapes_of_124M,
+                                  files_of_124M,
                                   sizes_of_a_header,
                                   every_weight_in_its_place,
                                   weights_of_many_tiles,
@@ -1009,7 +1048,7 @@ int main(void)
         return EXIT_FAILURE;
     }
     snprintf(path, sizeof path, "%s/model.bin", folder);
-    status = run_suite("checkpoint", tests);
+    status = run_suite("llmc", tests);
     unlink(path);
     rmdir(folder);
     return status;

@@ -1,0 +1,173 @@
+/* An engine turns rows into steps. A plan depends on how many rows there are, and how many of them get
+ * logits, and on nothing else: each step brings ids, positions, caches and a place for logits along. So a
+ * prompt makes one plan (or two: full chunks and the rest), and the one for one row serves every token of
+ * every sequence after it. The plan of a model's first step, which also loads it, serves once. */
+#include "engine.h"
+#include "../base/arena.h"
+#include "../base/cpu.h"
+#include "../base/options.h"
+#include "../ops/kernels/kernels.h"
+#include "../runtime/sched.h"
+#include "../runtime/team.h"
+#include "gpt2.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_PLANS = 8 };
+
+/* A graph, its plan and all that running it takes. */
+struct prepared {
+    uint32_t rows, n_logits; /* rows 0: an empty place */
+    uint64_t used;           /* when, in steps: the least recent goes first */
+    struct dg_graph *graph;
+    struct dg_plan *plan;
+    struct dg_run *run;
+    struct dg_arena *arena; /* activations */
+};
+
+struct dg_engine {
+    struct dg_model *model;
+    struct dg_team *team;
+    struct dg_engine_options opt;
+    const struct dg_kernels *kernels;
+    uint64_t clock;
+    struct prepared plans[MAX_PLANS];
+};
+
+static enum dg_status check_options(const struct dg_engine_options *opt, struct dg_error *err)
+{
+    if ((unsigned)opt->isa >= DG_N_ISA || (opt->isa != DG_ISA_BEST && !dg_isa_built(opt->isa)))
+        return dg_fail(err, DG_ERR_USAGE,
+                       "isa: got %d (%s), expected one of this processor architecture",
+                       (int)opt->isa, dg_isa_name(opt->isa));
+    if ((unsigned)opt->sched > DG_SCHED_SERIAL)
+        return dg_fail(err, DG_ERR_USAGE, "sched: got %d, expected %d to %d", (int)opt->sched,
+                       DG_SCHED_DEFAULT, DG_SCHED_SERIAL);
+    return DG_OK;
+}
+
+enum dg_status dg_engine_new(struct dg_engine **out, struct dg_model *model, struct dg_team *team,
+                             const struct dg_engine_options *opt, struct dg_error *err)
+{
+    struct dg_engine_options options;
+    enum dg_status st =
+        dg_options_read(&options, sizeof options, sizeof options, opt, "engine options", err);
+    struct dg_engine *e;
+
+    if (st == DG_OK)
+        st = check_options(&options, err);
+    if (st != DG_OK)
+        return st;
+    e = calloc(1, sizeof *e);
+    if (!e)
+        return dg_fail_memory(err, "an engine", sizeof *e);
+    e->model = model;
+    e->team = team;
+    e->opt = options;
+    e->kernels = dg_kernels_for(options.isa);
+    *out = e;
+    return DG_OK;
+}
+
+static void discard(struct prepared *p)
+{
+    dg_run_free(p->run);
+    dg_plan_free(p->plan);
+    dg_graph_free(p->graph);
+    dg_arena_free(p->arena);
+    *p = (struct prepared){0};
+}
+
+void dg_engine_free(struct dg_engine *e)
+{
+    for (int i = 0; e && i < MAX_PLANS; i++)
+        discard(&e->plans[i]);
+    free(e);
+}
+
+const struct dg_model *dg_engine_model(const struct dg_engine *e)
+{
+    return e->model;
+}
+
+uint32_t dg_engine_chunk(const struct dg_engine *e)
+{
+    return e->opt.chunk;
+}
+
+static enum dg_status prepare(struct dg_engine *e, struct prepared *p, uint32_t rows,
+                              uint32_t n_logits, struct dg_error *err)
+{
+    const struct dg_gpt2_shape shape = {rows, n_logits, !e->opt.no_fuse,
+                                        !dg_model_is_loaded(e->model)};
+    const struct dg_tiling tiling = {dg_team_awake(e->team), e->opt.row_block, e->opt.col_block};
+    enum dg_status st = dg_gpt2_graph(&p->graph, e->model, &shape, err);
+
+    if (st == DG_OK)
+        st = dg_plan_new(&p->plan, p->graph, &tiling, err);
+    if (st != DG_OK)
+        return st;
+    p->arena = dg_arena_new();
+    if (!p->arena)
+        return dg_fail_memory(err, "activations", p->plan->arena_bytes);
+    st = dg_plan_allocate(p->plan, p->arena, err);
+    if (st == DG_OK)
+        st = dg_run_new(&p->run, p->plan, e->team, err);
+    p->rows = rows;
+    p->n_logits = n_logits;
+    return st;
+}
+
+/* The prepared plan for that shape: one that there is, or a new one in the place of the plan that
+ * was used least recently. */
+static enum dg_status find_plan(struct prepared **out, struct dg_engine *e, uint32_t rows,
+                                uint32_t n_logits, struct dg_error *err)
+{
+    struct prepared *oldest = &e->plans[0];
+    enum dg_status st;
+
+    e->clock++;
+    for (struct prepared *p = e->plans; p < e->plans + MAX_PLANS; p++) {
+        if (p->rows == rows && p->n_logits == n_logits) {
+            p->used = e->clock;
+            *out = p;
+            return DG_OK;
+        }
+        if (p->used < oldest->used)
+            oldest = p;
+    }
+    discard(oldest);
+    st = prepare(e, oldest, rows, n_logits, err);
+    if (st != DG_OK) {
+        discard(oldest);
+        return st;
+    }
+    oldest->used = e->clock;
+    *out = oldest;
+    return DG_OK;
+}
+
+enum dg_status dg_engine_step(struct dg_engine *e, const struct dg_row *row, const int32_t *ids,
+                              uint32_t rows, uint32_t n_logits, float *logits, struct dg_error *err)
+{
+    const struct dg_step step = {.row = row, .rows = rows, .kernels = e->kernels};
+    struct prepared *p;
+    enum dg_status st = find_plan(&p, e, rows, n_logits, err);
+    int failed;
+
+    if (st != DG_OK)
+        return st;
+    p->graph->inputs[0]->data = (void *)ids; /* an input is only read */
+    if (n_logits > 0)
+        p->graph->outputs[0]->data = logits;
+    failed = dg_run_step(p->run, &step, e->opt.sched);
+    if (!dg_model_is_loaded(e->model)) {
+        st = dg_model_loaded(e->model, failed, err);
+        discard(p); /* it would load again */
+    } else if (failed) {
+        st = dg_fail(err, DG_ERR_IO, "a step failed: %s", strerror(failed));
+    }
+    return st;
+}

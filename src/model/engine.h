@@ -1,0 +1,19 @@
+/* engine.h - what a sequence asks of its engine: one step. */
+#ifndef DG_MODEL_ENGINE_H
+#define DG_MODEL_ENGINE_H
+
+#include "../graph/op.h"
+#include "model.h"
+
+const struct dg_model *dg_engine_model(const struct dg_engine *e);
+uint32_t dg_engine_chunk(
+    const struct dg_engine *e); /* rows of a step, at the most; 0: any number */
+
+/* Evaluates ids[0 ... rows - 1], in vocabulary, at row[0 ... rows - 1]; the last n_logits of them get
+ * logits, to logits[n_logits][vocab]. Loads the model, if that is still to be done. The error of a step
+ * that fails is DG_ERR_IO; logits and the caches' positions are then undefined. */
+enum dg_status dg_engine_step(struct dg_engine *e, const struct dg_row *row, const int32_t *ids,
+                              uint32_t rows, uint32_t n_logits, float *logits,
+                              struct dg_error *err);
+
+#endif

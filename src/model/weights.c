@@ -1,0 +1,119 @@
+/* GPT-2's weights by name, whatever file they are in: their shapes, which follow from the sizes, and the table
+ * of where they lie, which a format's reader fills. */
+#include "weights.h"
+#include "../base/checked.h"
+#include "../base/status.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct dg_weight_shape dg_weight_shape(const struct dg_sizes *z, enum dg_weight w)
+{
+    const uint32_t C = z->channels;
+
+    switch (w) {
+    case DG_WTE:
+        return (struct dg_weight_shape){"wte", DG_PANELS, z->vocab, C};
+    case DG_WPE:
+        return (struct dg_weight_shape){"wpe", DG_ROWS, z->positions, C};
+    case DG_LNF_GAIN:
+        return (struct dg_weight_shape){"lnf.gain", DG_ROWS, 1, C};
+    case DG_LNF_BIAS:
+        return (struct dg_weight_shape){"lnf.bias", DG_ROWS, 1, C};
+    case DG_LN1_GAIN:
+        return (struct dg_weight_shape){"ln1.gain", DG_ROWS, 1, C};
+    case DG_LN1_BIAS:
+        return (struct dg_weight_shape){"ln1.bias", DG_ROWS, 1, C};
+    case DG_Q_WEIGHT:
+        return (struct dg_weight_shape){"q.weight", DG_PANELS, C, C};
+    case DG_Q_BIAS:
+        return (struct dg_weight_shape){"q.bias", DG_ROWS, 1, C};
+    case DG_K_WEIGHT:
+        return (struct dg_weight_shape){"k.weight", DG_PANELS, C, C};
+    case DG_K_BIAS:
+        return (struct dg_weight_shape){"k.bias", DG_ROWS, 1, C};
+    case DG_V_WEIGHT:
+        return (struct dg_weight_shape){"v.weight", DG_PANELS, C, C};
+    case DG_V_BIAS:
+        return (struct dg_weight_shape){"v.bias", DG_ROWS, 1, C};
+    case DG_PROJ_WEIGHT:
+        return (struct dg_weight_shape){"proj.weight", DG_PANELS, C, C};
+    case DG_PROJ_BIAS:
+        return (struct dg_weight_shape){"proj.bias", DG_ROWS, 1, C};
+    case DG_LN2_GAIN:
+        return (struct dg_weight_shape){"ln2.gain", DG_ROWS, 1, C};
+    case DG_LN2_BIAS:
+        return (struct dg_weight_shape){"ln2.bias", DG_ROWS, 1, C};
+    case DG_FC_WEIGHT:
+        return (struct dg_weight_shape){"fc.weight", DG_PANELS, 4 * C, C};
+    case DG_FC_BIAS:
+        return (struct dg_weight_shape){"fc.bias", DG_ROWS, 1, 4 * C};
+    case DG_FCPROJ_WEIGHT:
+        return (struct dg_weight_shape){"fcproj.weight", DG_PANELS, C, 4 * C};
+    case DG_FCPROJ_BIAS:
+        return (struct dg_weight_shape){"fcproj.bias", DG_ROWS, 1, C};
+    case DG_N_WEIGHTS:
+        break;
+    }
+    return (struct dg_weight_shape){"", DG_ROWS, 0, 0};
+}
+
+/* Are all weights together fewer than 2^60 elements? */
+static bool can_be_addressed(const struct dg_sizes *z)
+{
+    size_t sum = 0;
+
+    for (enum dg_weight w = 0; w < DG_N_WEIGHTS; w++) {
+        const struct dg_weight_shape shape = dg_weight_shape(z, w);
+        size_t n;
+
+        if (!dg_mul(shape.rows, shape.cols, &n) ||
+            !dg_mul(n, dg_weight_in_layers(w) ? z->layers : 1, &n) || !dg_add(sum, n, &sum))
+            return false;
+    }
+    return sum < (size_t)1 << 60;
+}
+
+/* 4 * channels is a 32-bit number of columns; the other bounds only keep a field from being taken
+ * for a size. The largest GPT-2 has V = 50257, L = 48, C = 1600. */
+enum dg_status dg_sizes_check(const struct dg_sizes *z, const char *name, struct dg_error *err)
+{
+    const struct {
+        const char *name;
+        uint32_t value, most;
+    } fields[] = {
+        {"maxT", z->positions, 1 << 24}, {"V", z->vocab, 1 << 26},    {"L", z->layers, 1 << 14},
+        {"NH", z->heads, 1 << 20},       {"C", z->channels, 1 << 20},
+    };
+
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (fields[i].value < 1 || fields[i].value > fields[i].most)
+            return dg_fail(err, DG_ERR_MODEL, "%s: %s: got %" PRId32 ", expected 1 to %" PRIu32,
+                           name, fields[i].name, (int32_t)fields[i].value, fields[i].most);
+    if (z->channels % z->heads != 0)
+        return dg_fail(err, DG_ERR_MODEL,
+                       "%s: NH: got %" PRIu32 ", expected a divisor of C = %" PRIu32, name,
+                       z->heads, z->channels);
+    if (!can_be_addressed(z))
+        return dg_fail(err, DG_ERR_MODEL, "%s: sizes: more weights than any file holds", name);
+    return DG_OK;
+}
+
+enum dg_status dg_weights_allocate(struct dg_weights *w, struct dg_error *err)
+{
+    const size_t n = dg_weight_count(&w->sizes);
+
+    w->sources = calloc(n, sizeof *w->sources);
+    return w->sources ? DG_OK : dg_fail_memory(err, "a table of weights", n * sizeof *w->sources);
+}
+
+void dg_weights_close(struct dg_weights *w)
+{
+    if (!w)
+        return;
+    dg_file_close(&w->file);
+    free(w->sources);
+    free(w->name);
+    free(w);
+}

@@ -1,0 +1,96 @@
+/* weights.h - a model's weights as a file has them: the model's sizes, and for each weight where its
+ * elements lie. A file format is one reader (format.h) that fills this; who loads a model, or looks at its
+ * sizes, does not know which.
+ * Memory:  owns the open file and the table.
+ * Threads: read-only once open. */
+#ifndef DG_MODEL_WEIGHTS_H
+#define DG_MODEL_WEIGHTS_H
+
+#include "../graph/tensor.h"
+#include "../ops/source.h"
+
+/* GPT-2's weights. q, k and v are weights of their own, whatever a file does. */
+enum dg_weight {
+    DG_WTE,
+    DG_WPE,
+    DG_LNF_GAIN,
+    DG_LNF_BIAS,
+    DG_N_WEIGHTS_OUTSIDE, /* above: one of each; from here on: one in each layer */
+    DG_LN1_GAIN = DG_N_WEIGHTS_OUTSIDE,
+    DG_LN1_BIAS,
+    DG_Q_WEIGHT,
+    DG_Q_BIAS,
+    DG_K_WEIGHT,
+    DG_K_BIAS,
+    DG_V_WEIGHT,
+    DG_V_BIAS,
+    DG_PROJ_WEIGHT,
+    DG_PROJ_BIAS,
+    DG_LN2_GAIN,
+    DG_LN2_BIAS,
+    DG_FC_WEIGHT,
+    DG_FC_BIAS,
+    DG_FCPROJ_WEIGHT,
+    DG_FCPROJ_BIAS,
+    DG_N_WEIGHTS
+};
+
+/* Matrices are [outputs][inputs] in panels, vectors [1][n] in rows, wpe [positions][channels] in rows. */
+struct dg_weight_shape {
+    const char *name; /* "wte", "q.weight" */
+    enum dg_layout layout;
+    uint32_t rows, cols;
+};
+
+struct dg_weight_shape dg_weight_shape(const struct dg_sizes *sizes, enum dg_weight w);
+
+static inline bool dg_weight_in_layers(enum dg_weight w)
+{
+    return w >= DG_N_WEIGHTS_OUTSIDE;
+}
+
+/* All weights of a model have places 0 ... dg_weight_count() - 1: those outside the layers, then layer by
+ * layer. `layer` counts for those in layers alone. */
+static inline uint32_t dg_weight_count(const struct dg_sizes *sizes)
+{
+    return DG_N_WEIGHTS_OUTSIDE + sizes->layers * (DG_N_WEIGHTS - DG_N_WEIGHTS_OUTSIDE);
+}
+
+static inline uint32_t dg_weight_place(enum dg_weight w, uint32_t layer)
+{
+    return dg_weight_in_layers(w) ? w + layer * (DG_N_WEIGHTS - DG_N_WEIGHTS_OUTSIDE) : w;
+}
+
+struct dg_weights {
+    struct dg_file file;
+    char *name; /* of the file, for errors */
+    struct dg_sizes sizes;
+    const char *format;        /* "llm.c" */
+    uint32_t version;          /* of the format */
+    enum dg_dtype dtype;       /* of the file's matrices */
+    struct dg_source *sources; /* [dg_weight_count(sizes)] */
+};
+
+/* Opens a model file of any format that there is a reader for, and checks all of it but the weights
+ * themselves. The second: data[0 ... n - 1], which it borrows, and which `name` stands for in errors. */
+enum dg_status dg_weights_open(struct dg_weights **out, const char *path, struct dg_error *err);
+enum dg_status dg_weights_open_memory(struct dg_weights **out, const void *data, size_t n,
+                                      const char *name, struct dg_error *err);
+void dg_weights_close(struct dg_weights *w); /* takes NULL */
+
+/* For a reader: room for the sources of a model of w->sizes. */
+enum dg_status dg_weights_allocate(struct dg_weights *w, struct dg_error *err);
+
+/* Where a weight is. */
+static inline const struct dg_source *dg_weights_find(const struct dg_weights *w,
+                                                      enum dg_weight weight, uint32_t layer)
+{
+    return &w->sources[dg_weight_place(weight, layer)];
+}
+
+/* Do the sizes make a model? DG_ERR_MODEL names the field, its value and what was expected; `name` starts
+ * the message. Sizes that pass have products that fit: the weights are below 2^60 elements, and each of
+ * a weight's rows and columns is below 2^31. */
+enum dg_status dg_sizes_check(const struct dg_sizes *sizes, const char *name, struct dg_error *err);
+
+#endif

@@ -1,0 +1,37 @@
+/* cache.h - the keys and values of one sequence, of all layers and positions. Where each of them lies
+ * is known to cache.c alone; ops store them and ask for those of a head.
+ * Memory:  a cache borrows its memory.
+ * Threads: any may read, and store different columns or positions, at once. */
+#ifndef DG_OPS_CACHE_H
+#define DG_OPS_CACHE_H
+
+#include "../graph/tensor.h"
+
+struct dg_cache_shape {
+    uint32_t layers, heads, channels, positions; /* heads divides channels; each >= 1 */
+};
+
+struct dg_cache {
+    struct dg_cache_shape shape;
+    float *data; /* dg_cache_bytes() */
+};
+
+/* What the kernels (kernels.h) take: the first block of DG_LANES positions of a head's keys or values,
+ * and how many floats further on each next one lies. */
+struct dg_blocks {
+    float *first;
+    size_t stride;
+};
+
+/* Of all of it; 0 where that cannot be addressed. */
+size_t dg_cache_bytes(const struct dg_cache_shape *shape);
+
+struct dg_blocks dg_cache_keys(const struct dg_cache *c, uint32_t layer, uint32_t head);
+struct dg_blocks dg_cache_values(const struct dg_cache *c, uint32_t layer, uint32_t head);
+
+/* Stores columns c0 ... c1 - 1 of a layer's keys (layout DG_KEYS) or values (DG_VALUES) of `rows`
+ * positions from `first` on, from from[rows][c1 - c0]. */
+void dg_cache_store(struct dg_cache *c, enum dg_layout layout, uint32_t layer, size_t first,
+                    size_t rows, uint32_t c0, uint32_t c1, const float *from);
+
+#endif

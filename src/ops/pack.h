@@ -1,0 +1,18 @@
+/* pack.h - how floats become a weight in memory, and back: a new dtype of weights is a packer here, and a
+ * product in each table of kernels. */
+#ifndef DG_OPS_PACK_H
+#define DG_OPS_PACK_H
+
+#include "../graph/tensor.h"
+
+/* Is there a packer for the weight's layout and dtype? */
+bool dg_can_pack(const struct dg_tensor *w);
+
+/* Stores rows row ... row + n - 1 of a weight from rows[n][cols], n <= DG_LANES. In panels row is a
+ * multiple of DG_LANES, and lanes past the last row of the weight stay as they are: zero. */
+void dg_pack(const struct dg_tensor *w, size_t row, size_t n, const float *rows);
+
+/* One row of it, to to[cols]. */
+void dg_unpack(const struct dg_tensor *w, size_t row, float *to);
+
+#endif

@@ -1,0 +1,150 @@
+/* Where keys and values lie: each in a place of its own, in the blocks that the kernels take, and found again
+ * however they were stored. */
+#include "../../support/support.h"
+#include "../../../src/ops/cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LANES = DG_LANES };
+
+static const struct dg_cache_shape shapes[] = {
+    {1, 1, 1, 1},      {2, 3, 36, 40},
+    {12, 12, 768, 33}, /* a stride of just so many ways, and a page */
+    {3, 5, 60, 1024},  {1, 4, 64, 16},
+    {4, 2, 34, 17},
+};
+enum { N_SHAPES = sizeof shapes / sizeof *shapes };
+
+static struct dg_cache new_cache(const struct dg_cache_shape *shape)
+{
+    const size_t n = dg_cache_bytes(shape) / sizeof(float);
+    struct dg_cache c = {*shape, guarded_floats(n)};
+
+    ck_assert_uint_gt(n, 0);
+    memset(c.data, 0, n * sizeof *c.data);
+    return c;
+}
+
+static void free_cache(struct dg_cache *c)
+{
+    guarded_free(c->data, dg_cache_bytes(&c->shape) / sizeof(float));
+}
+
+/* By the text of kernels.h. */
+static float *at(const struct dg_cache *c, enum dg_layout layout, uint32_t layer, size_t position,
+                 size_t col)
+{
+    const size_t d = c->shape.channels / c->shape.heads, i = col % d;
+    const uint32_t head = (uint32_t)(col / d);
+    const struct dg_blocks keys = dg_cache_keys(c, layer, head);
+    const struct dg_blocks values = dg_cache_values(c, layer, head);
+
+    return layout == DG_KEYS
+               ? keys.first + position / LANES * keys.stride + i * LANES + position % LANES
+               : values.first + position / LANES * values.stride + position % LANES * d + i;
+}
+
+/* A number for each key and value, and not 0. */
+static float number(const struct dg_cache *c, enum dg_layout layout, uint32_t layer,
+                    size_t position, size_t col)
+{
+    const size_t of_layer = 2 * layer + (layout == DG_VALUES);
+
+    return (float)(1 + (of_layer * c->shape.positions + position) * c->shape.channels + col);
+}
+
+/* Stores rows x cols of them. */
+static void store(struct dg_cache *c, enum dg_layout layout, uint32_t layer, size_t first,
+                  size_t rows, uint32_t c0, uint32_t c1)
+{
+    float *from = malloc(rows * (c1 - c0) * sizeof *from);
+
+    ck_assert_ptr_nonnull(from);
+    for (size_t r = 0; r < rows; r++)
+        for (uint32_t col = c0; col < c1; col++)
+            from[r * (c1 - c0) + col - c0] = number(c, layout, layer, first + r, col);
+    dg_cache_store(c, layout, layer, first, rows, c0, c1, from);
+    free(from);
+}
+
+static void check_all(const struct dg_cache *c)
+{
+    for (uint32_t layer = 0; layer < c->shape.layers; layer++)
+        for (enum dg_layout l = DG_KEYS; l <= DG_VALUES; l++)
+            for (size_t p = 0; p < c->shape.positions; p++)
+                for (size_t col = 0; col < c->shape.channels; col++)
+                    if (*at(c, l, layer, p, col) != number(c, l, layer, p, col))
+                        ck_abort_msg("%s of layer %u, position %zu, column %zu: got %g",
+                                     l == DG_KEYS ? "key" : "value", layer, p, col,
+                                     (double)*at(c, l, layer, p, col));
+}
+
+/* If two had one place, the later would have taken the earlier's number. */
+START_TEST(each_has_a_place)
+{
+    for (int i = 0; i < N_SHAPES; i++) {
+        struct dg_cache c = new_cache(&shapes[i]);
+
+        for (uint32_t layer = 0; layer < c.shape.layers; layer++)
+            for (enum dg_layout l = DG_KEYS; l <= DG_VALUES; l++)
+                store(&c, l, layer, 0, c.shape.positions, 0, c.shape.channels);
+        check_all(&c);
+        free_cache(&c);
+    }
+}
+END_TEST
+
+/* Position by position, and in pieces of rows and columns that end within blocks and heads. */
+START_TEST(stored_in_pieces)
+{
+    uint64_t state = 5;
+
+    for (int i = 0; i < N_SHAPES; i++) {
+        struct dg_cache c = new_cache(&shapes[i]);
+
+        for (uint32_t layer = 0; layer < c.shape.layers; layer++) {
+            for (enum dg_layout l = DG_KEYS; l <= DG_VALUES; l++) {
+                for (uint32_t p = 0, rows; p < c.shape.positions; p += rows) {
+                    rows = 1 + random_below(&state, 40);
+                    rows = rows < c.shape.positions - p ? rows : c.shape.positions - p;
+                    for (uint32_t c0 = 0, n; c0 < c.shape.channels; c0 += n) {
+                        n = 1 + random_below(&state, 50);
+                        n = n < c.shape.channels - c0 ? n : c.shape.channels - c0;
+                        store(&c, l, layer, p, rows, c0, c0 + n);
+                    }
+                }
+            }
+        }
+        check_all(&c);
+        free_cache(&c);
+    }
+}
+END_TEST
+
+/* 124M for 1024 positions: 64 blocks of 12 * 2 * 16 * 768 floats, a multiple of 64 KiB, and a page. */
+START_TEST(bytes_of_124M)
+{
+    const struct dg_cache_shape shape = {12, 12, 768, 1024};
+
+    ck_assert_uint_eq(dg_cache_bytes(&shape), 64 * (12 * 2 * 16 * 768 * 4 + 4096));
+}
+END_TEST
+
+START_TEST(what_cannot_be_addressed)
+{
+    const struct dg_cache_shape most = {1 << 14, 1, 1 << 20, 1 << 24},
+                                none = {UINT32_MAX, 1, UINT32_MAX, UINT32_MAX};
+
+    ck_assert_uint_eq(dg_cache_bytes(&most), (UINT64_C(1) << 20) * ((UINT64_C(1) << 41) + 4096));
+    ck_assert_uint_eq(dg_cache_bytes(&none), 0);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {each_has_a_place, stored_in_pieces, bytes_of_124M,
+                                  what_cannot_be_addressed, NULL};
+
+    return run_suite("cache", tests);
+}
