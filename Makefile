@@ -148,6 +148,7 @@ $(SUITES): %: %.o $(BUILD)/tests/support/support.o $(LIB) $(BUILD)/linked-with
 $(BUILD)/tests/unit/trace/check_trace: $(patsubst %,$(BUILD)/tools/trace/trace_%.o,write file analysis replay)
 
 $(BUILD)/tests/unit/cli/check_stream:  $(BUILD)/tools/cli/stream.o
+$(BUILD)/tests/unit/cli/check_output:  $(patsubst %,$(BUILD)/tools/cli/%.o,output signals)
 $(BUILD)/tests/unit/cli/check_leaving: $(patsubst %,$(BUILD)/tools/cli/%.o,leaving signals)
 
 $(BUILD)/tests/guard/ulp $(BUILD)/tests/guard/bench_guard: %: %.o $(LIB) $(BUILD)/linked-with

@@ -1,48 +1,90 @@
-/* The new file is written beside the one named, since only rename() replaces that at once. */
+/* The new file has no name (O_TMPFILE) until it is whole: the kernel removes it, however the program
+ * ends. Then it is linked to its name; where a file has that, to a name beside it, since only rename()
+ * replaces one. A file system without unnamed files, or a system without /proc, gets a file beside
+ * from the start, which is removed by hand. */
 #include "output.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* From now on the new file is called o->beside, or no more: NULL. */
+static void call_it(struct cli_output *o, char *beside)
+{
+    cli_signals_remove(beside);
+    free(o->beside);
+    o->beside = beside;
+}
+
 /* Frees, closes and removes what there is; errno stays. */
-static bool give_up(struct cli_output *o)
+void cli_output_drop(struct cli_output *o)
 {
     const int failed = errno;
 
     if (o->to)
         fclose(o->to);
-    if (o->made)
-        unlink(o->made);
-    free(o->made);
+    if (o->beside)
+        unlink(o->beside);
+    call_it(o, NULL);
     free(o->name);
     *o = (struct cli_output){0};
     errno = failed;
-    return false;
 }
 
-/* The file beside the one named, with the rights that a new file gets. */
-static int make_beside(struct cli_output *o)
+/* The file that a descriptor is open for, by a name. */
+static const char *name_of(int fd, char buffer[32])
 {
+    snprintf(buffer, 32, "/proc/self/fd/%d", fd);
+    return buffer;
+}
+
+/* An unnamed file in the folder of the one named, with the rights that a new file gets; or -1. */
+static int open_unnamed(struct cli_output *o)
+{
+    char *folder = strdup(o->name), name[32];
+    int fd = folder ? open(dirname(folder), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666) : -1;
+
+    free(folder);
+    if (fd >= 0 && access(name_of(fd, name), F_OK) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    o->unnamed = fd >= 0;
+    return fd;
+}
+
+/* The same with a name, beside the one named. */
+static int open_beside(struct cli_output *o)
+{
+    static const char end[] = ".XXXXXX";
+    char *beside = malloc(strlen(o->name) + sizeof end);
     const mode_t mask = umask(0);
     int fd;
 
     umask(mask);
-    o->made = malloc(strlen(o->name) + sizeof ".XXXXXX");
-    if (!o->made)
+    if (!beside)
         return -1;
-    strcat(strcpy(o->made, o->name), ".XXXXXX");
-    fd = mkstemp(o->made);
+    strcat(strcpy(beside, o->name), end);
+    fd = mkstemp(beside);
     if (fd < 0) {
-        free(o->made);
-        o->made = NULL;
-    } else {
-        fchmod(fd, 0666 & ~mask);
+        free(beside);
+        return -1;
     }
+    call_it(o, beside);
+    fchmod(fd, 0666 & ~mask);
     return fd;
+}
+
+static int open_new(struct cli_output *o)
+{
+    const int fd = open_unnamed(o);
+
+    return fd >= 0 ? fd : open_beside(o);
 }
 
 bool cli_output_open(struct cli_output *o, const char *path)
@@ -57,18 +99,15 @@ bool cli_output_open(struct cli_output *o, const char *path)
     if (exists && !S_ISREG(st.st_mode))
         fd = open(o->name, O_WRONLY | O_CLOEXEC);
     else
-        fd = make_beside(o);
-    if (fd < 0)
-        return give_up(o);
-    o->to = fdopen(fd, "w");
-    if (!o->to)
+        fd = open_new(o);
+    if (fd >= 0) {
+        o->to = fdopen(fd, "w");
+        if (o->to)
+            return true;
         close(fd);
-    return o->to || give_up(o);
-}
-
-void cli_output_drop(struct cli_output *o)
-{
-    give_up(o);
+    }
+    cli_output_drop(o);
+    return false;
 }
 
 bool cli_output_try(const char *path)
@@ -81,16 +120,53 @@ bool cli_output_try(const char *path)
     return true;
 }
 
+static bool link_to(struct cli_output *o, const char *name)
+{
+    char from[32];
+
+    return linkat(AT_FDCWD, name_of(fileno(o->to), from), AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* Gives the unnamed file its name or, where there is a file of that name, one beside it. */
+static bool give_name(struct cli_output *o)
+{
+    const size_t size = strlen(o->name) + sizeof ".4294967295";
+    char *beside;
+    bool linked = link_to(o, o->name);
+
+    if (linked || errno != EEXIST)
+        return linked;
+    beside = malloc(size);
+    for (unsigned i = 0; beside && !linked && errno == EEXIST; i++) {
+        snprintf(beside, size, "%s.%u", o->name, i);
+        linked = link_to(o, beside);
+    }
+    if (linked)
+        call_it(o, beside);
+    else
+        free(beside);
+    return linked;
+}
+
+/* Is all of it in the file? */
+static bool is_written(struct cli_output *o)
+{
+    if (fflush(o->to) != 0)
+        return false;
+    if (ferror(o->to)) { /* an earlier write failed, and errno may have changed since */
+        errno = EIO;
+        return false;
+    }
+    return (!o->unnamed && !o->beside) || fsync(fileno(o->to)) == 0;
+}
+
 bool cli_output_keep(struct cli_output *o)
 {
-    bool ok = fflush(o->to) == 0 && !ferror(o->to) && (!o->made || fsync(fileno(o->to)) == 0);
+    const bool ok = is_written(o) && (!o->unnamed || give_name(o)) &&
+                    (!o->beside || rename(o->beside, o->name) == 0);
 
-    ok = fclose(o->to) == 0 && ok;
-    o->to = NULL;
-    if (!ok || (o->made && rename(o->made, o->name) != 0))
-        return give_up(o);
-    free(o->made);
-    o->made = NULL;
-    give_up(o);
-    return true;
+    if (ok)
+        call_it(o, NULL); /* it is o->name now */
+    cli_output_drop(o);
+    return ok;
 }

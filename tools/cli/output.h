@@ -5,11 +5,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* A new file beside `name`, which takes its place in the end; or what `name` is already, when that
- * is no file but a pipe or a device. */
+/* A new file, which takes the place of `name` in the end; or what `name` is already, when that is no
+ * file but a pipe or a device. When the program ends before, nothing is left of the new file. Only SIGKILL
+ * may leave it beside `name`: between link and rename, or where a file system has no unnamed files. */
 struct cli_output {
     FILE *to;
-    char *name, *made; /* made: the new file, or NULL */
+    char *name;
+    bool unnamed; /* the new file has no name yet */
+    char *beside; /* its name for now, if it has one */
 };
 
 /* These return false, and errno, when it cannot be written; then there is nothing to drop. */

@@ -1,5 +1,5 @@
-/* signals.h - SIGINT and SIGTERM where the program does not just end by them. What a
- * caller has the program ignore, as nohup does, stays ignored. */
+/* signals.h - SIGINT and SIGTERM where the program does not just end by them, and what it removes
+ * where it does. What a caller has the program ignore, as nohup does, stays ignored. */
 #ifndef DG_TOOLS_SIGNALS_H
 #define DG_TOOLS_SIGNALS_H
 
@@ -15,5 +15,8 @@ void cli_signals_go_on(void);
 
 /* While `on`, a signal that is noted also ends standard input: who waits for a line gets none. */
 void cli_signals_end_input(bool on);
+
+/* A file to be removed when a signal ends the program, SIGHUP too; NULL: none. Borrowed. */
+void cli_signals_remove(const char *path);
 
 #endif

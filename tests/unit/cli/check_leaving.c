@@ -217,6 +217,8 @@ static void wait_for_input(void)
 
 START_TEST(end_of_input)
 {
+    if (sanitized()) /* ThreadSanitizer puts the handler off until read() returns */
+        return;
     exits(wait_for_input, "/dev/null", 128 + SIGTERM, "");
 }
 END_TEST
