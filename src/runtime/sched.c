@@ -34,6 +34,9 @@
 #include "team.h"
 #include "trace.h"
 
+#include <assert.h>
+#include <limits.h>
+
 /* What one worker alone touches. */
 struct lane {
     _Alignas(DG_CACHE_LINE) void *scratch;
@@ -450,6 +453,32 @@ int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sc
     for (unsigned w = 0; w < run->workers && !failed; w++)
         failed = run->lanes[w].failed;
     return failed ? failed : (int)dg_load_relaxed(&run->post_failed);
+}
+
+/* Who posts is no worker here, even on a worker's thread: no queue is its own. */
+static void post_dataflow(struct dg_run *run, uint32_t tile)
+{
+    struct hand hand = {.kept = DG_NO_TILE};
+
+    lower(run, UINT_MAX, tile, 1, &hand);
+    if (hand.kept != DG_NO_TILE)
+        line_up(run, hand.kept, &hand);
+    push_batch(run, &hand);
+    if (hand.pushed > 0)
+        wake(run, hand.pushed);
+}
+
+void dg_run_post(struct dg_run *run, uint32_t tile, int failed)
+{
+    struct op_run *op = &run->ops[run->plan->tiles[tile].op];
+
+    assert(dg_tile_op(run->plan, tile)->type->posted);
+    if (failed)
+        (void)dg_change_relaxed(&run->post_failed, 0, (uint32_t)failed);
+    if (run->sched == DG_SCHED_DATAFLOW)
+        post_dataflow(run, tile);
+    else if (dg_sub_acq_rel(&op->left, 1) == 0)
+        dg_team_wake(run->team, run->workers);
 }
 
 const char *dg_sched_name(enum dg_sched sched)
