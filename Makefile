@@ -53,8 +53,11 @@ LINES  := tools/cli/lines_$(if $(filter 1,$(EDIT)),editline,plain).c
 CLI    := $(filter-out $(OTHERS) tools/cli/lines_%,$(wildcard $(addprefix tools/,$(addsuffix \
             /*.c,command cli trace bench limits)))) $(LINES)
 SUITES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/check_*.c))
+# The runtime's suites once more, on a sync.h that lets other threads go ahead at random places.
+YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/unit/runtime/%,$(SUITES)))
 
-.PHONY: all run lab install test test-bits test-neon test-all rooms check-docs check-format format pictures graph-pictures \
+.PHONY: all run lab install test yield-suites test-bits test-neon test-all rooms check-docs check-format format pictures \
+        graph-pictures \
         poly ulp need-check need-pcre2 clean help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
 
@@ -115,8 +118,11 @@ install: all  ## install the command and its man page below PREFIX (/usr/local)
 
 # ---- tests: the only part that needs more than gcc and make ----
 
-test: need-check need-pcre2 rooms check-docs all $(SUITES)  ## build and run all tests (SAN=thread|address|undefined too)
-	@BUILD=$(BUILD) SAN=$(SAN) tests/run.sh $(SUITES)
+test: need-check need-pcre2 rooms check-docs all $(SUITES) yield-suites  ## build and run all tests (SAN=thread|address|undefined too)
+	@BUILD=$(BUILD) SAN=$(SAN) tests/run.sh $(SUITES) $(YIELD)
+
+yield-suites: need-check
+	@+$(MAKE) --no-print-directory BUILD=$(BUILD)-sync_yield SYNC=tests/support/sync_yield $(YIELD)
 
 test-bits: need-check $(BUILD)/tests/unit/model/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
 	@DAGPT_BITS=full CK_DEFAULT_TIMEOUT=0 $(BUILD)/tests/unit/model/check_bits

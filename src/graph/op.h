@@ -55,6 +55,9 @@ struct dg_cost {
 struct dg_op_type {
     const char *name;
 
+    bool loads;  /* fills a weight from a file: run when nothing else can be */
+    bool posted; /* no worker runs its tiles: dg_run_post() completes them; run may be NULL */
+
     /* Are the shapes of op's tensors and its attributes ones that the other functions take? */
     enum dg_status (*check)(const struct dg_op *op, struct dg_error *err);
 

@@ -81,9 +81,7 @@ static uint64_t count_tiles(const struct dg_tensor *t, struct dg_cut cut)
     return (uint64_t)dg_div_up(t->rows, cut.rows) * dg_div_up(t->cols, cut.cols);
 }
 
-/* One op's tiles, row block by row block, from tiles[at]. A step of several row blocks gives a
- * block's tiles one home, so that its activations stay in one worker's cache; a step of one gives
- * each worker a contiguous share of the weights. */
+/* One op's tiles, row block by row block, from tiles[at]. */
 static void cut_op(struct dg_plan *plan, uint32_t op, uint32_t at, struct dg_cut cut)
 {
     const struct dg_tensor *t = plan->graph->ops[op].out;
@@ -99,10 +97,7 @@ static void cut_op(struct dg_plan *plan, uint32_t op, uint32_t at, struct dg_cut
             tile->out.r1 = cut.rows < t->rows - r ? r + cut.rows : t->rows;
             tile->out.c0 = c;
             tile->out.c1 = cut.cols < t->cols - c ? c + cut.cols : t->cols;
-            if (blocks > 1)
-                tile->home = r / cut.rows % plan->tiling.workers;
-            else
-                tile->home = (uint32_t)((uint64_t)i * plan->tiling.workers / n);
+            tile->home = dg_home(i, n, r / cut.rows, blocks, plan->tiling.workers);
         }
     }
 }

@@ -23,6 +23,8 @@
 
 #include "graph.h"
 
+#define DG_NO_TILE UINT32_MAX /* where the index of a tile may stand */
+
 struct dg_tile {
     uint32_t op;   /* index in graph->ops */
     uint32_t home; /* the worker that should run it, < tiling.workers: a hint */
@@ -58,6 +60,15 @@ void dg_plan_free(struct dg_plan *plan); /* takes NULL; the graph stays */
 
 /* Allocates the activations, from `arena`, and points the graph's tensors at them. */
 enum dg_status dg_plan_allocate(struct dg_plan *plan, struct dg_arena *arena, struct dg_error *err);
+
+/* The home of tile i of an op's n. A step of several row blocks gives a block's tiles one home, so that
+ * its activations stay in one worker's cache; a step of one gives each worker a contiguous share of
+ * the weights. */
+static inline uint32_t dg_home(uint32_t i, uint32_t n, uint32_t block, uint32_t blocks,
+                               uint32_t workers)
+{
+    return blocks > 1 ? block % workers : (uint32_t)((uint64_t)i * workers / n);
+}
 
 static inline uint32_t dg_plan_end(const struct dg_plan *plan)
 {

@@ -75,6 +75,7 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
 
 const struct dg_op_type dg_op_load = {
     .name = "load",
+    .loads = true,
     .check = check,
     .split = split,
     .cost = cost,

@@ -8,9 +8,8 @@
 #ifndef DG_RUNTIME_QUEUE_H
 #define DG_RUNTIME_QUEUE_H
 
+#include "../graph/plan.h"
 #include <sync.h>
-
-#define DG_NO_TILE UINT32_MAX
 
 struct dg_queue {
     /* The next position to write. Relaxed: it hands out positions and publishes nothing. */

@@ -7,26 +7,23 @@
  *   done      its output is written, and each successor's count is one lower
  *
  * A worker runs the tile it kept, else one from its own queue, else the oldest of another's, else one
- * that waits for nothing because its op has no inputs: those that load weights, in the order in which
- * they are wanted. With nothing to run it polls for a bounded time and then sleeps; who pushes wakes
- * as many as it pushed.
+ * that loads a weight, in the order in which they are wanted. With nothing to run it polls for a
+ * bounded time and then sleeps; who pushes wakes as many as it pushed.
  *
  * Invariants: a tile is pushed or kept exactly once a step; a join is never queued: whoever takes
  * its count to 0 lowers its successors' at once; the step is over when the plan's last join, `end`,
  * is reached, and then every tile is done, because every tile leads to it.
  *
- * The finisher keeps one ready successor instead of queueing all: a chain then stays on one worker,
- * whose cache holds its input, and costs no queue. It prefers a tile whose home it is.
+ * What becomes of a tile that has run, and of those that it makes ready, is told in policy.h. There is
+ * no count where there is one predecessor: what the workers share travels from cache to cache, which
+ * takes longer than some tiles.
  *
- * What the workers share travels from cache to cache, which takes longer than some tiles. So there
- * is no count where there is one predecessor; tiles for one queue are pushed together; and a worker
- * that has run a tile which leads to a join alone, and has another such tile first in its queue, runs
- * that, too, before it lowers the join's count for all of them at once. The join could not have been
- * reached before that tile was done.
+ * A tile that is posted has one input more, the post, and is passed through like a join when the last
+ * of them is there. Who posts runs no tile: it queues all that it makes ready, and wakes.
  *
  * The barrier schedule runs the same tiles op by op: workers draw tiles of one op from a counter,
  * and wait for the last of them before they go on. The serial one runs them on the caller, in
- * plan order.
+ * plan order. In both, posts count down an op's tiles as workers do.
  *
  * A step that is recorded (trace.h), or whose progress is told, runs the same functions; one that is
  * not pays a test of lane->watched for each tile. */
@@ -37,6 +34,9 @@
 #include "team.h"
 #include "trace.h"
 
+#include <assert.h>
+#include <limits.h>
+
 /* What one worker alone touches. */
 struct lane {
     _Alignas(DG_CACHE_LINE) void *scratch;
@@ -46,12 +46,15 @@ struct lane {
     int failed;                  /* errno value of the first of its tiles that failed, or 0 */
 };
 
-/* Counters of one op in a barrier step. */
+/* Counters of one op in a step that is not dataflow. */
 struct op_run {
+    uint32_t to_run; /* tiles that workers run: all, or none where they are posted */
+
     /* The next tile to draw. Relaxed: tiles of earlier ops are visible through `left`. */
     struct dg_atomic next;
-    /* Tiles not done. Order: acq_rel decrements, acquire loads by the waiting workers: all outputs
-     * of the op are visible to who sees 0. Partner: each other. If weakened: torn input on Arm.
+    /* Tiles not done. Lowered by workers and by dg_run_post(). Order: acq_rel decrements, acquire
+     * loads by the waiting workers: all outputs of the op are visible to who sees 0. Partner: each
+     * other. If weakened: torn input on Arm.
      * Test: tests/unit/runtime/check_sched.c "barrier". */
     struct dg_atomic left;
 };
@@ -59,21 +62,26 @@ struct op_run {
 struct dg_run {
     const struct dg_plan *plan;
     struct dg_team *team;
-    const struct dg_step *step;              /* set by worker 0 before the job, as `sched` is */
-    void (*job)(void *arg, unsigned worker); /* the schedule of a step that is recorded */
+    const struct dg_step *step;              /* set by worker 0 before the job, as the next two */
+    void (*job)(void *arg, unsigned worker); /* of the schedule */
+    enum dg_sched sched;
     struct dg_traced traced;
     struct dg_arena *arena;
     unsigned workers; /* that are awake */
+    bool posts;       /* some of the plan's tiles are posted */
+    uint32_t
+        *inputs;     /* [n_nodes] how many a node waits for: the plan's, and a posted tile's post */
+    uint32_t *queue; /* [n_nodes] index of the queue that a ready tile goes to, or NO_QUEUE */
 
     /* [n_nodes] Inputs not yet written. Set by reset() while the helpers wait at their bells; then
-     * only decremented, by as many as are done, and not at all where one worker saw to all of them.
+     * only decremented, by as many as are done, and not at all where one thread saw to all of them.
      * Order: acq_rel. Release publishes the finisher's output; acquire lets the thread that takes
      * it from 1 to 0 see every input.
-     * Partner: the other decrements, all in lower(). If weakened: torn input on Arm.
+     * Partner: the other decrements, all in lower_count(). If weakened: torn input on Arm.
      * Test: tests/unit/runtime/check_sched.c "diamond". */
     struct dg_atomic *waits;
 
-    struct dg_queue *queues; /* [workers + 1]; the last has the tiles of ops without inputs */
+    struct dg_queue *queues; /* [workers + 1]; the last has the tiles that load */
     struct lane *lanes;      /* [workers] */
     struct op_run *ops;      /* [n_ops] */
 
@@ -81,26 +89,116 @@ struct dg_run {
      * who leaves sees every tile done. Partner: each other. If weakened: nothing breaks today, since
      * the team's `left` bell orders the same for the caller. */
     _Alignas(DG_CACHE_LINE) struct dg_atomic over;
+
+    /* errno value of the first post that failed, or 0. Relaxed: the caller of dg_run_step() reads it
+     * after the step, which the post's decrement of a count, acq_rel, comes before. */
+    struct dg_atomic post_failed;
 };
+
+/* ---- what policy.h asks for ---- */
+
+static inline unsigned workers_of(const struct dg_run *run)
+{
+    return run->workers;
+}
+
+static inline const uint32_t *next_of(const struct dg_run *run, uint32_t node, uint32_t *n)
+{
+    const struct dg_node *from = &run->plan->nodes[node];
+
+    *n = from->n_next;
+    return run->plan->next + from->first;
+}
+
+static inline uint32_t queue_of(const struct dg_run *run, uint32_t node)
+{
+    return run->queue[node];
+}
+
+static inline bool lower_count(struct dg_run *run, uint32_t node, uint32_t n)
+{
+    return run->inputs[node] <= n || dg_sub_acq_rel(&run->waits[node], n) == 0;
+}
+
+static inline void pass(struct dg_run *run, uint32_t node)
+{
+    if (node == dg_plan_end(run->plan)) {
+        dg_store_release(&run->over, 1);
+        dg_team_wake(run->team, run->workers);
+    }
+}
+
+static inline void push(struct dg_run *run, uint32_t queue, const uint32_t *list, uint32_t n)
+{
+    dg_queue_push(&run->queues[queue], list, n);
+}
+
+static inline uint32_t peek(const struct dg_run *run, uint32_t queue, uint32_t *at)
+{
+    return dg_queue_peek(&run->queues[queue], at);
+}
+
+static inline bool take(struct dg_run *run, uint32_t queue, uint32_t at)
+{
+    return dg_queue_take(&run->queues[queue], at);
+}
+
+static inline uint32_t pop(struct dg_run *run, uint32_t queue)
+{
+    return dg_queue_pop(&run->queues[queue]);
+}
+
+static inline void wake(struct dg_run *run, unsigned n)
+{
+    dg_team_wake(run->team, n);
+}
+
+#define RUN struct dg_run
+#include "policy.h"
 
 /* ---- making one ---- */
 
-static struct dg_queue *queue_of(const struct dg_run *run, uint32_t tile)
+/* What a node waits for, and where it goes then. */
+static bool make_nodes(struct dg_run *run)
 {
-    const unsigned home = run->plan->tiles[tile].home % run->workers;
+    const struct dg_plan *plan = run->plan;
 
-    return &run->queues[dg_tile_op(run->plan, tile)->n_in > 0 ? home : run->workers];
+    run->inputs = dg_arena_array(run->arena, plan->n_nodes, sizeof *run->inputs);
+    run->queue = dg_arena_array(run->arena, plan->n_nodes, sizeof *run->queue);
+    run->waits = dg_arena_array(run->arena, plan->n_nodes, sizeof *run->waits);
+    if (!run->inputs || !run->queue || !run->waits)
+        return false;
+    for (uint32_t n = 0; n < plan->n_nodes; n++) {
+        const struct dg_op_type *type = n < plan->n_tiles ? dg_tile_op(plan, n)->type : NULL;
+
+        run->inputs[n] = plan->nodes[n].waits + (type && type->posted);
+        run->queue[n] = type && !type->posted
+                            ? queue_for(type->loads, plan->tiles[n].home, run->workers)
+                            : NO_QUEUE;
+        run->posts = run->posts || (type && type->posted);
+    }
+    return true;
+}
+
+static bool make_ops(struct dg_run *run)
+{
+    const struct dg_graph *g = run->plan->graph;
+    const uint32_t *first = run->plan->op_first;
+
+    run->ops = dg_arena_array(run->arena, g->n_ops, sizeof *run->ops);
+    for (uint32_t op = 0; run->ops && op < g->n_ops; op++)
+        run->ops[op].to_run = g->ops[op].type->posted ? 0 : first[op + 1] - first[op];
+    return run->ops;
 }
 
 static bool make_queues(struct dg_run *run)
 {
-    const struct dg_plan *plan = run->plan;
-
     run->queues = dg_arena_array(run->arena, run->workers + 1, sizeof *run->queues);
     if (!run->queues)
         return false;
-    for (uint32_t t = 0; t < plan->n_tiles; t++)
-        queue_of(run, t)->room++;
+    for (uint32_t t = 0; t < run->plan->n_tiles; t++)
+        if (run->queue[t] != NO_QUEUE)
+            run->queues[run->queue[t]].room++;
     for (unsigned w = 0; w <= run->workers; w++) {
         run->queues[w].slots = dg_arena_array(run->arena, run->queues[w].room + (size_t)1,
                                               sizeof *run->queues[w].slots);
@@ -134,10 +232,8 @@ enum dg_status dg_run_new(struct dg_run **out, const struct dg_plan *plan, struc
         run->plan = plan;
         run->team = team;
         run->workers = dg_team_awake(team);
-        run->waits = dg_arena_array(arena, plan->n_nodes, sizeof *run->waits);
-        run->ops = dg_arena_array(arena, plan->graph->n_ops, sizeof *run->ops);
     }
-    if (!run || !run->waits || !run->ops || !make_queues(run) || !make_lanes(run)) {
+    if (!run || !make_nodes(run) || !make_ops(run) || !make_queues(run) || !make_lanes(run)) {
         dg_arena_free(arena);
         return dg_fail_memory(err, "a run", plan->n_nodes * sizeof *run->waits);
     }
@@ -181,92 +277,6 @@ static void run_tile(struct dg_run *run, unsigned worker, uint32_t tile)
 
     if (failed && !lane->failed)
         lane->failed = failed;
-}
-
-enum { BATCH = 32 };
-
-/* The successors that a finisher has made ready. */
-struct ready {
-    uint32_t kept;          /* to be run next, or DG_NO_TILE */
-    unsigned pushed;        /* how many went to queues, or wait in batch */
-    struct dg_queue *queue; /* that batch[0 ... n - 1] will go to */
-    uint32_t batch[BATCH], n;
-};
-
-static void push_batch(struct ready *r)
-{
-    if (r->n > 0)
-        dg_queue_push(r->queue, r->batch, r->n);
-    r->n = 0;
-}
-
-static void take_ready(struct dg_run *run, unsigned worker, uint32_t tile, struct ready *r)
-{
-    const struct dg_queue *own = &run->queues[worker];
-
-    if (r->kept == DG_NO_TILE) {
-        r->kept = tile;
-        return;
-    }
-    if (queue_of(run, r->kept) != own && queue_of(run, tile) == own) {
-        const uint32_t other = r->kept;
-
-        r->kept = tile;
-        tile = other;
-    }
-    if (r->n == BATCH || (r->n > 0 && r->queue != queue_of(run, tile)))
-        push_batch(r);
-    r->queue = queue_of(run, tile);
-    r->batch[r->n++] = tile;
-    r->pushed++;
-}
-
-static void release(struct dg_run *run, unsigned worker, uint32_t node, struct ready *r);
-
-/* n of the nodes before this one are done. Joins are passed through; they lead to tiles alone, so
- * this goes no deeper than two. */
-static void lower(struct dg_run *run, unsigned worker, uint32_t node, uint32_t n, struct ready *r)
-{
-    if (run->plan->nodes[node].waits > n && dg_sub_acq_rel(&run->waits[node], n) > 0)
-        return;
-    if (node < run->plan->n_tiles) {
-        take_ready(run, worker, node, r);
-    } else if (node != dg_plan_end(run->plan)) {
-        release(run, worker, node, r);
-    } else {
-        dg_store_release(&run->over, 1);
-        dg_team_wake(run->team, run->workers);
-    }
-}
-
-/* Lowers the counts of a node's successors. */
-static void release(struct dg_run *run, unsigned worker, uint32_t node, struct ready *r)
-{
-    const struct dg_plan *plan = run->plan;
-    const uint32_t *next = plan->next + plan->nodes[node].first;
-
-    for (uint32_t i = 0; i < plan->nodes[node].n_next; i++)
-        lower(run, worker, next[i], 1, r);
-}
-
-/* The join that is all that a tile leads to, or DG_NO_TILE. */
-static uint32_t only_join(const struct dg_plan *plan, uint32_t tile)
-{
-    const uint32_t to = plan->next[plan->nodes[tile].first];
-
-    return plan->nodes[tile].n_next == 1 && to >= plan->n_tiles ? to : DG_NO_TILE;
-}
-
-/* The first tile of the worker's queue, if it leads to that join alone. */
-static uint32_t take_alike(struct dg_run *run, unsigned worker, uint32_t join)
-{
-    uint32_t head;
-    const uint32_t tile = dg_queue_peek(&run->queues[worker], &head);
-
-    if (tile == DG_NO_TILE || only_join(run->plan, tile) != join ||
-        !dg_queue_take(&run->queues[worker], head))
-        return DG_NO_TILE;
-    return tile;
 }
 
 /* ---- waiting ---- */
@@ -317,57 +327,27 @@ static uint32_t wait_for(struct dg_run *run, unsigned worker, look_function *loo
 
 static uint32_t look_for_tile(struct dg_run *run, unsigned worker, uint32_t op)
 {
-    uint32_t tile;
+    const uint32_t tile = find(run, worker);
 
     (void)op;
-    for (unsigned i = 0; i < run->workers; i++) {
-        const unsigned w = worker + i < run->workers ? worker + i : worker + i - run->workers;
-
-        tile = dg_queue_pop(&run->queues[w]);
-        if (tile != DG_NO_TILE)
-            return tile;
-    }
-    tile = dg_queue_pop(&run->queues[run->workers]);
     if (tile != DG_NO_TILE)
         return tile;
     return dg_load_acquire(&run->over) ? DONE : DG_NO_TILE;
 }
 
-/* Runs a tile, and those alike that are first in the queue, and makes their successors ready. */
-static void run_alike(struct dg_run *run, unsigned worker, uint32_t tile, struct ready *r)
-{
-    const uint32_t join = only_join(run->plan, tile);
-    uint32_t n = 0;
-
-    if (join == DG_NO_TILE) {
-        run_tile(run, worker, tile);
-        release(run, worker, tile, r);
-        return;
-    }
-    for (; tile != DG_NO_TILE; n++) {
-        run_tile(run, worker, tile);
-        tile = take_alike(run, worker, join);
-    }
-    lower(run, worker, join, n, r);
-}
-
 static void dataflow(void *arg, unsigned worker)
 {
     struct dg_run *run = arg;
-    struct ready r = {.kept = DG_NO_TILE};
+    struct hand hand = {.kept = DG_NO_TILE};
+    uint32_t tile = DG_NO_TILE;
 
     for (;;) {
-        const uint32_t tile =
-            r.kept != DG_NO_TILE ? r.kept : wait_for(run, worker, look_for_tile, 0);
-
+        if (tile == DG_NO_TILE)
+            tile = wait_for(run, worker, look_for_tile, 0);
         if (tile == DONE)
             return;
-        r.kept = DG_NO_TILE;
-        r.pushed = 0;
-        run_alike(run, worker, tile, &r);
-        push_batch(&r);
-        if (r.pushed > 0)
-            dg_team_wake(run->team, r.pushed);
+        run_tile(run, worker, tile);
+        tile = finish(run, worker, tile, &hand);
     }
 }
 
@@ -380,14 +360,13 @@ static uint32_t look_for_end_of_op(struct dg_run *run, unsigned worker, uint32_t
 static void barrier(void *arg, unsigned worker)
 {
     struct dg_run *run = arg;
-    const uint32_t *first = run->plan->op_first;
 
     for (uint32_t op = 0; op < run->plan->graph->n_ops; op++) {
-        const uint32_t n = first[op + 1] - first[op];
+        const uint32_t first = run->plan->op_first[op], n = run->ops[op].to_run;
         uint32_t i, done = 0;
 
         while ((i = dg_add_relaxed(&run->ops[op].next, 1)) < n) {
-            run_tile(run, worker, first[op] + i);
+            run_tile(run, worker, first + i);
             done++;
         }
         if (done > 0 && dg_sub_acq_rel(&run->ops[op].left, done) == 0)
@@ -402,9 +381,14 @@ static void serial(void *arg, unsigned worker)
 {
     struct dg_run *run = arg;
 
-    if (worker == 0)
-        for (uint32_t t = 0; t < run->plan->n_tiles; t++)
-            run_tile(run, worker, t);
+    for (uint32_t op = 0; worker == 0 && op < run->plan->graph->n_ops; op++) {
+        const uint32_t first = run->plan->op_first[op], n = run->ops[op].to_run;
+
+        for (uint32_t i = 0; i < n; i++)
+            run_tile(run, worker, first + i);
+        if (n == 0)
+            wait_for(run, worker, look_for_end_of_op, op);
+    }
 }
 
 static void recorded(void *arg, unsigned worker)
@@ -425,15 +409,15 @@ static void reset_dataflow(struct dg_run *run)
 
     dg_store_relaxed(&run->over, 0);
     for (uint32_t n = 0; n < plan->n_nodes; n++)
-        dg_store_relaxed(&run->waits[n], plan->nodes[n].waits);
+        dg_store_relaxed(&run->waits[n], run->inputs[n]);
     for (unsigned w = 0; w <= run->workers; w++)
         dg_queue_reset(&run->queues[w]);
     for (uint32_t t = 0; t < plan->n_tiles; t++)
-        if (plan->nodes[t].waits == 0)
-            dg_queue_push(queue_of(run, t), &t, 1);
+        if (run->inputs[t] == 0)
+            push(run, run->queue[t], &t, 1);
 }
 
-static void reset_barrier(struct dg_run *run)
+static void reset_ops(struct dg_run *run)
 {
     for (uint32_t op = 0; op < run->plan->graph->n_ops; op++) {
         dg_store_relaxed(&run->ops[op].next, 0);
@@ -444,7 +428,6 @@ static void reset_barrier(struct dg_run *run)
 int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sched)
 {
     static void (*const jobs[DG_N_SCHED])(void *, unsigned) = {
-        [DG_SCHED_DEFAULT] = dataflow,
         [DG_SCHED_DATAFLOW] = dataflow,
         [DG_SCHED_BARRIER] = barrier,
         [DG_SCHED_SERIAL] = serial,
@@ -453,11 +436,13 @@ int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sc
     int failed = 0;
 
     run->step = step;
-    if (jobs[sched] == dataflow)
+    run->sched = sched == DG_SCHED_DEFAULT ? DG_SCHED_DATAFLOW : sched;
+    dg_store_relaxed(&run->post_failed, 0);
+    if (run->sched == DG_SCHED_DATAFLOW)
         reset_dataflow(run);
-    else if (jobs[sched] == barrier)
-        reset_barrier(run);
-    if (trace && !dg_trace_begin(trace, run->plan, &run->traced, step))
+    else
+        reset_ops(run);
+    if (trace && (run->posts || !dg_trace_begin(trace, run->plan, &run->traced, step)))
         trace = NULL;
     for (unsigned w = 0; w < run->workers; w++) {
         run->lanes[w].failed = 0;
@@ -465,13 +450,39 @@ int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sc
         run->lanes[w].tells = w == 0 && dg_team_tells(run->team);
         run->lanes[w].watched = run->lanes[w].trace || run->lanes[w].tells;
     }
-    run->job = jobs[sched];
+    run->job = jobs[run->sched];
     dg_team_run(run->team, trace ? recorded : run->job, run);
     if (trace)
         dg_trace_finish(trace);
     for (unsigned w = 0; w < run->workers && !failed; w++)
         failed = run->lanes[w].failed;
-    return failed;
+    return failed ? failed : (int)dg_load_relaxed(&run->post_failed);
+}
+
+/* Who posts is no worker here, even on a worker's thread: no queue is its own. */
+static void post_dataflow(struct dg_run *run, uint32_t tile)
+{
+    struct hand hand = {.kept = DG_NO_TILE};
+
+    lower(run, UINT_MAX, tile, 1, &hand);
+    if (hand.kept != DG_NO_TILE)
+        line_up(run, hand.kept, &hand);
+    push_batch(run, &hand);
+    if (hand.pushed > 0)
+        wake(run, hand.pushed);
+}
+
+void dg_run_post(struct dg_run *run, uint32_t tile, int failed)
+{
+    struct op_run *op = &run->ops[run->plan->tiles[tile].op];
+
+    assert(dg_tile_op(run->plan, tile)->type->posted);
+    if (failed)
+        (void)dg_change_relaxed(&run->post_failed, 0, (uint32_t)failed);
+    if (run->sched == DG_SCHED_DATAFLOW)
+        post_dataflow(run, tile);
+    else if (dg_sub_acq_rel(&op->left, 1) == 0)
+        dg_team_wake(run->team, run->workers);
 }
 
 const char *dg_sched_name(enum dg_sched sched)

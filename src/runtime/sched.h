@@ -18,7 +18,20 @@ enum dg_status dg_run_new(struct dg_run **out, const struct dg_plan *plan, struc
 void dg_run_free(struct dg_run *run); /* takes NULL */
 
 /* Runs every tile of the plan once, each after all that it waits for. Returns 0, or the errno value
- * of a tile that failed; the other tiles have run all the same. */
+ * of a tile or post that failed; the other tiles have run all the same. A plan with tiles that are
+ * posted is not recorded: such a tile has no time on a worker. */
 int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sched);
+
+/* A tile of an op whose type is `posted` is done: something outside, such as a message that came, has
+ * written its output, or failed to: `failed` is 0 or an errno value. The step goes on, and does not end
+ * before each such tile has been posted, once.
+ * When:    inside dg_run_step() of this run: who posts knows that the step has begun, from a tile that
+ *          has run in it. The tile's output may be written once all that the tile waits for is done;
+ *          without inputs, from the beginning.
+ *          The schedules barrier and serial run ops in order, so that a post must not depend on a tile
+ *          of the same op or of a later one.
+ * Threads: any, inside a tile or outside the team; several at once. run and team must live until
+ *          dg_run_post() has returned, which may be after dg_run_step() has. */
+void dg_run_post(struct dg_run *run, uint32_t tile, int failed);
 
 #endif

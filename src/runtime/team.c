@@ -16,6 +16,7 @@
  * and the count of a sleeper that it does not belong to, and leave that one asleep with a count of
  * 0.) */
 #include "team.h"
+#include "bell.h"
 
 #include <fenv.h>
 #include <stdlib.h>

@@ -276,7 +276,7 @@ void dg_trace_nothing(struct dg_trace_lane *lane)
 
     if (!e->spin && !e->park)
         return;
-    e->tile = DG_TRACE_NO_TILE;
+    e->tile = DG_NO_TILE;
     e->tile_off = 0;
     e->start = e->end = end_gap(lane, e);
     lane->n++;
@@ -326,7 +326,7 @@ uint64_t dg_trace_overhead(struct dg_trace *t)
 /* A node gets an input, written by `tile` at `end`. */
 static void arrive(uint64_t end, uint32_t tile, uint64_t *ready, uint32_t *last)
 {
-    if (*last == DG_TRACE_NO_TILE || end > *ready || (end == *ready && tile > *last)) {
+    if (*last == DG_NO_TILE || end > *ready || (end == *ready && tile > *last)) {
         *ready = end;
         *last = tile;
     }
@@ -337,7 +337,7 @@ void dg_trace_arrivals(const struct dg_trace_plan *plan, uint64_t start, const u
 {
     for (uint32_t n = 0; n < plan->n_nodes; n++) {
         ready[n] = start;
-        last[n] = DG_TRACE_NO_TILE;
+        last[n] = DG_NO_TILE;
     }
     /* Tiles first: after them the joins, whose inputs are tiles alone, have their last. */
     for (uint32_t n = 0; n < plan->n_nodes; n++) {

@@ -23,14 +23,12 @@
  * the worker entered the step) and has up to three parts, in this order: at work on counts and
  * queues; from `spin` on polling; from `park` on asleep. */
 struct dg_trace_event {
-    uint32_t tile;       /* index in the plan; DG_TRACE_NO_TILE: the wait was not for a tile */
+    uint32_t tile;       /* index in the plan; DG_NO_TILE: the wait was not for a tile */
     uint32_t gap_off;    /* ns of the gap, parts asleep aside, that the thread was not on a CPU */
     uint32_t tile_off;   /* the same of the tile; both 0 where it cannot have been long */
     uint64_t spin, park; /* 0: did not */
     uint64_t start, end; /* of the tile; without one: both are the end of the gap */
 };
-
-#define DG_TRACE_NO_TILE UINT32_MAX
 
 /* A worker's part of a step: events first ... first + n - 1 of its lane. */
 struct dg_trace_visit {
@@ -117,7 +115,7 @@ void dg_trace_leave(struct dg_trace_lane *lane);
 uint64_t dg_trace_overhead(struct dg_trace *trace);
 
 /* From the tiles' ends: ready[t], when the last input of tile t was written, and last[t], the tile
- * that wrote it. Of a tile that waits for nothing: `start` and DG_TRACE_NO_TILE. Of equals the
+ * that wrote it. Of a tile that waits for nothing: `start` and DG_NO_TILE. Of equals the
  * higher tile is the last. ready and last have n_nodes places; those of joins are scratch. */
 void dg_trace_arrivals(const struct dg_trace_plan *plan, uint64_t start, const uint64_t *end,
                        uint64_t *ready, uint32_t *last);

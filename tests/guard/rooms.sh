@@ -62,9 +62,9 @@ for graph in units order; do
     } >&2
 done
 
-if grep -nE '#include <(stdatomic|pthread|threads)\.h>' -r src --include='*.[ch]' |
+if grep -nE '#include <(stdatomic|pthread|threads|semaphore)\.h>|__(atomic|sync)_' -r src --include='*.[ch]' |
     grep -v '^src/runtime/sync/sync\.h:'; then
-    echo "only src/runtime/sync/sync.h may include those" >&2
+    echo "only src/runtime/sync/sync.h may use those" >&2
     status=1
 fi
 exit $status

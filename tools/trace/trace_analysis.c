@@ -39,7 +39,7 @@ bool trace_order(const struct trace_plan *p, uint32_t *order)
             const uint32_t to = p->next[i];
 
             if (to >= p->n_tiles && highest[to - p->n_tiles] == t) {
-                highest[to - p->n_tiles] = TRACE_NO_TILE; /* once, also for a doubled edge */
+                highest[to - p->n_tiles] = DG_NO_TILE; /* once, also for a doubled edge */
                 order[n++] = to;
             }
         }
@@ -54,13 +54,13 @@ static uint64_t takes(const struct trace_plan *p, const struct trace_run *runs, 
     return node < p->n_tiles ? trace_time_of(&runs[node]) : 0;
 }
 
-/* The earliest end of each node, and by which node before it (or TRACE_NO_TILE). */
+/* The earliest end of each node, and by which node before it (or DG_NO_TILE). */
 static void run_forward(const struct trace_plan *p, const struct trace_run *runs,
                         const uint32_t *order, uint64_t *ends, uint32_t *via)
 {
     for (uint32_t n = 0; n < p->n_nodes; n++) {
         ends[n] = 0;
-        via[n] = TRACE_NO_TILE;
+        via[n] = DG_NO_TILE;
     }
     for (uint32_t k = 0; k < p->n_nodes; k++) {
         const uint32_t n = order[k];
@@ -69,7 +69,7 @@ static void run_forward(const struct trace_plan *p, const struct trace_run *runs
         for (uint32_t i = p->first[n]; i < p->first[n + 1]; i++) {
             const uint32_t to = p->next[i];
 
-            if (via[to] == TRACE_NO_TILE || ends[n] > ends[to]) {
+            if (via[to] == DG_NO_TILE || ends[n] > ends[to]) {
                 ends[to] = ends[n];
                 via[to] = n;
             }
@@ -97,7 +97,7 @@ static void run_backward(const struct trace_plan *p, const struct trace_run *run
 static void take_chain(struct trace_path *path, const struct trace_plan *p, const uint32_t *via,
                        uint32_t last)
 {
-    for (uint32_t n = last; n != TRACE_NO_TILE; n = via[n])
+    for (uint32_t n = last; n != DG_NO_TILE; n = via[n])
         if (n < p->n_tiles)
             path->tiles[path->n++] = n;
     for (size_t i = 0; i < path->n / 2; i++) {
@@ -284,24 +284,24 @@ static struct trace_gap gap_from(const struct trace_file *t, size_t i, size_t en
     return gap;
 }
 
-/* The tile whose end the gap waited for, or TRACE_NO_TILE. In a dataflow step it is the last input
+/* The tile whose end the gap waited for, or DG_NO_TILE. In a dataflow step it is the last input
  * of the next tile; at a barrier, and at the end of a step, the last of the others to end. */
 static uint32_t find_awaited(const struct trace_file *t, const struct trace_gap *gap,
                              uint32_t next_tile)
 {
     const struct trace_step *step = &t->steps[gap->step];
     const struct trace_plan *p = trace_plan_of(t, step);
-    uint32_t found = TRACE_NO_TILE;
+    uint32_t found = DG_NO_TILE;
 
-    if (next_tile != TRACE_NO_TILE && strcmp(t->sched, "barrier") != 0) {
+    if (next_tile != DG_NO_TILE && strcmp(t->sched, "barrier") != 0) {
         found = step->runs[next_tile].last;
-        return found != TRACE_NO_TILE && step->runs[found].end > gap->start ? found : TRACE_NO_TILE;
+        return found != DG_NO_TILE && step->runs[found].end > gap->start ? found : DG_NO_TILE;
     }
     for (uint32_t k = 0; k < p->n_tiles; k++) {
         const struct trace_run *run = &step->runs[k];
 
         if (run->worker != gap->worker && run->end > gap->start && run->end <= gap->end &&
-            (found == TRACE_NO_TILE || run->end > step->runs[found].end))
+            (found == DG_NO_TILE || run->end > step->runs[found].end))
             found = k;
     }
     return found;
@@ -315,7 +315,7 @@ static uint32_t find_culprit(const struct trace_run *runs, const struct trace_ga
     uint32_t found = awaited;
     uint64_t most = 0;
 
-    for (uint32_t k = awaited; k != TRACE_NO_TILE && runs[k].end > gap->start; k = runs[k].last) {
+    for (uint32_t k = awaited; k != DG_NO_TILE && runs[k].end > gap->start; k = runs[k].last) {
         const uint64_t from = runs[k].start > gap->start ? runs[k].start : gap->start;
 
         if (runs[k].end - from > most) {
@@ -350,7 +350,7 @@ static void explain(const struct trace_file *t, struct trace_gap *gap, uint32_t 
 
     if (2 * gap->preempted >= gap->end - gap->start) {
         gap->reason = TRACE_PREEMPTED;
-    } else if (awaited != TRACE_NO_TILE) {
+    } else if (awaited != DG_NO_TILE) {
         gap->reason = TRACE_WAITED;
         gap->late = gap->end - runs[awaited].end;
         gap->tile = find_culprit(runs, gap, awaited);
@@ -374,7 +374,7 @@ static void find_gaps(struct trace_summary *s, const struct trace_file *t,
     }
 }
 
-/* The tile that the worker of a gap ran after it, or TRACE_NO_TILE. */
+/* The tile that the worker of a gap ran after it, or DG_NO_TILE. */
 static uint32_t tile_after(const struct trace_file *t, const struct trace_gap *gap)
 {
     const struct trace_visit *v = &t->steps[gap->step].visits[gap->worker];
@@ -382,7 +382,7 @@ static uint32_t tile_after(const struct trace_file *t, const struct trace_gap *g
     for (size_t i = v->first; i < v->first + v->n; i++)
         if (t->slices[i].kind == TRACE_TILE && t->slices[i].start >= gap->end)
             return t->slices[i].tile;
-    return TRACE_NO_TILE;
+    return DG_NO_TILE;
 }
 
 /* ---- all of it ---- */

@@ -117,6 +117,7 @@ static void read_op(struct reader *r, struct trace_op *op)
         else
             dg_json_skip(&r->j);
     }
+    op->loads = !strcmp(op->kind, "load");
 }
 
 static void read_ops(struct reader *r, struct trace_plan *p)
@@ -481,7 +482,7 @@ static void read_args(struct reader *r, struct event *e)
         else if (!strcmp(key, "last") && !dg_json_null(&r->j))
             read_u32(r, INT32_MAX, &e->last);
         else if (!strcmp(key, "last"))
-            e->last = TRACE_NO_TILE;
+            e->last = DG_NO_TILE;
         else if (!strcmp(key, "bytes"))
             read_u64(r, &e->bytes);
         else if (!strcmp(key, "flops"))
@@ -539,10 +540,9 @@ static bool add_slice(struct reader *r, const struct event *e, enum trace_kind k
 
     if (!grow(r, &t->slices, t->n_slices, &r->slice_room, sizeof *t->slices))
         return false;
-    t->slices[t->n_slices++] = (struct trace_slice){kind,        e->step,
-                                                    e->worker,   kind ? TRACE_NO_TILE : e->tile,
-                                                    e->start,    e->start + e->took,
-                                                    e->preempted};
+    t->slices[t->n_slices++] = (struct trace_slice){
+        kind,        e->step, e->worker, kind ? DG_NO_TILE : e->tile, e->start, e->start + e->took,
+        e->preempted};
     return true;
 }
 
@@ -558,7 +558,7 @@ static bool add_tile(struct reader *r, const struct event *e)
         return dg_json_fail(&r->j, "each tile once a step: another before this place");
     if (e->ready > e->start || e->ready < s->start)
         return dg_json_fail(&r->j, "a tile that is ready in its step, before it starts");
-    if (e->last != TRACE_NO_TILE && e->last >= e->tile)
+    if (e->last != DG_NO_TILE && e->last >= e->tile)
         return dg_json_fail(&r->j, "a tile after the last that it waits for");
     *run = (struct trace_run){e->worker,          e->last,      e->ready, e->start,
                               e->start + e->took, e->preempted, e->bytes, e->flops};
@@ -595,7 +595,7 @@ static void read_events(struct reader *r)
     if (!dg_json_array(&r->j))
         return;
     while (dg_json_item(&r->j)) {
-        struct event e = {.step = UINT32_MAX, .tile = UINT32_MAX, .last = TRACE_NO_TILE};
+        struct event e = {.step = UINT32_MAX, .tile = UINT32_MAX, .last = DG_NO_TILE};
 
         read_event(r, &e);
         if (!r->j.error)

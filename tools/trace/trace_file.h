@@ -8,18 +8,17 @@
 #ifndef DG_TOOLS_TRACE_FILE_H
 #define DG_TOOLS_TRACE_FILE_H
 
-#include "../../src/graph/tensor.h"
+#include "../../src/graph/plan.h"
 #include "../../src/base/status.h"
 #include "../../src/dagpt.h"
 #include "../limits/limits.h"
 
 #include <string.h>
 
-#define TRACE_NO_TILE UINT32_MAX
-
 struct trace_op {
     char name[64], kind[32];
-    int layer; /* -1: outside the blocks */
+    int layer;  /* -1: outside the blocks */
+    bool loads; /* its tiles fill a weight from a file */
     uint32_t rows, cols;
 };
 
@@ -42,7 +41,7 @@ struct trace_plan {
 /* One tile of a step, as it ran. */
 struct trace_run {
     uint32_t worker;
-    uint32_t last; /* the tile that wrote its last input, or TRACE_NO_TILE */
+    uint32_t last; /* the tile that wrote its last input, or DG_NO_TILE */
     uint64_t ready, start, end;
     uint64_t preempted; /* ns of it */
     uint64_t bytes, flops;

@@ -130,7 +130,7 @@ static void put_run(struct list *l, const struct trace_run *run, int64_t tile, i
 {
     put(l, tile - before);
     put(l, (int64_t)(run->start - run->ready));
-    put(l, run->last == TRACE_NO_TILE ? 0 : tile - run->last);
+    put(l, run->last == DG_NO_TILE ? 0 : tile - run->last);
     put(l, (int64_t)run->bytes);
     put(l, (int64_t)run->flops);
 }

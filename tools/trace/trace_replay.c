@@ -1,6 +1,7 @@
-/* An event is a worker that ends its tile or looks for one; the earliest is next, the lower worker
- * of equals. A worker that found nothing polls for `spin`, and then has no event until it is woken.
- * As in the scheduler, who makes k tiles ready beside the one that it keeps wakes up to k. */
+/* A simulation by events. An event is a worker that ends its tile or looks for one; the earliest is
+ * next, the lower worker of equals. What a worker does at its event is the scheduler's own code,
+ * src/runtime/policy.h. A worker that found nothing polls for `spin`, and then has no event until it is
+ * woken. */
 #include "trace_replay.h"
 #include "trace_analysis.h"
 
@@ -114,7 +115,7 @@ bool replay_costs(struct replay_costs *out, const struct trace_file *t)
 struct lane {
     uint64_t at;                /* its next event: the end of `tile`, or a look */
     uint64_t since;             /* without a tile: since when */
-    uint32_t tile;              /* that it runs, or TRACE_NO_TILE */
+    uint32_t tile;              /* that it runs, or DG_NO_TILE */
     uint32_t head, tail, first; /* its queue: team.slots[first + head ... first + tail - 1] */
 };
 
@@ -123,49 +124,118 @@ struct team {
     const struct trace_run *runs;
     const struct replay_costs *costs;
     unsigned workers;
-    struct lane
-        *lanes; /* [workers + 1]: the last has only a queue, of the tiles that load weights */
-    uint32_t *waits, *homes, *slots;
+    struct lane *lanes; /* [workers + 1]: the last has only a queue, of the tiles that load */
+    struct hand *hands; /* [workers] */
+    uint32_t *waits;    /* [n_nodes] inputs not yet written */
+    uint32_t *queues;   /* [n_nodes] as in policy.h */
+    uint32_t *slots;    /* [n_tiles] of all queues */
+    uint64_t now;
     uint32_t done;
     uint64_t end; /* of the last tile */
 };
 
-/* The homes that the planner would deal out for so many workers (src/graph/plan.c), and the queue of
- * their own for tiles of ops without inputs (src/runtime/sched.c). */
-static void deal_homes(struct team *m)
+/* Those who poll see what was pushed; up to n that sleep are woken. */
+static void wake(struct team *m, unsigned n)
+{
+    for (unsigned i = 0; i < m->workers; i++) {
+        struct lane *l = &m->lanes[i];
+
+        if (l->tile != DG_NO_TILE || l->at != NEVER)
+            continue;
+        if (m->now <= l->since + m->costs->spin) {
+            l->at = m->now + m->costs->find;
+        } else if (n > 0) {
+            l->at = m->now + m->costs->wake;
+            n--;
+        }
+    }
+}
+
+/* ---- what src/runtime/policy.h asks for ---- */
+
+static inline unsigned workers_of(const struct team *m)
+{
+    return m->workers;
+}
+
+static inline const uint32_t *next_of(const struct team *m, uint32_t node, uint32_t *n)
+{
+    *n = m->p->first[node + 1] - m->p->first[node];
+    return m->p->next + m->p->first[node];
+}
+
+static inline uint32_t queue_of(const struct team *m, uint32_t node)
+{
+    return m->queues[node];
+}
+
+static inline bool lower_count(struct team *m, uint32_t node, uint32_t n)
+{
+    m->waits[node] -= n;
+    return m->waits[node] == 0;
+}
+
+static inline void pass(struct team *m, uint32_t node)
+{
+    (void)m;
+    (void)node;
+}
+
+static inline void push(struct team *m, uint32_t queue, const uint32_t *list, uint32_t n)
+{
+    struct lane *l = &m->lanes[queue];
+
+    memcpy(m->slots + l->first + l->tail, list, n * sizeof *list);
+    l->tail += n;
+}
+
+static inline uint32_t peek(const struct team *m, uint32_t queue, uint32_t *at)
+{
+    const struct lane *l = &m->lanes[queue];
+
+    *at = l->head;
+    return l->head < l->tail ? m->slots[l->first + l->head] : DG_NO_TILE;
+}
+
+static inline bool take(struct team *m, uint32_t queue, uint32_t at)
+{
+    m->lanes[queue].head = at + 1;
+    return true;
+}
+
+static inline uint32_t pop(struct team *m, uint32_t queue)
+{
+    uint32_t at;
+    const uint32_t tile = peek(m, queue, &at);
+
+    return tile != DG_NO_TILE && take(m, queue, at) ? tile : DG_NO_TILE;
+}
+
+#define RUN struct team
+#include "../../src/runtime/policy.h"
+
+/* ---- dataflow ---- */
+
+/* The homes that the planner would deal out for so many workers, and so the queues. */
+static void deal_queues(struct team *m)
 {
     const struct trace_plan *p = m->p;
 
     for (uint32_t a = 0, b; a < p->n_tiles; a = b) {
         const struct dg_box first = p->tiles[a].box;
-        const bool load = !strcmp(p->ops[p->tiles[a].op].kind, "load");
-        bool blocks = false;
+        uint32_t blocks = 1;
 
         for (b = a; b < p->n_tiles && p->tiles[b].op == p->tiles[a].op; b++)
-            blocks = blocks || p->tiles[b].box.r0 != first.r0;
-        for (uint32_t t = a; t < b; t++)
-            m->homes[t] = load     ? m->workers
-                          : blocks ? p->tiles[t].box.r0 / (first.r1 - first.r0) % m->workers
-                                   : (uint32_t)((uint64_t)(t - a) * m->workers / (b - a));
+            blocks += p->tiles[b].box.r0 != first.r0;
+        for (uint32_t t = a; t < b; t++) {
+            const uint32_t block = p->tiles[t].box.r0 / (first.r1 - first.r0);
+
+            m->queues[t] = queue_for(trace_op_of(p, t)->loads,
+                                     dg_home(t - a, b - a, block, blocks, m->workers), m->workers);
+        }
     }
-}
-
-static void push(struct team *m, uint32_t tile)
-{
-    struct lane *home = &m->lanes[m->homes[tile]];
-
-    m->slots[home->first + home->tail++] = tile;
-}
-
-static uint32_t look(struct team *m, unsigned worker)
-{
-    for (unsigned i = 0; i <= m->workers; i++) {
-        struct lane *l = &m->lanes[i < m->workers ? (worker + i) % m->workers : i];
-
-        if (l->head < l->tail)
-            return m->slots[l->first + l->head++];
-    }
-    return TRACE_NO_TILE;
+    for (uint32_t n = p->n_tiles; n < p->n_nodes; n++)
+        m->queues[n] = NO_QUEUE;
 }
 
 static void start(struct team *m, unsigned worker, uint32_t tile, uint64_t now)
@@ -174,83 +244,27 @@ static void start(struct team *m, unsigned worker, uint32_t tile, uint64_t now)
     m->lanes[worker].at = now + trace_time_of(&m->runs[tile]);
 }
 
-/* take_ready() and release() of src/runtime/sched.c. */
-static void take_ready(struct team *m, unsigned worker, uint32_t tile, uint32_t *kept,
-                       unsigned *pushed)
-{
-    if (*kept == TRACE_NO_TILE) {
-        *kept = tile;
-        return;
-    }
-    if (m->homes[*kept] != worker && m->homes[tile] == worker) {
-        const uint32_t other = *kept;
-
-        *kept = tile;
-        tile = other;
-    }
-    push(m, tile);
-    ++*pushed;
-}
-
-static void release(struct team *m, unsigned worker, uint32_t node, uint32_t *kept,
-                    unsigned *pushed)
-{
-    const struct trace_plan *p = m->p;
-
-    for (uint32_t i = p->first[node]; i < p->first[node + 1]; i++) {
-        const uint32_t to = p->next[i];
-
-        if (--m->waits[to] > 0)
-            continue;
-        if (to < p->n_tiles)
-            take_ready(m, worker, to, kept, pushed);
-        else
-            release(m, worker, to, kept, pushed);
-    }
-}
-
-/* Those who poll see what was pushed; up to n that sleep are woken. */
-static void tell(struct team *m, unsigned n, uint64_t now)
-{
-    for (unsigned i = 0; i < m->workers; i++) {
-        struct lane *l = &m->lanes[i];
-
-        if (l->tile != TRACE_NO_TILE || l->at != NEVER)
-            continue;
-        if (now <= l->since + m->costs->spin) {
-            l->at = now + m->costs->find;
-        } else if (n > 0) {
-            l->at = now + m->costs->wake;
-            n--;
-        }
-    }
-}
-
 /* The worker ends a tile, if it has one, and takes the next. */
 static void advance(struct team *m, unsigned worker)
 {
     struct lane *l = &m->lanes[worker];
-    uint64_t now = l->at;
-    uint32_t next = TRACE_NO_TILE;
-    const bool ran = l->tile != TRACE_NO_TILE;
+    uint64_t then = l->at;
+    uint32_t next = DG_NO_TILE;
 
-    if (ran) {
-        unsigned pushed = 0;
-
+    m->now = l->at;
+    if (l->tile != DG_NO_TILE) {
         m->done++;
-        m->end = now > m->end ? now : m->end;
-        release(m, worker, l->tile, &next, &pushed);
-        if (pushed > 0)
-            tell(m, pushed, now);
-        l->since = now;
-        now += m->costs->handoff;
+        m->end = m->now > m->end ? m->now : m->end;
+        next = finish(m, worker, l->tile, &m->hands[worker]);
+        l->since = m->now;
+        then += m->costs->handoff;
     }
-    if (next == TRACE_NO_TILE)
-        next = look(m, worker);
-    l->tile = TRACE_NO_TILE;
+    if (next == DG_NO_TILE)
+        next = find(m, worker);
+    l->tile = DG_NO_TILE;
     l->at = NEVER;
-    if (next != TRACE_NO_TILE)
-        start(m, worker, next, now);
+    if (next != DG_NO_TILE)
+        start(m, worker, next, then);
 }
 
 static void run_dataflow(struct team *m)
@@ -258,10 +272,12 @@ static void run_dataflow(struct team *m)
     const struct trace_plan *p = m->p;
     uint32_t at = 0;
 
-    for (unsigned w = 0; w < m->workers; w++)
-        m->lanes[w] = (struct lane){.at = w ? m->costs->enter : 0, .tile = TRACE_NO_TILE};
+    for (unsigned w = 0; w < m->workers; w++) {
+        m->lanes[w] = (struct lane){.at = w ? m->costs->enter : 0, .tile = DG_NO_TILE};
+        m->hands[w] = (struct hand){.kept = DG_NO_TILE};
+    }
     for (uint32_t t = 0; t < p->n_tiles; t++)
-        m->lanes[m->homes[t]].first++; /* for now: how many */
+        m->lanes[m->queues[t]].first++; /* for now: how many */
     for (unsigned w = 0; w <= m->workers; w++) {
         const uint32_t room = m->lanes[w].first;
 
@@ -271,7 +287,7 @@ static void run_dataflow(struct team *m)
     memcpy(m->waits, p->waits, p->n_nodes * sizeof *m->waits);
     for (uint32_t t = 0; t < p->n_tiles; t++)
         if (p->waits[t] == 0)
-            push(m, t);
+            push(m, m->queues[t], &t, 1);
     while (m->done < p->n_tiles) {
         unsigned next = 0;
 
@@ -281,6 +297,8 @@ static void run_dataflow(struct team *m)
         advance(m, next);
     }
 }
+
+/* ---- barrier ---- */
 
 /* Each op: the workers draw its tiles in order, and go on when the last is done. */
 static void run_barrier(struct team *m)
@@ -315,22 +333,23 @@ bool replay_step(uint64_t *ns, const struct trace_plan *p, const struct trace_ru
                  unsigned workers, bool barrier, const struct replay_costs *costs)
 {
     struct team m = {.p = p, .runs = runs, .costs = costs, .workers = workers};
-
     bool ok = false;
 
     m.lanes = calloc(workers + 1, sizeof *m.lanes);
+    m.hands = calloc(workers, sizeof *m.hands);
     m.waits = malloc(p->n_nodes * sizeof *m.waits);
-    m.homes = malloc(p->n_tiles * sizeof *m.homes);
+    m.queues = malloc(p->n_nodes * sizeof *m.queues);
     m.slots = malloc(p->n_tiles * sizeof *m.slots);
-    if (m.lanes && m.waits && m.homes && m.slots) {
-        deal_homes(&m);
+    if (m.lanes && m.hands && m.waits && m.queues && m.slots) {
+        deal_queues(&m);
         (barrier ? run_barrier : run_dataflow)(&m);
         *ns = m.end + costs->leave;
         ok = true;
     }
     free(m.lanes);
+    free(m.hands);
     free(m.waits);
-    free(m.homes);
+    free(m.queues);
     free(m.slots);
     return ok;
 }

@@ -188,7 +188,7 @@ static void gather(struct writer *w)
         const struct dg_trace_event *e = w->trace->lanes[i].events + v->first;
 
         for (const struct dg_trace_event *stop = e + v->n; e < stop; e++) {
-            if (e->tile == DG_TRACE_NO_TILE)
+            if (e->tile == DG_NO_TILE)
                 continue;
             w->ran[e->tile] = (struct ran){i, e->tile_off, e->start, e->end};
             w->end[e->tile] = e->end;
@@ -210,7 +210,7 @@ static void put_tile(struct writer *w, uint32_t t)
     fprintf(w->to, ", \"box\": [%u, %u, %u, %u]", tile->out.r0, tile->out.r1, tile->out.c0,
             tile->out.c1);
     put_time(w, ", \"ready\": ", w->ready[t]);
-    if (w->last[t] == DG_TRACE_NO_TILE)
+    if (w->last[t] == DG_NO_TILE)
         fputs(", \"last\": null", w->to);
     else
         fprintf(w->to, ", \"last\": %u", w->last[t]);
@@ -267,7 +267,7 @@ static void put_worker(struct writer *w, unsigned worker)
     change(w, v->enter, 0, 1);
     for (const struct dg_trace_event *stop = e + v->n; e < stop; e++) {
         put_gap(w, worker, at, e);
-        if (e->tile != DG_TRACE_NO_TILE)
+        if (e->tile != DG_NO_TILE)
             put_tile(w, e->tile);
         at = e->end;
     }
@@ -309,7 +309,7 @@ static void put_arrows(struct writer *w)
     for (uint32_t t = 0; t < w->plan->n_tiles; t++) {
         if (w->all_edges)
             put_arrows_from(w, t, t);
-        else if (w->last[t] != DG_TRACE_NO_TILE)
+        else if (w->last[t] != DG_NO_TILE)
             put_arrow(w, w->last[t], t);
     }
 }

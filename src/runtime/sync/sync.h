@@ -1,8 +1,9 @@
 /* sync.h - every atomic, mutex, wait, thread and clock of the program.
  *
- * The rest of src/ uses these and nothing of <stdatomic.h> or <pthread.h>, so that a test build can
- * put another sync.h in its place. The names carry the memory order; there is no default, and no
- * fence. Which operation pairs with which is said where the field is declared. */
+ * The rest of src/ uses these and nothing of <stdatomic.h> or <pthread.h>, and includes them as
+ * <sync.h>: `make SYNC=FOLDER` puts the sync.h of another folder in place of this one. The names
+ * carry the memory order; there is no default, and no fence. Which operation pairs with which is said
+ * where the field is declared. */
 #ifndef DG_RUNTIME_SYNC_H
 #define DG_RUNTIME_SYNC_H
 
@@ -109,66 +110,55 @@ static inline uint64_t dg_thread_preemptions(void)
     return getrusage(RUSAGE_THREAD, &usage) == 0 ? (uint64_t)usage.ru_nivcsw : 0;
 }
 
-/* A bell: one thread waits for it, any may ring it. A ring before the wait is kept; rings do not
- * add up. Everything before the ring is visible after the wait. */
-struct dg_bell {
-    /* BELL_QUIET, BELL_RUNG, or BELL_PARKED: the waiter is in, or about to enter,
-     * pthread_cond_wait. Order: acq_rel swap by the ringer, acquire loads by the waiter. Partner:
-     * each other. If weakened: a woken worker reads the job of the step before. Test:
-     * tests/unit/runtime/check_team.c. */
-    struct dg_atomic state;
+/* A mutex, and a condition to wait for with it held. init: false, no memory or none of the system's
+ * resources. A wait may end without a signal. */
+struct dg_mutex {
     pthread_mutex_t mutex;
-    pthread_cond_t rung;
 };
 
-enum { BELL_QUIET, BELL_RUNG, BELL_PARKED };
+struct dg_condition {
+    pthread_cond_t condition;
+};
 
-static inline bool dg_bell_init(struct dg_bell *b)
+static inline bool dg_mutex_init(struct dg_mutex *m)
 {
-    dg_store_relaxed(&b->state, BELL_QUIET); /* nobody else knows the bell yet */
-    if (pthread_mutex_init(&b->mutex, NULL) != 0)
-        return false;
-    if (pthread_cond_init(&b->rung, NULL) == 0)
-        return true;
-    pthread_mutex_destroy(&b->mutex);
-    return false;
+    return pthread_mutex_init(&m->mutex, NULL) == 0;
 }
 
-static inline void dg_bell_destroy(struct dg_bell *b)
+static inline void dg_mutex_destroy(struct dg_mutex *m)
 {
-    pthread_cond_destroy(&b->rung);
-    pthread_mutex_destroy(&b->mutex);
+    pthread_mutex_destroy(&m->mutex);
 }
 
-static inline void dg_bell_ring(struct dg_bell *b)
+static inline void dg_mutex_lock(struct dg_mutex *m)
 {
-    if (dg_swap_acq_rel(&b->state, BELL_RUNG) != BELL_PARKED)
-        return;
-    pthread_mutex_lock(&b->mutex); /* the waiter holds it until it is inside the wait */
-    pthread_cond_signal(&b->rung);
-    pthread_mutex_unlock(&b->mutex);
+    pthread_mutex_lock(&m->mutex);
 }
 
-/* Waits: spins for at most spin_ns, then parks. */
-static inline void dg_bell_wait(struct dg_bell *b, uint64_t spin_ns)
+static inline void dg_mutex_unlock(struct dg_mutex *m)
 {
-    const uint64_t start = spin_ns ? dg_now_ns() : 0;
+    pthread_mutex_unlock(&m->mutex);
+}
 
-    while (spin_ns && dg_load_acquire(&b->state) != BELL_RUNG) {
-        for (int i = 0; i < 16; i++)
-            dg_pause();
-        if (dg_now_ns() - start > spin_ns)
-            break;
-    }
-    if (dg_load_acquire(&b->state) != BELL_RUNG) {
-        pthread_mutex_lock(&b->mutex);
-        if (dg_change_acq_rel(&b->state, BELL_QUIET, BELL_PARKED))
-            while (dg_load_acquire(&b->state) != BELL_RUNG)
-                pthread_cond_wait(&b->rung, &b->mutex);
-        pthread_mutex_unlock(&b->mutex);
-    }
-    /* Relaxed: the next ring is only awaited by this thread, and overwrites this. */
-    dg_store_relaxed(&b->state, BELL_QUIET);
+static inline bool dg_condition_init(struct dg_condition *c)
+{
+    return pthread_cond_init(&c->condition, NULL) == 0;
+}
+
+static inline void dg_condition_destroy(struct dg_condition *c)
+{
+    pthread_cond_destroy(&c->condition);
+}
+
+static inline void dg_condition_wait(struct dg_condition *c, struct dg_mutex *m)
+{
+    pthread_cond_wait(&c->condition, &m->mutex);
+}
+
+/* Wakes one of those that wait. */
+static inline void dg_condition_signal(struct dg_condition *c)
+{
+    pthread_cond_signal(&c->condition);
 }
 
 struct dg_thread {

@@ -14,6 +14,8 @@
 #include "../../../src/base/checked.h"
 #include "../../../src/graph/plan_check.h"
 #include "../../../src/runtime/sched.h"
+#include "../../../src/runtime/team.h"
+#include "../../../src/runtime/trace.h"
 #include <sync.h>
 
 #include <errno.h>
@@ -27,6 +29,7 @@
 enum reading { SAME, ROWS, ALL, RANDOM }; /* the box of each input that a tile reads */
 
 struct world;
+struct mail;
 
 /* What dg_op.source of a toy op points to. */
 struct toy {
@@ -34,6 +37,7 @@ struct toy {
     uint32_t index; /* of the op */
     struct dg_cut cut;
     enum reading reading;
+    bool sends; /* each tile has those at its place in the next two ops, which are posted, posted */
 };
 
 struct shape {
@@ -47,13 +51,16 @@ struct world {
     struct toy *toys;
     uint32_t *values, *expected; /* [n_values] of all tensors together */
     size_t n_values, room;
-    uint32_t past; /* the number of the step */
+    uint32_t past;      /* the number of the step */
+    struct dg_run *run; /* that runs it */
 
     /* How tiles behave, set between steps. */
     enum dg_sched sched;
     bool slow;           /* some take longer, some sleep */
     uint32_t meet;       /* > 0: the tiles of an op of that many wait for each other */
     uint32_t fail_every; /* > 0: every so many tiles return an errno value */
+    int post_fails;      /* what posts say */
+    struct mail *mail;   /* who posts; NULL: the tiles themselves */
 
     /* What they saw. */
     struct dg_atomic *ran;      /* [n_tiles] in this step */
@@ -222,6 +229,102 @@ static bool fails(const struct world *w, uint32_t tile)
     return w->fail_every > 0 && tile % w->fail_every == w->fail_every - 1;
 }
 
+/* ---- posts ---- */
+
+enum { PLACES = 64, POSTMEN = 2 };
+
+/* What is to be posted, by threads outside the team. */
+struct mail {
+    struct world *world;
+    struct dg_mutex mutex;
+    struct dg_condition sent;
+    uint32_t op[PLACES], place[PLACES], n;
+    bool over;
+    struct dg_thread postmen[POSTMEN];
+};
+
+/* Writes the tiles at that place in ops op + 1 and op + 2, of which the second reads the first, and
+ * posts them, the second first. */
+static void post(struct world *w, uint32_t op, uint32_t place)
+{
+    for (uint32_t k = 1; k <= 2; k++) {
+        const uint32_t tile = w->plan->op_first[op + k] + place;
+
+        compute(dg_tile_op(w->plan, tile), w->plan->tiles[tile].out, w->past);
+        dg_add_relaxed(&w->ran[tile], 1);
+        dg_add_relaxed(&w->done, 1);
+    }
+    for (uint32_t k = 2; k >= 1; k--)
+        dg_run_post(w->run, w->plan->op_first[op + k] + place, w->post_fails);
+}
+
+static void send(struct world *w, uint32_t op, uint32_t place)
+{
+    struct mail *m = w->mail;
+
+    if (!m) {
+        post(w, op, place);
+        return;
+    }
+    dg_mutex_lock(&m->mutex);
+    m->op[m->n] = op;
+    m->place[m->n++] = place;
+    dg_condition_signal(&m->sent);
+    dg_mutex_unlock(&m->mutex);
+}
+
+/* Posts what is sent, in some steps so late that all workers are asleep. */
+static void *carry(void *arg)
+{
+    struct mail *m = arg;
+
+    for (;;) {
+        uint32_t op = 0, place = 0;
+        bool found;
+
+        dg_mutex_lock(&m->mutex);
+        while (m->n == 0 && !m->over)
+            dg_condition_wait(&m->sent, &m->mutex);
+        found = m->n > 0;
+        if (found) {
+            op = m->op[--m->n];
+            place = m->place[m->n];
+        } else {
+            dg_condition_signal(&m->sent); /* for the next postman */
+        }
+        dg_mutex_unlock(&m->mutex);
+        if (!found)
+            return NULL;
+        if (m->world->slow)
+            usleep(150);
+        post(m->world, op, place);
+    }
+}
+
+static void open_mail(struct mail *m, struct world *w)
+{
+    *m = (struct mail){.world = w};
+    ck_assert(dg_mutex_init(&m->mutex) && dg_condition_init(&m->sent));
+    for (int i = 0; i < POSTMEN; i++)
+        ck_assert(dg_thread_start(&m->postmen[i], carry, m));
+    w->mail = m;
+}
+
+static void close_mail(struct mail *m)
+{
+    dg_mutex_lock(&m->mutex);
+    m->over = true;
+    dg_condition_signal(&m->sent);
+    dg_mutex_unlock(&m->mutex);
+    for (int i = 0; i < POSTMEN; i++)
+        dg_thread_join(&m->postmen[i]);
+    dg_condition_destroy(&m->sent);
+    dg_mutex_destroy(&m->mutex);
+    m->world->mail = NULL;
+}
+
+/* ---- the kinds of op ---- */
+
 static int toy_run(const struct dg_op *op, struct dg_box out, const struct dg_step *step,
                    void *scratch)
 {
@@ -237,8 +340,10 @@ static int toy_run(const struct dg_op *op, struct dg_box out, const struct dg_st
     if (w->sched != DG_SCHED_SERIAL)
         await_others(w, index);
     if (w->slow)
-        be_slow(tile, step->past);
-    compute(op, out, step->past);
+        be_slow(tile, dg_step_past(step));
+    compute(op, out, dg_step_past(step));
+    if (toy_of(op)->sends)
+        send(w, index, tile - w->plan->op_first[index]);
     dg_add_relaxed(&w->ran[tile], 1);
     dg_add_relaxed(&w->done, 1);
     leave_scratch(w, scratch, tile);
@@ -253,6 +358,15 @@ static const struct dg_op_type toy_type = {
     .cost = toy_cost,
     .scratch = toy_scratch,
     .run = toy_run,
+};
+
+static const struct dg_op_type posted_type = {
+    .name = "posted",
+    .posted = true,
+    .check = toy_check,
+    .split = toy_split,
+    .reads = toy_reads,
+    .cost = toy_cost,
 };
 
 /* ---- a graph of them ---- */
@@ -289,7 +403,7 @@ static struct dg_op *add_op(struct world *w, struct shape shape, struct dg_cut c
     struct dg_tensor t = {.role = DG_WEIGHT, .dtype = DG_I32};
     struct dg_op op = {.type = &toy_type, .layer = -1, .source = toy};
 
-    *toy = (struct toy){w, w->graph->n_ops, cut, reading};
+    *toy = (struct toy){w, w->graph->n_ops, cut, reading, false};
     t.rows = shape.rows;
     t.cols = shape.cols;
     t.data = w->values + w->n_values;
@@ -359,11 +473,12 @@ static void check_step(const struct world *w)
 
 static int step(struct world *w, struct dg_run *run, enum dg_sched sched)
 {
-    struct dg_step s = {0};
+    const struct dg_row row = {.position = ++w->past};
+    const struct dg_step s = {.row = &row, .rows = 1};
     int failed;
 
-    s.past = ++w->past;
     w->sched = sched;
+    w->run = run;
     expect(w);
     forget(w);
     failed = dg_run_step(run, &s, sched);
@@ -773,11 +888,117 @@ START_TEST(failing_tile)
 }
 END_TEST
 
+/* Groups of a layer, a layer that sends, two that are posted, and a sink that reads all but the first.
+ * What is posted first reads the first layer, which the sender's tile has read, or nothing. */
+static void open_posted(struct world *w, uint32_t groups, uint32_t wide)
+{
+    const struct shape layer = {1, wide};
+    struct dg_op *last = NULL;
+
+    open_world(w, 5 * groups, (size_t)groups * (4 * wide + 1));
+    for (uint32_t g = 0; g < groups; g++) {
+        struct dg_op *source = add_op(w, layer, single, ALL),
+                     *sender = add_op(w, layer, single, SAME),
+                     *first = add_op(w, layer, single, SAME),
+                     *second = add_op(w, layer, single, SAME), *sink = add_op(w, one, single, ALL);
+
+        if (last)
+            add_input(source, last);
+        add_input(sender, source);
+        if (g % 2 == 0)
+            add_input(first, source);
+        add_input(second, first);
+        add_input(sink, sender);
+        add_input(sink, first);
+        add_input(sink, second);
+        toy_of(sender)->sends = true;
+        first->type = second->type = &posted_type;
+        last = sink;
+    }
+}
+
+/* Steps of all schedules; in some of them posts come late. */
+static void post_on_all(bool outside)
+{
+    for (unsigned i = 0; i < N_TEAMS; i++) {
+        const unsigned steps = sanitized() ? 30 : 150;
+        struct dg_team *team = new_team(i);
+        struct dg_run *run;
+        struct mail mail;
+        struct world w;
+
+        open_posted(&w, 6, 1 + i % 4);
+        make_plan(&w, teams[i].workers);
+        run = new_run(&w, team);
+        if (outside)
+            open_mail(&mail, &w);
+        for (unsigned k = 0; k < steps; k++) {
+            w.slow = k % 5 == 4;
+            w.post_fails = k % 7 == 6 ? EPIPE : 0;
+            ck_assert_int_eq(step(&w, run, (enum dg_sched)(k % DG_N_SCHED)), w.post_fails);
+        }
+        if (outside)
+            close_mail(&mail);
+        dg_run_free(run);
+        dg_team_free(team);
+        close_world(&w);
+    }
+}
+
+START_TEST(posts_from_tiles)
+{
+    post_on_all(false);
+}
+END_TEST
+
+START_TEST(posts_from_outside)
+{
+    post_on_all(true);
+}
+END_TEST
+
+/* A plan with posted tiles is left out of a trace, and not counted as dropped. */
+START_TEST(posts_unrecorded)
+{
+    struct dg_team *team = new_team(1);
+    struct dg_error err = {0};
+    struct dg_trace *trace;
+    struct dg_run *run;
+    struct world w;
+
+    open_posted(&w, 2, 3);
+    make_plan(&w, teams[1].workers);
+    run = new_run(&w, team);
+    ck_assert_int_eq(dg_trace_new(&trace, team, 1000, &err), DG_OK);
+    for (unsigned k = 0; k < DG_N_SCHED; k++)
+        ck_assert_int_eq(step(&w, run, (enum dg_sched)k), 0);
+    ck_assert(trace->n_steps == 0 && trace->n_plans == 0 && trace->dropped == 0);
+    dg_trace_free(trace);
+    dg_run_free(run);
+    dg_team_free(team);
+    close_world(&w);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {diamond,       chain,    side_by_side, fan,     layers,
-                                  random_graphs, barrier,  parking,      stalled, slow_tiles,
-                                  many_steps,    two_runs, failing_tile, NULL};
+    const TTest *const tests[] = {diamond,
+                                  chain,
+                                  side_by_side,
+                                  fan,
+                                  layers,
+                                  random_graphs,
+                                  barrier,
+                                  parking,
+                                  stalled,
+                                  slow_tiles,
+                                  many_steps,
+                                  two_runs,
+                                  failing_tile,
+                                  posts_from_tiles,
+                                  posts_from_outside,
+                                  posts_unrecorded,
+                                  NULL};
 
     return run_suite("sched", tests);
 }

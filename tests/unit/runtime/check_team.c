@@ -1,4 +1,4 @@
-/* src/runtime/team.c and the bell of sync.h.
+/* src/runtime/team.c and src/runtime/bell.c.
  *
  * A team with more workers awake than there are CPUs never spins: (4, 4) on two CPUs parks at every
  * wait. A lost wake is a hang, and a hang is found by Check's timeout. Data is passed in plain
@@ -7,6 +7,7 @@
 #include "../../support/float_control.h"
 #include "../../support/stalls.h"
 #include "../../support/support.h"
+#include "../../../src/runtime/bell.h"
 #include "../../../src/runtime/team.h"
 
 #include <fenv.h>
@@ -263,7 +264,7 @@ static void *listen(void *arg)
 /* Until the listener is parked in its wait number n + 1, or a wait too many has ended. */
 static void await_parking(struct listener *l, uint32_t n)
 {
-    while (dg_load_relaxed(&l->bell.state) != BELL_PARKED && dg_load_relaxed(&l->heard) <= n)
+    while (dg_load_relaxed(&l->bell.state) != DG_BELL_PARKED && dg_load_relaxed(&l->heard) <= n)
         sched_yield();
     ck_assert_uint_eq(dg_load_relaxed(&l->heard), n);
 }

@@ -80,7 +80,8 @@ static void close_world(struct world *w)
 
 static void step(struct world *w, uint32_t past, uint32_t rows, enum dg_sched sched)
 {
-    const struct dg_step s = {.past = past, .rows = rows};
+    const struct dg_row first = {.position = past}; /* a trace looks at no other */
+    const struct dg_step s = {.row = &first, .rows = rows};
 
     ck_assert_int_eq(dg_run_step(w->run, &s, sched), 0);
 }
@@ -108,7 +109,7 @@ static void collect(const struct world *w, size_t step, uint64_t *starts, uint64
             ck_assert(!e->park || (e->park >= at && e->park >= e->spin && e->park <= e->start));
             ck_assert(e->start >= at && e->end >= e->start);
             at = e->end;
-            if (e->tile == DG_TRACE_NO_TILE)
+            if (e->tile == DG_NO_TILE)
                 continue;
             ck_assert_uint_lt(e->tile, n);
             ck_assert_msg(ends[e->tile] == 0, "tile %u ran twice", e->tile);
@@ -132,7 +133,7 @@ static void check_arrivals(const struct world *w, uint64_t start, const uint64_t
 
     dg_trace_arrivals(w->trace->plans[0], start, ends, ready, last);
     for (uint32_t t = 0; t < p->n_tiles; t++)
-        seen[t] = DG_TRACE_NO_TILE;
+        seen[t] = DG_NO_TILE;
     for (uint32_t t = 0; t < p->n_tiles; t++) {
         for (uint32_t i = 0; i < p->nodes[t].n_next; i++) {
             const uint32_t n = p->next[p->nodes[t].first + i];
@@ -143,14 +144,14 @@ static void check_arrivals(const struct world *w, uint64_t start, const uint64_t
                 const uint32_t to = n < p->n_tiles ? n : p->next[first + k];
 
                 ck_assert_msg(starts[to] >= ends[t], "tile %u before its input %u", to, t);
-                if (seen[to] == DG_TRACE_NO_TILE || ends[t] >= ends[seen[to]])
+                if (seen[to] == DG_NO_TILE || ends[t] >= ends[seen[to]])
                     seen[to] = t;
             }
         }
     }
     for (uint32_t t = 0; t < p->n_tiles; t++) {
         ck_assert_uint_eq(last[t], seen[t]);
-        ck_assert_uint_eq(ready[t], seen[t] == DG_TRACE_NO_TILE ? start : ends[seen[t]]);
+        ck_assert_uint_eq(ready[t], seen[t] == DG_NO_TILE ? start : ends[seen[t]]);
         ck_assert_uint_le(ready[t], starts[t]);
     }
     free(ready);
@@ -907,6 +908,51 @@ START_TEST(replay_homes)
 }
 END_TEST
 
+/* Tiles that load come last: the long one of four, though it stands first, begins when both that compute
+ * have run. */
+START_TEST(replay_loads_last)
+{
+    const struct replay_costs c = {.spin = 50000};
+    struct layers l;
+
+    make_layers(&l, 1, 4, false, 10);
+    l.p.n_ops = 2;
+    l.tiles[2].op = l.tiles[3].op = 1;
+    l.runs[0].end = 90;
+    ck_assert_uint_eq(replayed(&l, 2, false, &c), 90); /* 0 | 1 3 2 */
+    l.ops[0].loads = true;
+    ck_assert_uint_eq(replayed(&l, 2, false, &c), 100); /* 2 0 | 3 1 */
+}
+END_TEST
+
+/* Of two tiles that it makes ready, a worker keeps the one whose home it is, and runs it at once; the
+ * other worker finds the other one. */
+START_TEST(replay_keeps_own)
+{
+    const struct replay_costs c = {.find = 5, .spin = 50000};
+    struct layers l;
+
+    make_layers(&l, 2, 2, true, 10);
+    l.tiles[1].op = 1; /* 0 leads to 3 and 2, whose homes are 1 and 0 ... */
+    l.tiles[2].op = l.tiles[3].op = 2;
+    l.p.n_ops = 3;
+    l.first[1] = 2;
+    l.first[2] = 3;
+    l.next[0] = 3;
+    l.next[1] = 2;
+    l.next[2] = 4; /* ... and 1 to the end */
+    l.first[3] = 4;
+    l.next[3] = 4;
+    l.first[4] = l.first[5] = 5;
+    l.next[4] = 4;
+    l.waits[2] = l.waits[3] = 1;
+    l.waits[4] = 3;
+    l.runs[1].end = 0; /* worker 1 polls when they are made */
+    l.runs[2].end = 30;
+    ck_assert_uint_eq(replayed(&l, 2, false, &c), 10 + 30);
+}
+END_TEST
+
 /* Costs are medians of what the slices say. */
 START_TEST(costs)
 {
@@ -989,6 +1035,8 @@ int main(void)
                                   replay_limits,
                                   replay_by_limits,
                                   replay_homes,
+                                  replay_loads_last,
+                                  replay_keeps_own,
                                   costs,
                                   NULL};
 
