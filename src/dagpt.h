@@ -11,8 +11,7 @@
  *
  *     int main(int argc, char **argv)
  *     {
- *         int32_t ids[8] = {11, 12};            // of the vocabulary; room for six more
- *         struct dg_sampling how = {0};         // all zeros: the most likely id, always
+ *         int32_t ids[8] = {11, 12}; // of the vocabulary; room for six more
  *         struct dg_team *team = NULL;
  *         struct dg_model *model = NULL;
  *         struct dg_engine *engine = NULL;
@@ -27,7 +26,7 @@
  *             dg_model_open(&model, argv[1], NULL, &err) == DG_OK &&
  *             dg_engine_new(&engine, model, team, NULL, &err) == DG_OK &&
  *             dg_sequence_new(&text, engine, &err) == DG_OK &&
- *             dg_sampler_new(&sampler, dg_model_sizes(model).vocab, &how, &err) == DG_OK &&
+ *             dg_sampler_new(&sampler, dg_model_sizes(model).vocab, NULL, &err) == DG_OK &&
  *             dg_sequence_eval(text, ids, n, 1, &err) == DG_OK)
  *             for (; n < 8; n++) {
  *                 if (dg_sampler_next(sampler, dg_sequence_logits(text), ids, n, &ids[n], &err) ||
@@ -172,7 +171,7 @@ DG_API enum dg_status dg_model_open(struct dg_model **out, const char *path, str
 DG_API enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n,
                                      const char *name, struct dg_team *team, struct dg_error *err);
 DG_API void dg_model_free(struct dg_model *model); /* takes NULL; after its engines */
-struct dg_sizes dg_model_sizes(const struct dg_model *model);
+DG_API struct dg_sizes dg_model_sizes(const struct dg_model *model);
 
 /* ---- tokenizer ---- */
 
@@ -276,7 +275,8 @@ struct dg_sampling {
 struct dg_sampler;
 
 /* A source of ids of a vocabulary of `vocab` >= 1: the same sampling, logits and sequence give the same
- * ids, on any machine. DG_ERR_USAGE when an option is out of its range. */
+ * ids, on any machine. sampling may be NULL for the defaults. DG_ERR_USAGE when an option is out of its
+ * range. */
 DG_API enum dg_status dg_sampler_new(struct dg_sampler **out, uint32_t vocab,
                                      const struct dg_sampling *sampling, struct dg_error *err);
 DG_API void dg_sampler_free(struct dg_sampler *s); /* takes NULL */
