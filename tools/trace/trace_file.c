@@ -18,6 +18,7 @@ struct reader {
     struct dg_json j;
     size_t bytes;
     size_t slice_room;
+    uint32_t version;
     bool no_memory;
 };
 
@@ -95,6 +96,7 @@ static bool read_limit(struct reader *r, double *out)
 
 /* ---- plans ---- */
 
+/* Version 1 has the type in "op", and no "loads". */
 static void read_op(struct reader *r, struct trace_op *op)
 {
     char key[16];
@@ -106,8 +108,10 @@ static void read_op(struct reader *r, struct trace_op *op)
     while (dg_json_key(&r->j, key, sizeof key)) {
         if (!strcmp(key, "name"))
             dg_json_string(&r->j, op->name, sizeof op->name);
-        else if (!strcmp(key, "op"))
-            dg_json_string(&r->j, op->kind, sizeof op->kind);
+        else if (!strcmp(key, r->version == 1 ? "op" : "type"))
+            dg_json_string(&r->j, op->type, sizeof op->type);
+        else if (!strcmp(key, "loads") && dg_json_true(&r->j))
+            op->loads = true;
         else if (!strcmp(key, "layer") && read_count(r, -1, 1 << 24, &layer))
             op->layer = (int)layer;
         else if (!strcmp(key, "rows"))
@@ -117,7 +121,8 @@ static void read_op(struct reader *r, struct trace_op *op)
         else
             dg_json_skip(&r->j);
     }
-    op->loads = !strcmp(op->kind, "load");
+    if (r->version == 1)
+        op->loads = !strcmp(op->type, "load");
 }
 
 static void read_ops(struct reader *r, struct trace_plan *p)
@@ -233,14 +238,12 @@ static const char *check_plan(struct trace_plan *p)
 
 static void read_plan(struct reader *r, struct trace_plan *p)
 {
-    char key[16], kind[8] = "";
+    char key[16];
 
     if (!dg_json_object(&r->j))
         return;
     while (dg_json_key(&r->j, key, sizeof key)) {
-        if (!strcmp(key, "kind"))
-            dg_json_string(&r->j, kind, sizeof kind);
-        else if (!strcmp(key, "rows"))
+        if (!strcmp(key, "rows"))
             read_u32(r, INT32_MAX, &p->rows);
         else if (!strcmp(key, "joins"))
             read_u32(r, INT32_MAX, &p->n_joins);
@@ -253,9 +256,9 @@ static void read_plan(struct reader *r, struct trace_plan *p)
         else
             dg_json_skip(&r->j);
     }
-    p->load = !strcmp(kind, "load");
-    if (!p->load && strcmp(kind, "step") != 0)
-        dg_json_fail(&r->j, "a plan of kind step or load before this place");
+    p->loads = true;
+    for (uint32_t i = 0; i < p->n_ops; i++)
+        p->loads = p->loads && p->ops[i].loads;
 }
 
 /* ---- what stands beside the events ---- */
@@ -378,18 +381,33 @@ static void read_machine(struct reader *r)
     }
 }
 
-static void read_facts(struct reader *r)
+/* Looks ahead: how the rest is read depends on it. */
+static void read_version(struct reader *r)
 {
-    struct trace_file *t = r->t;
-    uint32_t version = 0;
+    const struct dg_json start = r->j;
     char key[16];
 
     if (!dg_json_object(&r->j))
         return;
+    while (dg_json_key(&r->j, key, sizeof key))
+        if (strcmp(key, "version") != 0 || !read_u32(r, INT32_MAX, &r->version))
+            dg_json_skip(&r->j);
+    if (r->version != 1 && r->version != 2)
+        dg_json_fail(&r->j, "version 1 or 2 of the format before this place");
+    if (!r->j.error)
+        r->j = start;
+}
+
+static void read_facts(struct reader *r)
+{
+    struct trace_file *t = r->t;
+    char key[16];
+
+    read_version(r);
+    if (!dg_json_object(&r->j))
+        return;
     while (dg_json_key(&r->j, key, sizeof key)) {
-        if (!strcmp(key, "version"))
-            read_u32(r, INT32_MAX, &version);
-        else if (!strcmp(key, "program"))
+        if (!strcmp(key, "program"))
             dg_json_string(&r->j, t->program, sizeof t->program);
         else if (!strcmp(key, "command"))
             dg_json_string(&r->j, t->command, sizeof t->command);
@@ -414,8 +432,6 @@ static void read_facts(struct reader *r)
         else
             dg_json_skip(&r->j);
     }
-    if (version != 1)
-        dg_json_fail(&r->j, "version 1 of the format before this place");
     if (t->awake == 0)
         dg_json_fail(&r->j, "at least one worker before this place");
 }
