@@ -97,10 +97,10 @@ static struct text type_text(const struct dg_op *op)
     return t;
 }
 
-void dg_workers_text(const uint64_t workers[4], char *to, size_t size)
+void dg_workers_text(const uint64_t workers[DG_WORKER_WORDS], char *to, size_t size)
 {
     to[0] = '\0';
-    for (unsigned w = 0; w < 256; w++)
+    for (unsigned w = 0; w < DG_MAX_WORKERS; w++)
         if (workers[w / 64] >> w % 64 & 1)
             append(to, size, "%s%u", to[0] ? " " : "", w);
     if (!to[0])

@@ -794,7 +794,7 @@ static void replay_all(const struct trace_file *t)
     uint64_t ns;
 
     ck_assert(replay_costs(&costs, t));
-    for (unsigned workers = 1; workers <= REPLAY_MAX_WORKERS; workers = 8 * workers + workers / 2)
+    for (unsigned workers = 1; workers <= DG_MAX_WORKERS; workers = 8 * workers + workers / 2)
         ck_assert(replay(&ns, t, workers, workers > 8, &costs));
 }
 
