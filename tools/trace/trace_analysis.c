@@ -1,3 +1,7 @@
+/* The critical path is a longest path over the edges that the plan has, tiles weighed with what they took:
+ * forward for the earliest end of each node, backward for what comes after it, which gives the slack.
+ * A gap is explained afterwards, and only where it is one of the longest: the search for its reason goes
+ * over all tiles of its step. */
 #include "trace_analysis.h"
 
 #include <stdlib.h>

@@ -1,3 +1,6 @@
+/* The trace and the dump were made from two plans, one that ran and one that was built anew from the sizes
+ * in the trace. They are compared tile by tile and edge by edge first, so that the n-th tile of the one is
+ * the n-th of the other and times need no names to find their nodes. */
 #include "trace_paint.h"
 #include "trace_analysis.h"
 

@@ -1,3 +1,7 @@
+/* A recorded step is written worker by worker: each event of the recorder is a tile and the gap before it,
+ * which become slices without a hole between them. When a tile was ready, and by which other, the recorder
+ * did not note; it follows from the ends of all tiles (dg_trace_arrivals()), so a step is gathered first.
+ * The counters are sums over its changes, in order of time. */
 #include "trace_write.h"
 
 #include <inttypes.h>
