@@ -1,5 +1,5 @@
-/* Text and JSON of one report stand side by side, a print_ and a json_ function for each section, so that
- * neither has a figure that the other lacks. All figures come from trace_analysis.c. */
+/* Text and JSON stand side by side, a print_ and a json_ function for each section of a report: text rounds
+ * to what a reader can compare, JSON keeps ns. All figures come from trace_analysis.c. */
 #include "trace_report.h"
 #include "trace_write.h"
 
