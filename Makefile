@@ -151,7 +151,7 @@ $(BUILD)/tests/unit/text/check_split: NEED_LDLIBS += -lpcre2-8
 $(SUITES): %: %.o $(BUILD)/tests/support/support.o $(LIB) $(BUILD)/linked-with
 	$(call link,$(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt))
 
-$(BUILD)/tests/unit/trace/check_trace: $(patsubst %,$(BUILD)/tools/trace/trace_%.o,write file analysis replay)
+$(BUILD)/tests/unit/trace/check_trace: $(patsubst %,$(BUILD)/tools/trace/trace_%.o,write file read plans facts events analysis replay)
 
 $(BUILD)/tests/unit/cli/check_stream:  $(BUILD)/tools/cli/stream.o
 $(BUILD)/tests/unit/cli/check_output:  $(patsubst %,$(BUILD)/tools/cli/%.o,output signals)

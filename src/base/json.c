@@ -251,6 +251,11 @@ bool dg_json_null(struct dg_json *j)
     return word(j, "null");
 }
 
+bool dg_json_true(struct dg_json *j)
+{
+    return word(j, "true");
+}
+
 bool dg_json_skip(struct dg_json *j)
 {
     double number;

@@ -46,6 +46,7 @@ bool dg_json_number(struct dg_json *j, double *out);
 bool dg_json_string(struct dg_json *j, char *out, size_t size);
 
 bool dg_json_null(struct dg_json *j); /* true, and read, if the next value is null; else no error */
+bool dg_json_true(struct dg_json *j); /* the same of true */
 bool dg_json_skip(struct dg_json *j); /* any value */
 bool dg_json_end(struct dg_json *j);  /* nothing but blanks follows */
 

@@ -16,6 +16,7 @@
 #ifndef DG_GRAPH_DUMP_H
 #define DG_GRAPH_DUMP_H
 
+#include "../dagpt.h"
 #include "../graph/plan.h"
 
 #include <stdio.h>
@@ -28,15 +29,17 @@ enum dg_edge_kind {
     DG_EDGE_LOOP,   /* to the next of the layers that are drawn once */
 };
 
+enum { DG_WORKER_WORDS = (DG_MAX_WORKERS + 63) / 64 };
+
 /* What was measured of the tiles that a node stands for. */
 struct dg_measure {
     bool known;
-    double ns;           /* sum over its tiles of the time that they ran */
-    double share;        /* of the time of all tiles, 0 ... 1 */
-    double slack_ns;     /* how much later it could have ended; the least of its tiles */
-    double path_ns;      /* of its time, what is on the critical path */
-    double path_share;   /* of the critical path, 0 ... 1 */
-    uint64_t workers[4]; /* bit w: worker w ran one of them (DG_MAX_WORKERS bits) */
+    double ns;         /* sum over its tiles of the time that they ran */
+    double share;      /* of the time of all tiles, 0 ... 1 */
+    double slack_ns;   /* how much later it could have ended; the least of its tiles */
+    double path_ns;    /* of its time, what is on the critical path */
+    double path_share; /* of the critical path, 0 ... 1 */
+    uint64_t workers[DG_WORKER_WORDS]; /* bit w % 64 of word w / 64: worker w ran one of them */
 };
 
 struct dg_dump_node {

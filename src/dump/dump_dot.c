@@ -37,7 +37,7 @@ static const char *escape_quoted(char c)
 #define PATH "#a01010" /* the critical path */
 
 struct colour {
-    const char *kind, *fill, *line;
+    const char *type, *fill, *line;
 };
 
 /* By what an op does: products blue, attention orange, rows' statistics green, elementwise grey. */
@@ -51,7 +51,7 @@ static struct colour colour_of(const struct dg_dump_node *n)
     static const struct colour other = {"", "#f3f3f3", "#8a8a8a"};
 
     for (size_t i = 0; n->op && i < sizeof colours / sizeof *colours; i++)
-        if (strcmp(n->op->type->name, colours[i].kind) == 0)
+        if (strcmp(n->op->type->name, colours[i].type) == 0)
             return colours[i];
     return other;
 }

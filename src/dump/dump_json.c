@@ -63,7 +63,7 @@ static void put_measured(FILE *to, const struct dg_measure *m)
             ", \"measured\": {\"ns\": %.0f, \"share\": %.6f, \"slack_ns\": %.0f, "
             "\"path_ns\": %.0f, \"workers\": [",
             m->ns, m->share, m->slack_ns, m->path_ns);
-    for (unsigned w = 0; w < 256; w++) {
+    for (unsigned w = 0; w < DG_MAX_WORKERS; w++) {
         if (m->workers[w / 64] >> w % 64 & 1) {
             fprintf(to, "%s%u", first ? "" : ", ", w);
             first = false;

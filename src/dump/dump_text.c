@@ -83,8 +83,8 @@ static struct text columns(const struct dg_op *op, const struct dg_tensor *t, st
     return s;
 }
 
-/* An op's kind and what was fused into it. */
-static struct text kind(const struct dg_op *op)
+/* An op's type and what was fused into it. */
+static struct text type_text(const struct dg_op *op)
 {
     struct text t;
 
@@ -93,10 +93,10 @@ static struct text kind(const struct dg_op *op)
     return t;
 }
 
-void dg_workers_text(const uint64_t workers[4], char *to, size_t size)
+void dg_workers_text(const uint64_t workers[DG_WORKER_WORDS], char *to, size_t size)
 {
     to[0] = '\0';
-    for (unsigned w = 0; w < 256; w++)
+    for (unsigned w = 0; w < DG_MAX_WORKERS; w++)
         if (workers[w / 64] >> w % 64 & 1)
             append(to, size, "%s%u", to[0] ? " " : "", w);
     if (!to[0])
@@ -149,20 +149,20 @@ static void add_weights(const struct dg_op *op, struct dg_lines *l)
     }
 }
 
-/* "fc: matmul + gelu", or the kind alone where the name says no more. */
-static struct text name_and_kind(const struct dg_op *op)
+/* "fc: matmul + gelu", or the type alone where the name says no more. */
+static struct text name_and_type(const struct dg_op *op)
 {
     const char *name = dg_short_name(op->name, op->layer);
-    struct text t = kind(op);
+    struct text t = type_text(op);
 
     if (strcmp(name, t.s) != 0)
-        snprintf(t.s, sizeof t.s, "%.40s: %.48s", name, kind(op).s);
+        snprintf(t.s, sizeof t.s, "%.40s: %.48s", name, type_text(op).s);
     return t;
 }
 
 static void op_label(const struct dg_dump *d, const struct dg_dump_node *n, struct dg_lines *l)
 {
-    add_line(l, "%s", name_and_kind(n->op).s);
+    add_line(l, "%s", name_and_type(n->op).s);
     if (d->options.show & DG_SHOW_SHAPE) {
         add_line(l, "%s%s", n->tensor->role == DG_CACHE ? "cache " : "", shape(n->box).s);
         add_weights(n->op, l);
@@ -234,7 +234,7 @@ static void add_inputs(const struct dg_dump_node *n, struct dg_lines *l)
 
 static void op_facts(const struct dg_dump *d, const struct dg_dump_node *n, struct dg_lines *l)
 {
-    add_line(l, "%s: %s", n->id, kind(n->op).s);
+    add_line(l, "%s: %s", n->id, type_text(n->op).s);
     if (n->times > 1)
         add_line(l, "%u ops, of layers %d:%d; one of them:", n->times, n->op->layer,
                  n->op->layer + (int)n->times);
@@ -324,7 +324,7 @@ void dg_cluster_label(const struct dg_dump_cluster *c, char *to, size_t size)
 {
     to[0] = '\0';
     if (c->op)
-        append(to, size, "%s %s, %u tile%s", name_and_kind(c->op).s,
+        append(to, size, "%s %s, %u tile%s", name_and_type(c->op).s,
                shape(dg_whole_box(c->op->out)).s, c->tiles, c->tiles == 1 ? "" : "s");
     else if (c->times > 1)
         append(to, size, "block × %u: h%d to h%d", c->times, c->layer,

@@ -1,8 +1,8 @@
-/* op.h - one node of the graph, and what the graph needs to know of its kind.
+/* op.h - one node of the graph, and what the graph needs to know of its type.
  *
- * An op reads up to DG_MAX_IN tensors and writes one. What its kind can do stands in a
+ * An op reads up to DG_MAX_IN tensors and writes one. What its type can do stands in a
  * struct dg_op_type: check the shapes, cut the output into tiles, name the boxes that a tile reads,
- * and run a tile. The kinds themselves are in src/ops, one file each; this room and the scheduler
+ * and run a tile. The types themselves are in src/ops, one file each; this room and the scheduler
  * use them through this struct alone. */
 #ifndef DG_GRAPH_OP_H
 #define DG_GRAPH_OP_H
@@ -88,7 +88,7 @@ struct dg_op {
     unsigned n_in;
     struct dg_tensor *out;
 
-    /* Attributes; each is 0 where its kind does not use it. */
+    /* Attributes; each is 0 where its type does not use it. */
     uint32_t heads;     /* attention, and a matmul whose output is cut by heads */
     uint32_t first_row; /* tail, attention: output row r is the input's, or step's, first_row + r */
     bool gelu;          /* matmul: gelu is applied to the result (fused) */

@@ -21,7 +21,7 @@
 #include <fenv.h>
 #include <stdlib.h>
 
-enum { SPIN_NS = 50 * 1000, JOB_SPIN_NS = 200 * 1000 };
+enum { JOB_SPIN_NS = 200 * 1000 };
 
 struct worker {
     _Alignas(DG_CACHE_LINE) struct dg_bell bell; /* waits: the worker; rings: anyone */
@@ -121,7 +121,7 @@ enum dg_status dg_team_new(struct dg_team **out, unsigned workers, unsigned cpus
         cpus = usable;
     team->awake = workers < cpus ? workers : cpus;
     if (team->awake <= usable) {
-        team->spin_ns = SPIN_NS;
+        team->spin_ns = DG_SPIN_NS;
         team->job_spin_ns = JOB_SPIN_NS;
     }
     team->list = aligned_alloc(DG_CACHE_LINE, workers * sizeof *team->list);

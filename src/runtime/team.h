@@ -17,8 +17,10 @@
  * no traps) on all of them; the caller's own is put back. */
 void dg_team_run(struct dg_team *team, void (*job)(void *arg, unsigned worker), void *arg);
 
-/* How long a worker with nothing to do should spin before it sleeps; 0 for an oversubscribed team.
- */
+/* How long a worker with nothing to do spins before it sleeps. */
+enum { DG_SPIN_NS = 50 * 1000 };
+
+/* That, or 0 for an oversubscribed team. */
 uint64_t dg_team_spin_ns(const struct dg_team *team);
 
 /* Has dg_team_progress() set a function? Calls it. */

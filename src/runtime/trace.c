@@ -84,6 +84,7 @@ static void copy_op(struct dg_trace_op *to, const struct dg_op *op)
     memcpy(to->name, op->name, sizeof to->name);
     memcpy(to->out, op->out->name, sizeof to->out);
     to->type = op->type->name;
+    to->loads = op->type->loads;
     to->layer = op->layer;
     to->rows = op->out->rows;
     to->cols = op->out->cols;
@@ -104,6 +105,7 @@ static struct dg_trace_plan *copy_plan(struct dg_arena *arena, const struct dg_p
     if (!p)
         return NULL;
     *p = (struct dg_trace_plan){.rows = rows,
+                                .loads = true,
                                 .n_ops = plan->graph->n_ops,
                                 .n_tiles = plan->n_tiles,
                                 .n_joins = plan->n_joins,
@@ -116,8 +118,10 @@ static struct dg_trace_plan *copy_plan(struct dg_arena *arena, const struct dg_p
     p->more = dg_arena_array(arena, p->n_tiles, sizeof *p->more);
     if (!p->ops || !p->tiles || !p->nodes || !p->next || !p->cost || !p->more)
         return NULL;
-    for (uint32_t i = 0; i < p->n_ops; i++)
+    for (uint32_t i = 0; i < p->n_ops; i++) {
         copy_op(&p->ops[i], &plan->graph->ops[i]);
+        p->loads = p->loads && p->ops[i].loads;
+    }
     for (uint32_t t = 0; t < p->n_tiles; t++) {
         const struct dg_cost one = dg_tile_cost(plan, t, 1);
 

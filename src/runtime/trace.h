@@ -47,12 +47,14 @@ struct dg_trace_step {
 struct dg_trace_op {
     char name[24], out[24]; /* of the op, and of the tensor that it writes */
     const char *type;
+    bool loads;
     int layer;
     uint32_t rows, cols; /* of the output */
 };
 
 struct dg_trace_plan {
     uint32_t rows; /* positions that a step evaluates; may be 0 */
+    bool loads;    /* all its ops do */
     uint32_t n_ops, n_tiles, n_joins, n_nodes;
     struct dg_trace_op *ops; /* [n_ops] */
     struct dg_tile *tiles;   /* [n_tiles] */

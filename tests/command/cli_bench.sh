@@ -154,6 +154,15 @@ count 'dagpt bench --trace: not two workers, or no tile of logits' \
     eval 'has "\"workers\": 2" "$dir/trace.json" && has "\"logits\"" "$dir/trace.json"'
 run trace "$dir/trace.json"
 count 'dagpt trace: does not read that' succeeded
+count 'dagpt trace: no loading in that' has ' loading)' "$dir/out"
+
+# Empty steps evaluate no tokens, but they load nothing: the one step that loads is the model's.
+run bench --quick -j 1 -m "$tiny" sched --trace "$dir/trace.json" --trace-events 10000
+count 'dagpt bench sched --trace: an empty step is called load' [ "$(grep -c '"name": "load"' "$dir/trace.json")" -eq 1 ]
+run trace "$dir/trace.json"
+count 'dagpt trace: empty steps are not counted, or as loading' \
+    eval 'succeeded && [ "$(sed -n "s/^steps  *\([0-9]*\) steps of 0 tokens.*/\1/p" "$dir/out")" -eq $(($(grep -c "\"cat\": \"step\"" "$dir/trace.json") - 1)) ]'
+expect_error 2 'no step that evaluates tokens' graph --trace "$dir/trace.json"
 
 # Models with few positions: prompts are as long as they can be.
 make_model --layers 1 --heads 1 --channels 4 --vocab 5 --positions 3 -o "$dir/short"

@@ -56,7 +56,7 @@ steps_in() {
 
 record --total 12
 count "prompt and three tokens: got $(steps_in) steps" [ "$(steps_in)" -eq 4 ]
-count "the weights are loaded in the first" has '"op": "load"' "$trace"
+count "the weights are loaded in the first" has '"type": "load", "loads": true' "$trace"
 if command -v python3 >/dev/null; then
     # One worker, several tiles an op: wte, which is wanted last, is read when all of the blocks are done.
     run tokens -m "$odd" -j 1 --tile 1x16 --total 12 --trace "$trace" $ids
@@ -72,7 +72,7 @@ record --total 12 --trace-tokens 8:10
 count "tokens 8 and 9: got $(steps_in) steps" [ "$(steps_in)" -eq 2 ]
 record --total 12 --chunk 3 --trace-tokens 2:4
 count "two chunks of the prompt: got $(steps_in) steps" [ "$(steps_in)" -eq 2 ]
-count "without loading" lacks '"kind": "load"' "$trace"
+count "without a step that only loads" lacks '"name": "load"' "$trace"
 record --total 12 --trace-tokens 0:1
 count "the prompt: got $(steps_in) steps" [ "$(steps_in)" -eq 1 ]
 for window in 3 : 1: :1 2:2 3:2 a:b -1:2 1:2:3 '1: 2' 99999999999999999999:1; do

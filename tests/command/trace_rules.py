@@ -11,7 +11,7 @@ def check(path):
     with open(path, encoding="utf-8") as file:
         top = json.load(file)
     facts, events = top["dagpt"], top["traceEvents"]
-    assert facts["version"] == 1 and top["displayTimeUnit"] == "ns"
+    assert facts["version"] == 2 and top["displayTimeUnit"] == "ns"
     slices = {}  # by thread: (start, end, event)
     names, arrows, counters = {}, {}, {}
     for e in events:
@@ -68,7 +68,7 @@ def check_tiles(facts, slices):
                 continue
             plan = facts["plans"][step["plan"]]
             op, *box = plan["tiles"][args["tile"]][:5]
-            assert e["name"] == plan["ops"][op]["name"] and args["op"] == plan["ops"][op]["op"], e
+            assert e["name"] == plan["ops"][op]["name"] and args["type"] == plan["ops"][op]["type"], e
             assert args["box"] == box and args["layer"] == plan["ops"][op]["layer"], e
             assert step["start"] <= args["ready"] + GRAIN and args["ready"] <= start, e
             assert (args["step"], args["tile"]) not in tiles, ("twice", e)

@@ -19,17 +19,17 @@ function random(seed) {
 
 // What a plan is built from: ops are added with the ops that they read, tiles are cut at once.
 class PlanBuilder {
-  constructor(kind, rows, workers) {
-    this.plan = { kind, rows, ops: [], tiles: [], joins: 0, next: [] };
+  constructor(rows, workers) {
+    this.plan = { rows, ops: [], tiles: [], joins: 0, next: [] };
     this.workers = workers;
     this.first = [];
     this.reads = [];
   }
 
-  op(name, kind, layer, cols, cut, reads, rows = this.plan.rows, rowCut = 16) {
+  op(name, type, layer, cols, cut, reads, rows = this.plan.rows, rowCut = 16) {
     const { plan } = this;
     const op = plan.ops.length;
-    plan.ops.push({ name, op: kind, layer, out: name, rows, cols });
+    plan.ops.push({ name, type, ...(type === 'load' && { loads: true }), layer, out: name, rows, cols });
     this.first.push(plan.tiles.length);
     this.reads.push(reads);
     for (let r = 0; r < rows; r += rowCut)
@@ -48,7 +48,7 @@ class PlanBuilder {
   // The tiles of op `from` that tile t waits for: those of its rows; a head's own columns.
   inputs(t, from) {
     const [, r0, r1, c0, c1] = this.plan.tiles[t];
-    const attention = this.plan.ops[this.plan.tiles[t][0]].op === 'attention';
+    const attention = this.plan.ops[this.plan.tiles[t][0]].type === 'attention';
     return this.tilesOf(from).filter((u) => {
       const [, s0, s1, d0, d1] = this.plan.tiles[u];
       return (attention ? s0 < r1 : s0 < r1 && r0 < s1) && (!attention || (d0 < c1 && c0 < d1));
@@ -86,9 +86,9 @@ class PlanBuilder {
 }
 
 export function gptPlan(rows, layers, workers, channels = 768, vocab = 50257) {
-  const b = new PlanBuilder('step', rows, workers);
+  const b = new PlanBuilder(rows, workers);
   const row = rows > 1 ? 16 : 1;
-  const op = (name, kind, layer, cols, cut, reads, r = rows) => b.op(name, kind, layer, cols, cut, reads, r, row);
+  const op = (name, type, layer, cols, cut, reads, r = rows) => b.op(name, type, layer, cols, cut, reads, r, row);
   let x = op('embed', 'embed', -1, channels, channels, []);
   for (let l = 0; l < layers; l++) {
     const name = (s) => `h${l}.${s}`;
@@ -106,7 +106,7 @@ export function gptPlan(rows, layers, workers, channels = 768, vocab = 50257) {
 }
 
 export function loadPlan(layers, workers, channels = 768) {
-  const b = new PlanBuilder('load', channels, workers);
+  const b = new PlanBuilder(channels, workers);
   for (let l = 0; l < layers; l++)
     for (const [s, k] of [['q', 1], ['k', 1], ['v', 1], ['proj', 1], ['fc', 4], ['fcproj', 4]])
       b.op(`h${l}.${s}_weight`, 'load', l, channels, channels, [], k * channels, 384);
@@ -115,15 +115,17 @@ export function loadPlan(layers, workers, channels = 768) {
 
 const RATES = { matmul: 9, logits: 9, layernorm: 3, embed: 5, attention: 4, load: 2 }; // GB/s of one worker
 
+const loadsOnly = (plan) => plan.ops.every((op) => op.loads);
+
 function cost(plan, tile, past) {
   const [op, r0, r1, c0, c1] = plan.tiles[tile];
-  const { op: kind, rows } = plan.ops[op];
+  const { type, loads, rows } = plan.ops[op];
   const [h, w] = [r1 - r0, c1 - c0];
-  if (kind === 'matmul' || kind === 'logits')
+  if (type === 'matmul' || type === 'logits')
     return { bytes: 4 * (768 * w + h * 768 + h * w), flops: 2 * 768 * h * w };
-  if (kind === 'attention')
+  if (type === 'attention')
     return { bytes: 8 * w * (past + rows) * Math.max(1, h / 8), flops: 4 * w * h * (past + rows) };
-  return { bytes: 8 * h * w, flops: kind === 'load' ? 0 : 8 * h * w };
+  return { bytes: 8 * h * w, flops: loads ? 0 : 8 * h * w };
 }
 
 // Runs steps of plans and writes the events.
@@ -161,7 +163,7 @@ class Recorder {
   duration(plan, tile, past) {
     const { bytes } = cost(plan, tile, past);
     const slow = this.random() < 0.004 ? 4 : 1;
-    return slow * (0.6 + (bytes / 1000 / RATES[plan.ops[plan.tiles[tile][0]].op]) * (0.8 + 0.5 * this.random()));
+    return slow * (0.6 + (bytes / 1000 / RATES[plan.ops[plan.tiles[tile][0]].type]) * (0.8 + 0.5 * this.random()));
   }
 
   // One step from time t; returns its end. The home worker takes a tile where it is free in time.
@@ -222,13 +224,13 @@ class Recorder {
       running.splice(at, 0, [end, tile]);
     }
     const stepEnd = Math.max(...free) + 1;
-    this.steps.push({ plan: planIndex, past, rows: plan.kind === 'load' ? 0 : plan.rows, start: us(t), end: us(stepEnd) });
+    this.steps.push({ plan: planIndex, past, rows: loadsOnly(plan) ? 0 : plan.rows, start: us(t), end: us(stepEnd) });
     this.write(plan, step, run, { t, stepEnd, starts, ready, last, past });
     return stepEnd;
   }
 
   write(plan, step, run, { t, stepEnd, starts, ready, last, past }) {
-    const label = plan.kind === 'load' ? 'load' : `step ${step}`;
+    const label = loadsOnly(plan) ? 'load' : `step ${step}`;
     const at = starts.slice();
     const places = new Map();
     for (let w = 0; w < this.workers; w++)
@@ -236,7 +238,7 @@ class Recorder {
     for (const [w, tile, start, end] of run) {
       const op = plan.ops[plan.tiles[tile][0]];
       const args = {
-        step, tile, op: op.op, layer: op.layer, box: plan.tiles[tile].slice(1, 5), ready: us(ready[tile]),
+        step, tile, type: op.type, layer: op.layer, box: plan.tiles[tile].slice(1, 5), ready: us(ready[tile]),
         last: last[tile] < 0 ? null : last[tile], ...cost(plan, tile, past),
       };
       if (this.random() < 0.01)
@@ -280,7 +282,7 @@ class Recorder {
     return {
       displayTimeUnit: 'ns',
       dagpt: {
-        version: 1, program: 'dagpt 0.1.0', command: 'synthetic',
+        version: 2, program: 'dagpt 0.1.0', command: 'synthetic',
         model: { name: 'synthetic', positions: 1024, vocab: 50257, layers: 12, heads: 12, channels: 768 },
         machine: { cpus: 4, isa: 'avx2', limits: [{ workers: 4, read_gbps: 34.1, fma_gflops: 233 }] },
         workers: this.workers, awake: this.workers, sched: 'dataflow', overhead_ns: 61, dropped: 0,
@@ -331,7 +333,7 @@ export function hostileTrace() {
   for (const plan of t.dagpt.plans)
     plan.ops.forEach((op, i) => {
       op.name = name(i);
-      op.op = i % 2 ? op.op : name(i + 2);
+      op.type = i % 2 ? op.type : name(i + 2);
       op.out = name(i + 1);
     });
   let i = 0;

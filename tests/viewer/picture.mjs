@@ -17,7 +17,7 @@ await page.evaluate(() => {
   const busy = (b) => trackMean(model.tracks.busy, b.start, b.end);
   const [block] = state.bands.filter((b) => b.layer >= 0 && model.steps[b.step].kind === 'token').sort((a, b) => busy(b) - busy(a));
   setView(block.start - (block.end - block.start) * 0.04, block.end + (block.end - block.start) * 0.04);
-  const tiles = [...model.tiles.op.keys()].filter((r) => model.tiles.step[r] === block.step && opOf(model, r).layer === block.layer && opOf(model, r).kind === 'attention');
+  const tiles = [...model.tiles.op.keys()].filter((r) => model.tiles.step[r] === block.step && opOf(model, r).layer === block.layer && opOf(model, r).type === 'attention');
   const waited = (r) => [...model.gaps.culprit.keys()].filter((g) => model.gaps.culprit[g] === r).reduce((sum, g) => sum + model.gaps.end[g] - model.gaps.start[g], 0);
   select('tile', tiles.sort((a, b) => waited(b) - waited(a))[0]);
 });

@@ -119,7 +119,7 @@ test('a trace loads: the facts of the run, a timeline, a table', async () => {
   assert.match(facts, /schedule\s+dataflow/);
   const colors = await onPixels(page, (data) => new Set(new Uint32Array(data.buffer)).size);
   assert.ok(colors > 20, `${colors} colours on the timeline`);
-  assert.equal(await page.locator('#table tbody tr').count(), new Set(tilesOf(trace).map((e) => e.args.op)).size);
+  assert.equal(await page.locator('#table tbody tr').count(), new Set(tilesOf(trace).map((e) => e.args.type)).size);
   await picture(page, 'whole-light');
   await close(page);
 });
@@ -329,7 +329,7 @@ test('click: facts, inputs and consumers, arrows, jumps', async () => {
   assert.equal(await listed('outputs'), consumers);
   const event = tilesOf(trace).find((e) => e.args.step === 3 && e.args.tile === tile);
   const text = await page.locator('#details dl').innerText();
-  assert.match(text, /kind\s+attention, layer 5/);
+  assert.match(text, /type\s+attention, layer 5/);
   assert.match(text, new RegExp(`tile ${tile} of ${plan.tiles.length}`));
   assert.match(text, new RegExp(`column ${event.args.box[2]}–${event.args.box[3] - 1}`));
   // Arrows in their two colours: they are drawn nowhere else.
@@ -400,11 +400,11 @@ test('table: groups, sorting, and rows that filter the timeline', async () => {
   const before = await canvasHash(page);
   await page.getByRole('row', { name: /attention/ }).getByRole('checkbox').check();
   await settled(page);
-  assert.equal(await lit(), tilesOf(trace).filter((e) => e.args.op === 'attention').length);
+  assert.equal(await lit(), tilesOf(trace).filter((e) => e.args.type === 'attention').length);
   assert.notEqual(await canvasHash(page), before);
   assert.ok(await page.getByRole('row', { name: /attention/ }).getByRole('checkbox').evaluate((e) => e === document.activeElement), 'the focus stays');
   await page.getByRole('row', { name: /layernorm/ }).getByRole('checkbox').check();
-  assert.equal(await lit(), tilesOf(trace).filter((e) => ['attention', 'layernorm'].includes(e.args.op)).length);
+  assert.equal(await lit(), tilesOf(trace).filter((e) => ['attention', 'layernorm'].includes(e.args.type)).length);
   await settled(page);
   await picture(page, 'filter');
   await page.getByRole('button', { name: 'Clear filter' }).click();

@@ -14,7 +14,7 @@
 #define BENCH_DISAGREE 0.10
 
 enum {
-    BENCH_CREWS = 9, /* 1, 2, 4, ... 256 workers */
+    BENCH_CREWS = 33 - __builtin_clz(DG_MAX_WORKERS - 1), /* 1, 2, 4, ... DG_MAX_WORKERS workers */
     BENCH_PROMPTS = 5,
     BENCH_SHAPES = 3,
     BENCH_SCHEDS = 3, /* from DG_SCHED_DATAFLOW on */

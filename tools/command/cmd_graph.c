@@ -158,7 +158,8 @@ static const struct trace_step *choose_step(const struct trace_file *t)
                     rows ? "of that many rows: --rows" : "that evaluates tokens");
         return step;
     }
-    if (step_number >= t->n_steps || trace_plan_of(t, &t->steps[step_number])->load)
+    if (step_number >= t->n_steps || trace_plan_of(t, &t->steps[step_number])->loads ||
+        t->steps[step_number].rows == 0)
         cli_die(DG_ERR_USAGE, "%s: --step: got %" PRIu64 ", expected a step that evaluates tokens",
                 trace_path, step_number);
     return &t->steps[step_number];
@@ -181,11 +182,11 @@ static void choose_from_trace(struct subject *s)
     cli_check(dg_sizes_check(&s->sizes, trace_path, &err), &err);
     s->shape = (struct dg_gpt2_shape){.rows = s->step->rows, .fuse = true};
     for (uint32_t i = 0; i < p->n_ops; i++) {
-        if (strcmp(p->ops[i].kind, "logits") == 0)
+        if (strcmp(p->ops[i].type, "logits") == 0)
             s->shape.logits_rows = p->ops[i].rows;
-        if (strcmp(p->ops[i].kind, "gelu") == 0)
+        if (strcmp(p->ops[i].type, "gelu") == 0)
             s->shape.fuse = false;
-        if (strcmp(p->ops[i].kind, "load") == 0)
+        if (p->ops[i].loads)
             s->shape.load = true;
     }
     s->tiling = (struct dg_tiling){s->trace->awake, cli_model.tile.rows, cli_model.tile.cols};

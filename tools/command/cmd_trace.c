@@ -69,12 +69,12 @@ static size_t parse_list(struct report_guess *list)
         char *end;
         const unsigned long workers = *at >= '1' && *at <= '9' ? strtoul(at, &end, 10) : 0;
 
-        if (n == MAX_GUESSES || workers < 1 || workers > REPLAY_MAX_WORKERS ||
+        if (n == MAX_GUESSES || workers < 1 || workers > DG_MAX_WORKERS ||
             (*end != ',' && *end != '\0'))
             cli_die(DG_ERR_USAGE,
                     "--what-if: got '%s', expected up to %d numbers from 1 to %d, as "
                     "in 1,2,4",
-                    what_if, MAX_GUESSES, REPLAY_MAX_WORKERS);
+                    what_if, MAX_GUESSES, DG_MAX_WORKERS);
         list[n++] = (struct report_guess){.workers = (unsigned)workers};
         at = *end ? end + 1 : end;
     } while (*at || at[-1] == ',');

@@ -1,3 +1,7 @@
+/* The critical path is a longest path over the edges that the plan has, tiles weighed with what they took:
+ * forward for the earliest end of each node, backward for what comes after it, which gives the slack.
+ * A gap is explained afterwards, and only where it is one of the longest: the search for its reason goes
+ * over all tiles of its step. */
 #include "trace_analysis.h"
 
 #include <stdlib.h>
@@ -5,10 +9,10 @@
 
 bool trace_counts(const struct trace_file *t, const struct trace_step *s)
 {
-    if (!t->plans[s->plan].load)
+    if (!t->plans[s->plan].loads)
         return true;
     for (size_t i = 0; i < t->n_steps; i++)
-        if (!t->plans[t->steps[i].plan].load)
+        if (!t->plans[t->steps[i].plan].loads)
             return false;
     return true;
 }
@@ -156,7 +160,7 @@ static struct trace_group *group_of(struct trace_summary *s, const struct trace_
     struct trace_group *more;
 
     for (size_t i = 0; i < s->n_groups; i++)
-        if (!strcmp(s->groups[i].name, name) && !strcmp(s->groups[i].kind, op->kind))
+        if (!strcmp(s->groups[i].name, name) && !strcmp(s->groups[i].type, op->type))
             return &s->groups[i];
     more = realloc(s->groups, (s->n_groups + 1) * sizeof *more);
     if (!more)
@@ -164,7 +168,7 @@ static struct trace_group *group_of(struct trace_summary *s, const struct trace_
     s->groups = more;
     more[s->n_groups] = (struct trace_group){.least = UINT64_MAX};
     memcpy(more[s->n_groups].name, name, strlen(name) + 1);
-    memcpy(more[s->n_groups].kind, op->kind, sizeof op->kind);
+    memcpy(more[s->n_groups].type, op->type, sizeof op->type);
     return &s->groups[s->n_groups++];
 }
 
@@ -420,7 +424,7 @@ bool trace_summarize(struct trace_summary *s, const struct trace_file *t)
     for (size_t i = 0; i < t->n_steps && ok; i++) {
         const struct trace_step *step = &t->steps[i];
 
-        if (t->plans[step->plan].load) {
+        if (t->plans[step->plan].loads) {
             s->load_steps++;
             s->load += step->end - step->start;
         }

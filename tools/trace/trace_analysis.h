@@ -8,9 +8,9 @@
 
 #include "trace_file.h"
 
-/* The ops of all layers that have one name ("q" of h0.q, h1.q, ...), and one kind. */
+/* The ops of all layers that have one name ("q" of h0.q, h1.q, ...), and one type. */
 struct trace_group {
-    char name[64], kind[32];
+    char name[64], type[32];
     uint64_t tiles, total, least,
         most; /* time of tiles, but preemption; least: of those without any */
     uint64_t bytes, flops;

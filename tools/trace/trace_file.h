@@ -16,7 +16,7 @@
 #include <string.h>
 
 struct trace_op {
-    char name[64], kind[32];
+    char name[64], type[32];
     int layer;  /* -1: outside the blocks */
     bool loads; /* its tiles fill a weight from a file */
     uint32_t rows, cols;
@@ -28,7 +28,7 @@ struct trace_tile {
 };
 
 struct trace_plan {
-    bool load;
+    bool loads; /* all its ops do */
     uint32_t rows;
     uint32_t n_ops, n_tiles, n_joins, n_nodes; /* nodes: tiles first, then joins; `end` is last */
     struct trace_op *ops;

@@ -4,8 +4,8 @@
  *
  *   {"command", "model", "sched", "isa": text, "workers", "awake", "overhead_ns", "dropped": number,
  *    "read_gbps", "fma_gflops": number,                           `awake` shares of a worker; 0: not measured
- *    "plans": [{"load": 0 or 1, "rows": number,
- *               "ops":   [[name, kind, layer], ...],
+ *    "plans": [{"loads": 0 or 1, "rows": number,
+ *               "ops":   [[name, type, layer, loads: 0 or 1], ...],
  *               "tiles": [op, r0, r1, c0, c1, home, ...],
  *               "next":  [n, n nodes, ...]}],                     of each node: tiles, then joins
  *    "steps":  [plan, past, rows, start, end, ...],
@@ -96,11 +96,11 @@ static void put_edges(FILE *to, const struct trace_plan *p)
 
 static void put_plan(FILE *to, const struct trace_plan *p)
 {
-    fprintf(to, "{\"load\": %d, \"rows\": %u, \"ops\": [", p->load, p->rows);
+    fprintf(to, "{\"loads\": %d, \"rows\": %u, \"ops\": [", p->loads, p->rows);
     for (uint32_t i = 0; i < p->n_ops; i++) {
         put_string(to, i ? ",\n[" : "[", p->ops[i].name);
-        put_string(to, ",", p->ops[i].kind);
-        fprintf(to, ",%d]", p->ops[i].layer);
+        put_string(to, ",", p->ops[i].type);
+        fprintf(to, ",%d,%d]", p->ops[i].layer, p->ops[i].loads);
     }
     putc(']', to);
     put_tiles(to, p);

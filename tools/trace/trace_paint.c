@@ -1,3 +1,6 @@
+/* The trace and the dump were made from two plans, one that ran and one that was built anew from the sizes
+ * in the trace. They are compared tile by tile and edge by edge first, so that the n-th tile of the one is
+ * the n-th of the other and times need no names to find their nodes. */
 #include "trace_paint.h"
 #include "trace_analysis.h"
 
@@ -19,7 +22,7 @@ static bool shorter(const struct trace_step *x, const struct trace_step *y)
 
 static bool eligible(const struct trace_file *t, const struct trace_step *s, uint32_t rows)
 {
-    return !trace_plan_of(t, s)->load && s->rows == rows;
+    return !trace_plan_of(t, s)->loads && s->rows > 0 && s->rows == rows;
 }
 
 static uint32_t dearest_rows(const struct trace_file *t)
@@ -73,10 +76,10 @@ enum dg_status trace_plan_compare(const struct trace_plan *p, const struct dg_pl
                        p->n_ops, p->n_tiles, p->n_joins, g->n_ops, plan->n_tiles, plan->n_joins);
     for (uint32_t i = 0; i < p->n_ops; i++)
         if (strcmp(p->ops[i].name, g->ops[i].name) != 0 ||
-            strcmp(p->ops[i].kind, g->ops[i].type->name) != 0)
+            strcmp(p->ops[i].type, g->ops[i].type->name) != 0)
             return dg_fail(err, DG_ERR_USAGE,
                            "the trace's plan: op %u is %s (%s), expected %s (%s)", i,
-                           p->ops[i].name, p->ops[i].kind, g->ops[i].name, g->ops[i].type->name);
+                           p->ops[i].name, p->ops[i].type, g->ops[i].name, g->ops[i].type->name);
     for (uint32_t i = 0; i < p->n_tiles; i++) {
         const struct dg_box a = p->tiles[i].box, b = plan->tiles[i].out;
 

@@ -4,12 +4,11 @@
  * woken. */
 #include "trace_replay.h"
 #include "trace_analysis.h"
+#include "../../src/runtime/team.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { SPIN_NS = 50 * 1000 }; /* of src/runtime/team.c */
 
 /* ---- costs ---- */
 
@@ -77,7 +76,7 @@ bool replay_costs(struct replay_costs *out, const struct trace_file *t)
     struct samples s[5] = {{0}};
     bool ok = true;
 
-    *out = (struct replay_costs){.spin = SPIN_NS};
+    *out = (struct replay_costs){.spin = DG_SPIN_NS};
     for (int i = 0; i < 5; i++) {
         s[i].list = malloc((i < 3 ? t->n_slices + 1 : visits) * sizeof *s[i].list);
         ok = ok && s[i].list;

@@ -12,8 +12,6 @@
 #include "../limits/limits.h"
 #include "trace_file.h"
 
-enum { REPLAY_MAX_WORKERS = 256 };
-
 /* What a team takes beside its tiles, in ns. */
 struct replay_costs {
     uint64_t handoff; /* from the end of a tile to the start of the next that its worker has */

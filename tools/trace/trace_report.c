@@ -1,3 +1,5 @@
+/* Text and JSON stand side by side, a print_ and a json_ function for each section of a report: text rounds
+ * to what a reader can compare, JSON keeps ns. All figures come from trace_analysis.c. */
 #include "trace_report.h"
 #include "trace_write.h"
 
@@ -83,13 +85,13 @@ static void print_groups(const struct trace_file *t, const struct trace_summary 
 {
     const struct limits limits = trace_own_limits(t);
 
-    printf("\n%-10s %-10s %7s %10s %6s %8s %8s %8s %14s %14s %8s\n", "op", "kind", "tiles",
+    printf("\n%-10s %-10s %7s %10s %6s %8s %8s %8s %14s %14s %8s\n", "op", "type", "tiles",
            "total ms", "share", "min us", "mean us", "max us", "GB/s  of lim.", "GFLOP/s of lim.",
            "on path");
     for (size_t i = 0; i < s->n_groups; i++) {
         const struct trace_group *g = &s->groups[i];
 
-        printf("%-10s %-10s %7" PRIu64 " %10.3f %5.1f%% %8.1f %8.1f %8.1f", g->name, g->kind,
+        printf("%-10s %-10s %7" PRIu64 " %10.3f %5.1f%% %8.1f %8.1f %8.1f", g->name, g->type,
                g->tiles, ms(g->total), percent(g->total, s->work), us(g->least),
                us(g->total) / (double)g->tiles, us(g->most));
         print_rate(ratio((double)g->bytes, (double)g->total),
@@ -188,7 +190,7 @@ static void json_groups(const struct trace_summary *s)
         const struct trace_group *g = &s->groups[i];
 
         json_string(i ? ",\n  {\"name\": " : "{\"name\": ", g->name);
-        json_string(", \"op\": ", g->kind);
+        json_string(", \"type\": ", g->type);
         printf(", \"tiles\": %" PRIu64 ", \"total_us\": %.3f, \"min_us\": %.3f, \"mean_us\": %.3f, "
                "\"max_us\": %.3f, \"share\": %.6f, \"gbps\": %.3f, \"gflops\": %.3f, "
                "\"path_us\": %.3f, \"path_tiles\": %" PRIu64 "}",
@@ -287,7 +289,7 @@ static const struct trace_group *same_group(const struct trace_summary *s,
                                             const struct trace_group *g)
 {
     for (size_t i = 0; i < s->n_groups; i++)
-        if (!strcmp(s->groups[i].name, g->name) && !strcmp(s->groups[i].kind, g->kind))
+        if (!strcmp(s->groups[i].name, g->name) && !strcmp(s->groups[i].type, g->type))
             return &s->groups[i];
     return NULL;
 }

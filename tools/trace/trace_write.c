@@ -1,3 +1,7 @@
+/* A recorded step is written worker by worker: each event of the recorder is a tile and the gap before it,
+ * which become slices without a hole between them. When a tile was ready, and by which other, the recorder
+ * did not note; it follows from the ends of all tiles (dg_trace_arrivals()), so a step is gathered first.
+ * The counters are sums over its changes, in order of time. */
 #include "trace_write.h"
 #include "../../src/base/json_write.h"
 
@@ -79,14 +83,14 @@ static void put_plan(const struct writer *w, const struct dg_trace_plan *p)
 {
     FILE *to = w->to;
 
-    fprintf(to, "{\"kind\": \"%s\", \"rows\": %u,\n \"ops\": [", p->rows ? "step" : "load",
-            p->rows);
+    fprintf(to, "{\"rows\": %u,\n \"ops\": [", p->rows);
     for (uint32_t i = 0; i < p->n_ops; i++) {
         const struct dg_trace_op *op = &p->ops[i];
 
         fprintf(to, "%s{\"name\": ", i ? ",\n  " : "");
         trace_write_string(to, op->name);
-        fprintf(to, ", \"op\": \"%s\", \"layer\": %d, \"out\": ", op->type, op->layer);
+        fprintf(to, ", \"type\": \"%s\", %s\"layer\": %d, \"out\": ", op->type,
+                op->loads ? "\"loads\": true, " : "", op->layer);
         trace_write_string(to, op->out);
         fprintf(to, ", \"rows\": %u, \"cols\": %u}", op->rows, op->cols);
     }
@@ -124,7 +128,7 @@ static void put_facts(const struct writer *w, const struct trace_facts *f, uint6
 {
     FILE *to = w->to;
 
-    fputs("{\"displayTimeUnit\": \"ns\",\n\"dagpt\": {\"version\": 1, \"program\": "
+    fputs("{\"displayTimeUnit\": \"ns\",\n\"dagpt\": {\"version\": 2, \"program\": "
           "\"dagpt " DG_VERSION "\",\n \"command\": ",
           to);
     trace_write_string(to, f->command);
@@ -205,7 +209,7 @@ static void put_tile(struct writer *w, uint32_t t)
     const struct dg_cost cost = dg_trace_cost(w->plan, t, w->step->past);
 
     open_slice(w, "tile", op->name, ran->worker, ran->start, ran->end);
-    fprintf(w->to, "\"step\": %u, \"tile\": %u, \"op\": \"%s\", \"layer\": %d", step_index(w), t,
+    fprintf(w->to, "\"step\": %u, \"tile\": %u, \"type\": \"%s\", \"layer\": %d", step_index(w), t,
             op->type, op->layer);
     fprintf(w->to, ", \"box\": [%u, %u, %u, %u]", tile->out.r0, tile->out.r1, tile->out.c0,
             tile->out.c1);
@@ -258,7 +262,7 @@ static void put_worker(struct writer *w, unsigned worker)
     uint64_t at = v->enter;
     char name[32] = "load";
 
-    if (w->plan->rows)
+    if (!w->plan->loads)
         snprintf(name, sizeof name, "step %u", step_index(w));
     open_slice(w, "step", name, worker, v->enter, v->leave);
     fprintf(w->to, "\"step\": %u", step_index(w));

@@ -4,10 +4,10 @@
 
 const CHAR = 6.4; // the width of a character of FONT, at most
 
-// ---- colours: a hue for each op kind, a lightness for each op of the kind ----
+// ---- colours: a hue for each op type, a lightness for each op of the type ----
 
-const KIND_HUES = { // OKLCH hue and chroma, near the hues of Okabe and Ito's palette
-  __proto__: null, // a kind may be called "constructor"
+const TYPE_HUES = { // OKLCH hue and chroma, near the hues of Okabe and Ito's palette
+  __proto__: null, // a type may be called "constructor"
   matmul: [250, 0.12], attention: [45, 0.15], layernorm: [165, 0.12], logits: [340, 0.13],
   embed: [205, 0.1], gelu: [105, 0.14], add: [80, 0.13], load: [285, 0.03],
 };
@@ -29,15 +29,15 @@ const asColor = (rgb) => ({
 
 const mix = (a, b, share) => a.map((x, i) => Math.round(x * share + b[i] * (1 - share)));
 
-// Lightness of the i-th of n ops of a kind.
+// Lightness of the i-th of n ops of a type.
 const shade = (i, n, dark) => (dark ? 0.76 : 0.82) - (n > 1 ? (i / (n - 1)) * (dark ? 0.18 : 0.2) : 0.07);
 
-// The roles in the order of the plan, with kind and colour slot.
+// The roles in the order of the plan, with type and colour slot.
 function rolesOf(model) {
-  const roles = model.table.roles.list.map((name) => ({ name, kind: '', kindIndex: 0 }));
+  const roles = model.table.roles.list.map((name) => ({ name, type: '', typeIndex: 0 }));
   for (const op of model.ops)
-    if (!roles[op.roleIndex].kind)
-      Object.assign(roles[op.roleIndex], { kind: op.kind, kindIndex: op.kindIndex });
+    if (!roles[op.roleIndex].type)
+      Object.assign(roles[op.roleIndex], { type: op.type, typeIndex: op.typeIndex });
   roles.forEach((role, i) => { role.slot = Math.min(i, MAX_SLOTS - 1); });
   return roles;
 }
@@ -52,8 +52,8 @@ function makeColors(model, dark) {
   const roles = rolesOf(model);
   const slots = [];
   for (const role of roles.slice(0, MAX_SLOTS)) {
-    const same = roles.filter((r) => r.kindIndex === role.kindIndex && r.slot < MAX_SLOTS);
-    const [hue, chroma] = KIND_HUES[role.kind] ?? OTHER_HUES[role.kindIndex % OTHER_HUES.length];
+    const same = roles.filter((r) => r.typeIndex === role.typeIndex && r.slot < MAX_SLOTS);
+    const [hue, chroma] = TYPE_HUES[role.type] ?? OTHER_HUES[role.typeIndex % OTHER_HUES.length];
     const rgb = toRgb(pen, `oklch(${shade(same.indexOf(role), same.length, dark)} ${chroma} ${hue})`);
     slots.push({ ...asColor(rgb), dim: asColor(mix(rgb, back, 0.2)) });
   }

@@ -230,7 +230,7 @@ function gapSentence(model, g) {
 
 // Rows with a key; `tiles` rows add up tiles, `gaps` rows add up gaps.
 const GROUPS = {
-  kind: { title: 'Op kind', of: 'tiles', key: (m, r) => opOf(m, r).kindIndex, name: (m, k) => m.table.kinds.list[k] },
+  type: { title: 'Op type', of: 'tiles', key: (m, r) => opOf(m, r).typeIndex, name: (m, k) => m.table.types.list[k] },
   role: { title: 'Op', of: 'tiles', key: (m, r) => opOf(m, r).roleIndex, name: (m, k) => m.table.roles.list[k] },
   op: { title: 'Op by layer', of: 'tiles', key: (m, r) => m.tiles.op[r], name: (m, k) => m.ops[k].name },
   layer: { title: 'Layer', of: 'tiles', key: (m, r) => opOf(m, r).layer, name: (m, k) => (k < 0 ? 'outside the blocks' : `layer ${k}`) },
@@ -335,7 +335,7 @@ function layerBands(model) {
   const byKey = new Map();
   for (let r = 0; r < tiles.n; r++) {
     const op = opOf(model, r);
-    if (op.kind === 'load')
+    if (op.loads)
       continue;
     const key = `${tiles.step[r]} ${op.layer < 0 ? op.name : op.layer}`;
     const band = byKey.get(key);

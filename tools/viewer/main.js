@@ -8,7 +8,7 @@ const state = {
   search: { records: null, at: -1 }, // matches by start; null: no search
   showPath: false,
   lit: null, litGap: null, // 1: to be shown in full; null: all are
-  table: { group: 'kind', sort: 'total', descending: true },
+  table: { group: 'type', sort: 'total', descending: true },
   sums: new Map(),
   stats: { load: 0, frames: [] }, // milliseconds
 };
@@ -295,7 +295,7 @@ function togglePath() {
 
 // ---- search ----
 
-// "fc", "h3.q", "matmul 3", "h3.q:12": all words must be in the op's name or kind; a number after a
+// "fc", "h3.q", "matmul 3", "h3.q:12": all words must be in the op's name or type; a number after a
 // colon is the tile's place in its op.
 function parseQuery(text) {
   const [, words, place] = /^(.*?)(?::(\d+))?$/.exec(text.trim().toLowerCase());
@@ -305,7 +305,7 @@ function parseQuery(text) {
 function findRecords(text) {
   const { model, byStart } = state;
   const { words, place } = parseQuery(text);
-  const opFits = model.ops.map(({ name, kind }) => words.every((w) => name.toLowerCase().includes(w) || kind.toLowerCase().includes(w)));
+  const opFits = model.ops.map(({ name, type }) => words.every((w) => name.toLowerCase().includes(w) || type.toLowerCase().includes(w)));
   return byStart.filter((r) => opFits[model.tiles.op[r]]
     && (place < 0 || placeOf(model, r) === place));
 }

@@ -38,28 +38,28 @@ class Names {
   }
 }
 
-// Ops of all plans, each once by name and kind, so that an op has one row in the table.
+// Ops of all plans, each once by name and type, so that an op has one row in the table.
 class OpTable {
   constructor() {
     this.ops = [];
     this.byKey = new Map();
-    this.kinds = new Names();
+    this.types = new Names();
     this.roles = new Names();
   }
 
   // The index of an op; its role is its name without the layer: "fc" of "h3.fc".
-  add(rawName, rawKind, layer) {
-    const key = JSON.stringify([rawName, rawKind]);
+  add(rawName, rawType, layer, loads) {
+    const key = JSON.stringify([rawName, rawType]);
     const known = this.byKey.get(key);
     if (known !== undefined)
       return known;
     const name = plainText(rawName) || '(no name)';
-    const kind = plainText(rawKind) || '(no kind)';
+    const type = plainText(rawType) || '(no type)';
     const role = name.startsWith(`h${layer}.`) ? name.slice(name.indexOf('.') + 1) : name;
     this.ops.push({
-      name, kind, layer, role,
-      kindIndex: this.kinds.index(kind),
-      roleIndex: this.roles.index(kind === 'load' ? 'load' : role),
+      name, type, layer, role, loads: loads === 1,
+      typeIndex: this.types.index(type),
+      roleIndex: this.roles.index(loads === 1 ? 'load' : role),
     });
     this.byKey.set(key, this.ops.length - 1);
     return this.ops.length - 1;
@@ -70,7 +70,7 @@ function readPlan(raw, table) {
   const ops = raw.ops.map((op) => table.add(...op));
   const n = raw.tiles.length / 6;
   const plan = {
-    load: raw.load === 1, n,
+    loads: raw.loads === 1, n,
     op: new Int32Array(n), // of each tile, in table.ops
     place: new Int32Array(n), // which of its op's tiles it is
     box: new Int32Array(4 * n),
@@ -136,13 +136,13 @@ function readSteps(list, plans) {
   const steps = [];
   for (let i = 0; i < list.length; i += 5) {
     const [plan, past, rows, start, end] = list.slice(i, i + 5);
-    const kind = plans[plan].load ? 'load' : rows > 1 ? 'prompt' : 'token';
+    const kind = plans[plan].loads ? 'load' : rows > 1 ? 'prompt' : rows ? 'token' : 'empty';
     const positions = kind === 'prompt' ? [past, past + rows - 1] : [past];
     steps.push({
       plan, past, kind, start: start / 1000, end: end / 1000,
-      label: kind === 'load' ? 'load' : `${kind} ${positions.join('–')}`,
+      label: rows ? `${kind} ${positions.join('–')}` : kind,
       title: `step ${steps.length}: ${{ load: 'loading the weights', prompt: `prompt, positions ${positions.join(' to ')}`,
-        token: `one token, position ${past}` }[kind]}`,
+        token: `one token, position ${past}`, empty: 'no tokens' }[kind]}`,
       record: new Int32Array(plans[plan].n), // of each tile of its plan
     });
   }

@@ -70,19 +70,19 @@ function legendButton(s, act, group, key, color, name, about) {
 
 function fillLegend(s, act) {
   const { colors, model } = s;
-  const kinds = new Map();
+  const types = new Map();
   colors.roles.slice(0, MAX_LEGEND).forEach((role, i) => {
-    if (!kinds.has(role.kind))
-      kinds.set(role.kind, []);
-    kinds.get(role.kind).push(legendButton(s, act, 'role', i, colors.slots[role.slot].css, role.name, `${role.kind}: show only ${role.name}`));
+    if (!types.has(role.type))
+      types.set(role.type, []);
+    types.get(role.type).push(legendButton(s, act, 'role', i, colors.slots[role.slot].css, role.name, `${role.type}: show only ${role.name}`));
   });
-  const groups = [...kinds].map(([kind, chips]) => el('span', { className: 'group', role: 'group', 'aria-label': kind },
-    chips.length > 1 || colors.roles.find((r) => r.kind === kind).name !== kind ? el('span', { className: 'kind' }, kind) : null, ...chips));
+  const groups = [...types].map(([type, chips]) => el('span', { className: 'group', role: 'group', 'aria-label': type },
+    chips.length > 1 || colors.roles.find((r) => r.type === type).name !== type ? el('span', { className: 'type' }, type) : null, ...chips));
   const rest = colors.roles.length - MAX_LEGEND;
   if (rest > 0)
     groups.push(el('span', { className: 'group' }, `and ${rest} more`));
   if (model.tiles.n)
-    groups.push(el('span', { className: 'group', role: 'group', 'aria-label': 'idle' }, el('span', { className: 'kind' }, 'idle'),
+    groups.push(el('span', { className: 'group', role: 'group', 'aria-label': 'idle' }, el('span', { className: 'type' }, 'idle'),
       ...REASONS.slice(0, 3).map((reason, i) => legendButton(s, act, 'idle', i, colors.reasons[i].css, reason.name, reason.about)),
       el('span', { className: 'note' }, 'plain: awake · hatched: parked · dark strip: preempted for that share')));
   byId('legend').replaceChildren(...groups);
@@ -142,7 +142,7 @@ function rowColor(s, group, key) {
   if (group === 'idle')
     return colors.reasons[key].css;
   const role = { role: key, culprit: key, op: group === 'op' ? model.ops[key].roleIndex : -1 }[group]
-    ?? (group === 'kind' ? colors.roles.findIndex((r) => r.kindIndex === key) : -1);
+    ?? (group === 'type' ? colors.roles.findIndex((r) => r.typeIndex === key) : -1);
   return role >= 0 ? colors.slots[colors.roles[role].slot].css : null;
 }
 
@@ -209,7 +209,7 @@ function tileFacts(s, r) {
   const t = tiles.tile[r];
   const [r0, r1, c0, c1] = plan.box.subarray(4 * t, 4 * t + 4);
   const rows = [
-    ['kind', op.layer < 0 ? op.kind : `${op.kind}, layer ${op.layer}`],
+    ['type', op.layer < 0 ? op.type : `${op.type}, layer ${op.layer}`],
     ['took', formatTime(time) + (overhead > 0 && time < 20 * overhead ? ` (recording it: about ${formatTime(overhead)})` : '')],
     ['started', formatClock(tiles.start[r])],
     ['ready', tiles.start[r] - tiles.ready[r] < GRAIN ? 'when it started' : `${formatTime(tiles.start[r] - tiles.ready[r])} before it started`],

@@ -128,11 +128,11 @@ END_TEST
 START_TEST(values)
 {
     static const char text[] =
-        "{\"n\": -2.5e1, \"list\": [1, null, 3], \"deep\": {\"x\": []}, \"end\": \"z\"}";
+        "{\"n\": -2.5e1, \"list\": [1, null, true, 3], \"deep\": {\"x\": []}, \"end\": \"z\"}";
     struct dg_json j;
     char key[8], end[8] = "";
     double n = 0, sum = 0, item;
-    int nulls = 0, members = 0;
+    int nulls = 0, trues = 0, members = 0;
 
     dg_json_open(&j, text, strlen(text));
     ck_assert(dg_json_object(&j));
@@ -145,6 +145,8 @@ START_TEST(values)
             while (dg_json_item(&j)) {
                 if (dg_json_null(&j))
                     nulls++;
+                else if (dg_json_true(&j))
+                    trues++;
                 else if (dg_json_number(&j, &item))
                     sum += item;
             }
@@ -155,7 +157,7 @@ START_TEST(values)
         }
     }
     ck_assert_msg(dg_json_end(&j), "%s", j.error);
-    ck_assert(n == -25 && sum == 4 && nulls == 1 && members == 4);
+    ck_assert(n == -25 && sum == 4 && nulls == 1 && trues == 1 && members == 4);
     ck_assert_str_eq(end, "z");
 }
 END_TEST

@@ -33,7 +33,7 @@ static struct dg_cost cost_toy(const struct dg_op *op, struct dg_box out, uint32
                             4 * dg_box_area(out)};
 }
 
-static struct dg_op_type running_type;
+static struct dg_op_type running_type, loading_type;
 
 struct world {
     struct toy_graph toys;
@@ -352,6 +352,9 @@ START_TEST(written_and_read)
     char *text;
 
     open_world(&w, 5, 3, 3, 10000);
+    loading_type = running_type;
+    loading_type.loads = true;
+    w.toys.g->ops[0].type = &loading_type;
     step(&w, 0, 0, DG_SCHED_DATAFLOW);
     step(&w, 2, 1, DG_SCHED_DATAFLOW);
     text = write_text(w.trace, false, &n);
@@ -364,6 +367,8 @@ START_TEST(written_and_read)
     ck_assert(trace_limits(t, 2).workers == 2 && trace_limits(t, 2).read_gbps == 45.5);
     ck_assert(trace_limits(t, 8).workers == 3 && trace_limits(t, 8).fma_gflops == 500);
     ck_assert_uint_eq(t->n_steps, 2);
+    ck_assert_str_eq(t->plans[0].ops[1].type, "toy");
+    ck_assert(t->plans[0].ops[0].loads && !t->plans[0].ops[1].loads && !t->plans[0].loads);
     check_plan(&t->plans[0], w.plan);
     starts = calloc(w.plan->n_tiles, sizeof *starts);
     ends = calloc(w.plan->n_tiles, sizeof *ends);
@@ -427,14 +432,15 @@ END_TEST
  *   worker 0: 0 [0,10] 1 [11,41]  queue [10,11]  3 [42,52] queue [41,42]
  *   worker 1: spinning [1,11] 2 [12,20] queue [11,12]  spinning [20,30] parked [30,52] */
 static const char by_hand[] =
-    "{\"dagpt\": {\"version\": 1, \"program\": \"dagpt\", \"command\": \"c\", \"model\": "
+    "{\"dagpt\": {\"version\": 2, \"program\": \"dagpt\", \"command\": \"c\", \"model\": "
     "{\"name\": \"m\"},\n"
     "\"machine\": {\"cpus\": 2, \"isa\": \"scalar\", \"limits\": []},\n"
     "\"workers\": 2, \"awake\": 2, \"sched\": \"dataflow\", \"overhead_ns\": 50, \"dropped\": 0,\n"
-    "\"plans\": [{\"kind\": \"step\", \"rows\": 1, \"ops\": [\n"
-    "{\"name\": \"a\", \"op\": \"x\", \"layer\": -1, \"out\": \"a\", \"rows\": 1, \"cols\": 1},\n"
-    "{\"name\": \"h0.b\", \"op\": \"y\", \"layer\": 0, \"out\": \"b\", \"rows\": 1, \"cols\": 2},\n"
-    "{\"name\": \"h1.b\", \"op\": \"y\", \"layer\": 1, \"out\": \"c\", \"rows\": 1, \"cols\": "
+    "\"plans\": [{\"rows\": 1, \"ops\": [\n"
+    "{\"name\": \"a\", \"type\": \"x\", \"layer\": -1, \"out\": \"a\", \"rows\": 1, \"cols\": 1},\n"
+    "{\"name\": \"h0.b\", \"type\": \"y\", \"layer\": 0, \"out\": \"b\", \"rows\": 1, \"cols\": "
+    "2},\n"
+    "{\"name\": \"h1.b\", \"type\": \"y\", \"layer\": 1, \"out\": \"c\", \"rows\": 1, \"cols\": "
     "1}],\n"
     "\"tiles\": [[0, 0, 1, 0, 1, 0], [1, 0, 1, 0, 1, 0], [1, 0, 1, 1, 2, 1], [2, 0, 1, 0, 1, 0]],\n"
     "\"joins\": 1, \"next\": [[1, 2], [3], [3], [4], []]}],\n"
@@ -514,7 +520,7 @@ START_TEST(summary)
     ck_assert_uint_eq(s.workers[1].outside, 3000);
     ck_assert_uint_eq(s.n_groups, 2);
     ck_assert_str_eq(s.groups[0].name, "b"); /* of both layers */
-    ck_assert_str_eq(s.groups[0].kind, "y");
+    ck_assert_str_eq(s.groups[0].type, "y");
     ck_assert(s.groups[0].tiles == 3 && s.groups[0].total == 43000 && s.groups[0].least == 8000 &&
               s.groups[0].most == 25000 && s.groups[0].bytes == 300 && s.groups[0].flops == 80 &&
               s.groups[0].path == 35000 && s.groups[0].path_tiles == 2);
@@ -591,6 +597,63 @@ START_TEST(path)
 }
 END_TEST
 
+/* by_hand with these members in its first op, and in the two others; does its plan load? */
+static void check_loads(const char *first, const char *others, bool of_plan)
+{
+    static const char *const layers[] = {"\"layer\": -1", "\"layer\": 0", "\"layer\": 1"};
+    char *text = change(by_hand, "", "");
+    struct trace_file *t;
+    struct trace_summary s;
+
+    for (int i = 0; i < 3; i++) {
+        char members[64], *before = text;
+
+        snprintf(members, sizeof members, "%s%s", i ? others : first, layers[i]);
+        text = change(before, layers[i], members);
+        free(before);
+    }
+    t = parse(text, strlen(text));
+    ck_assert_int_eq(t->plans[0].ops[0].loads, strstr(first, "true") != NULL);
+    ck_assert_int_eq(t->plans[0].ops[1].loads, strstr(others, "true") != NULL);
+    ck_assert_int_eq(t->plans[0].loads, of_plan);
+    ck_assert(trace_summarize(&s, t));
+    ck_assert_uint_eq(s.load_steps, of_plan);
+    trace_summary_free(&s);
+    trace_file_free(t);
+    free(text);
+}
+
+/* A plan loads when all its ops do; what these are called says nothing. */
+START_TEST(loads)
+{
+    check_loads("", "", false);
+    check_loads("\"type\": \"load\", ", "\"type\": \"load\", ", false);
+    check_loads("\"loads\": true, ", "", false);
+    check_loads("\"loads\": true, ", "\"loads\": false, ", false);
+    check_loads("\"loads\": true, ", "\"loads\": true, ", true);
+}
+END_TEST
+
+/* Version 1: the type was in "op", and those of type "load" load; also with the version behind. */
+START_TEST(version_1)
+{
+    char *one = change(by_hand, "\"version\": 2, ", ""),
+         *two = change(one, "\"awake\": 2", "\"awake\": 2, \"version\": 1"),
+         *three = change(two, "\"type\": \"x\"", "\"op\": \"load\", \"type\": \"z\""),
+         *all = change(three, "\"type\": \"y\"", "\"op\": \"y\"");
+    struct trace_file *t = parse(all, strlen(all));
+
+    ck_assert_str_eq(t->plans[0].ops[0].type, "load");
+    ck_assert_str_eq(t->plans[0].ops[1].type, "y");
+    ck_assert(t->plans[0].ops[0].loads && !t->plans[0].ops[1].loads && !t->plans[0].loads);
+    trace_file_free(t);
+    free(one);
+    free(two);
+    free(three);
+    free(all);
+}
+END_TEST
+
 /* ---- files that are not traces ---- */
 
 static void check_refused(const char *text, size_t n, const char *expected)
@@ -635,7 +698,7 @@ END_TEST
 START_TEST(damaged)
 {
     static const char *const changes[][3] = {
-        {"\"version\": 1", "\"version\": 2", "version 1"},
+        {"\"version\": 2", "\"version\": 3", "version 1 or 2"},
         {"\"awake\": 2", "\"awake\": 257", "whole number in its range"},
         {"\"awake\": 2", "\"awake\": 1.5", "whole number"},
         {"\"awake\": 2", "\"awake\": \"2\"", "a number"},
@@ -651,7 +714,6 @@ START_TEST(damaged)
          "limits of more and"},
         {"\"limits\": []", "\"limits\": [{\"read_gbps\": 1, \"fma_gflops\": 1}]",
          "limits of more and"},
-        {"\"kind\": \"step\"", "\"kind\": \"other\"", "kind step or load"},
         {"[0, 0, 1, 0, 1, 0]", "[7, 0, 1, 0, 1, 0]", "op is not one"},
         {"[0, 0, 1, 0, 1, 0]", "[0, 1, 1, 0, 1, 0]", "box is empty"},
         {"[0, 0, 1, 0, 1, 0]", "[0, 0, 1, 0, 1]", "six numbers"},
@@ -699,7 +761,7 @@ START_TEST(absurd)
 
     ck_assert_ptr_nonnull(text);
     at += sprintf(at,
-                  "{\"dagpt\": {\"version\": 1, \"awake\": 256, \"plans\": [{\"kind\": \"step\", "
+                  "{\"dagpt\": {\"version\": 2, \"awake\": 256, \"plans\": [{"
                   "\"joins\": 1, \"ops\": [{}], \"tiles\": [[0,0,1,0,1,0]], \"next\": [[1],[]]}], "
                   "\"steps\": [{}");
     for (int i = 1; i < 1000; i++)
@@ -733,7 +795,7 @@ static void replay_all(const struct trace_file *t)
     uint64_t ns;
 
     ck_assert(replay_costs(&costs, t));
-    for (unsigned workers = 1; workers <= REPLAY_MAX_WORKERS; workers = 8 * workers + workers / 2)
+    for (unsigned workers = 1; workers <= DG_MAX_WORKERS; workers = 8 * workers + workers / 2)
         ck_assert(replay(&ns, t, workers, workers > 8, &costs));
 }
 
@@ -1025,6 +1087,8 @@ int main(void)
                                   gaps,
                                   reasons,
                                   path,
+                                  loads,
+                                  version_1,
                                   foreign,
                                   damaged,
                                   absurd,
