@@ -23,7 +23,7 @@ command -v valgrind >/dev/null || fail "needs valgrind (Debian: apt-get install 
 # instructions FUNCTION - while it runs, with all that it calls.
 instructions() {
     valgrind --tool=callgrind --collect-atstart=no --toggle-collect="guarded_$1" \
-        --callgrind-out-file="$dir/$1" "$build/tests/bench_guard" "$dir/model" >"$dir/log" 2>&1 || {
+        --callgrind-out-file="$dir/$1" "$build/tests/guard/bench_guard" "$dir/model" >"$dir/log" 2>&1 || {
         cat "$dir/log" >&2
         return 1
     }
