@@ -435,7 +435,7 @@ int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sc
     dg_store_relaxed(&run->post_failed, 0);
     if (sched == DG_SCHED_DATAFLOW)
         reset_dataflow(run);
-    else
+    else if (sched == DG_SCHED_BARRIER || run->posts) /* serial waits for posts alone */
         reset_ops(run);
     if (trace && (run->posts || !dg_trace_begin(trace, run->plan, &run->traced, step)))
         trace = NULL;
