@@ -85,8 +85,8 @@ static uint64_t count_tiles(const struct dg_tensor *t, struct dg_cut cut)
 static void cut_op(struct dg_plan *plan, uint32_t op, uint32_t at, struct dg_cut cut)
 {
     const struct dg_tensor *t = plan->graph->ops[op].out;
-    const uint32_t n = (uint32_t)count_tiles(t, cut),
-                   blocks = (uint32_t)dg_div_up(t->rows, cut.rows);
+    const uint32_t n = (uint32_t)count_tiles(t, cut);
+    const bool several = t->rows > cut.rows;
 
     for (uint32_t r = 0, i = 0; r < t->rows; r += cut.rows) {
         for (uint32_t c = 0; c < t->cols; c += cut.cols, i++) {
@@ -97,7 +97,7 @@ static void cut_op(struct dg_plan *plan, uint32_t op, uint32_t at, struct dg_cut
             tile->out.r1 = cut.rows < t->rows - r ? r + cut.rows : t->rows;
             tile->out.c0 = c;
             tile->out.c1 = cut.cols < t->cols - c ? c + cut.cols : t->cols;
-            tile->home = dg_home(i, n, r / cut.rows, blocks, plan->tiling.workers);
+            tile->home = dg_home(i, n, r / cut.rows, several, plan->tiling.workers);
         }
     }
 }

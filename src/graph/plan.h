@@ -61,13 +61,13 @@ void dg_plan_free(struct dg_plan *plan); /* takes NULL; the graph stays */
 /* Allocates the activations, from `arena`, and points the graph's tensors at them. */
 enum dg_status dg_plan_allocate(struct dg_plan *plan, struct dg_arena *arena, struct dg_error *err);
 
-/* The home of tile i of an op's n. A step of several row blocks gives a block's tiles one home, so that
- * its activations stay in one worker's cache; a step of one gives each worker a contiguous share of
- * the weights. */
-static inline uint32_t dg_home(uint32_t i, uint32_t n, uint32_t block, uint32_t blocks,
+/* The home of tile i of an op's n, which lies in row block `block`. An op of several row blocks gives
+ * a block's tiles one home, so that its activations stay in one worker's cache; an op of one gives
+ * each worker a contiguous share of the weights. */
+static inline uint32_t dg_home(uint32_t i, uint32_t n, uint32_t block, bool several,
                                uint32_t workers)
 {
-    return blocks > 1 ? block % workers : (uint32_t)((uint64_t)i * workers / n);
+    return several ? block % workers : (uint32_t)((uint64_t)i * workers / n);
 }
 
 static inline uint32_t dg_plan_end(const struct dg_plan *plan)

@@ -69,9 +69,8 @@ struct dg_run {
     struct dg_arena *arena;
     unsigned workers; /* that are awake */
     bool posts;       /* some of the plan's tiles are posted */
-    uint32_t
-        *inputs;     /* [n_nodes] how many a node waits for: the plan's, and a posted tile's post */
-    uint32_t *queue; /* [n_nodes] index of the queue that a ready tile goes to, or NO_QUEUE */
+    uint32_t *inputs; /* [n_nodes] the plan's waits, and one more where a tile is posted */
+    uint32_t *queue;  /* [n_nodes] index of the queue that a ready tile goes to, or NO_QUEUE */
 
     /* [n_nodes] Inputs not yet written. Set by reset() while the helpers wait at their bells; then
      * only decremented, by as many as are done, and not at all where one thread saw to all of them.
@@ -386,7 +385,7 @@ static void serial(void *arg, unsigned worker)
 
         for (uint32_t i = 0; i < n; i++)
             run_tile(run, worker, first + i);
-        if (n == 0)
+        if (n == 0) /* posted */
             wait_for(run, worker, look_for_end_of_op, op);
     }
 }
@@ -440,7 +439,7 @@ int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sc
     dg_store_relaxed(&run->post_failed, 0);
     if (run->sched == DG_SCHED_DATAFLOW)
         reset_dataflow(run);
-    else
+    else if (sched == DG_SCHED_BARRIER || run->posts) /* serial waits for posts alone */
         reset_ops(run);
     if (trace && (run->posts || !dg_trace_begin(trace, run->plan, &run->traced, step)))
         trace = NULL;

@@ -222,15 +222,15 @@ static void deal_queues(struct team *m)
 
     for (uint32_t a = 0, b; a < p->n_tiles; a = b) {
         const struct dg_box first = p->tiles[a].box;
-        uint32_t blocks = 1;
+        bool several = false;
 
         for (b = a; b < p->n_tiles && p->tiles[b].op == p->tiles[a].op; b++)
-            blocks += p->tiles[b].box.r0 != first.r0;
+            several = several || p->tiles[b].box.r0 != first.r0;
         for (uint32_t t = a; t < b; t++) {
             const uint32_t block = p->tiles[t].box.r0 / (first.r1 - first.r0);
 
             m->queues[t] = queue_for(trace_op_of(p, t)->loads,
-                                     dg_home(t - a, b - a, block, blocks, m->workers), m->workers);
+                                     dg_home(t - a, b - a, block, several, m->workers), m->workers);
         }
     }
     for (uint32_t n = p->n_tiles; n < p->n_nodes; n++)
