@@ -156,10 +156,10 @@ struct dg_sizes {
 
 struct dg_model;
 
-/* The sizes of the checkpoint at `path`, from its header and the size of the file. */
+/* The sizes of the model file at `path`, from its header and the size of the file. */
 DG_API enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg_error *err);
 
-/* Reads the checkpoint at `path` (llm.c version 1, 3 or 5) and packs its weights, with all of the
+/* Reads the model file at `path` (llm.c's, version 1, 3 or 5) and packs its weights, with all of the
  * team, to which the model keeps no reference. Without a team (NULL) the weights are read as part of
  * the model's first step, each before it is used: until that eval has returned, the model belongs to
  * one engine alone, and an eval that cannot read the file fails with DG_ERR_IO. */
@@ -207,7 +207,7 @@ struct dg_engine_options {
     uint32_t chunk;     /* rows of one step, at the most; 0: an eval is one step */
     uint32_t row_block; /* rows of a tile, at the most; 0: chosen by the planner */
     uint32_t col_block; /* columns of a matmul tile, rounded up to 16; 0: chosen by the op */
-    bool no_fuse;       /* leave gelu and add as ops of their own */
+    uint32_t no_fuse;   /* 1: leave gelu and add as ops of their own */
 };
 
 /* A model, a team, and the plans that were made so far, by shape; the least recently used goes when
@@ -229,14 +229,16 @@ DG_API void dg_sequence_free(struct dg_sequence *sequence); /* takes NULL */
 
 /* Appends ids[0 ... n-1] to the sequence, n >= 1, in steps of at most `chunk` rows, and gives the last
  * n_logits of them logits, 0 <= n_logits <= n.
- * Refused, and the sequence is as it was: DG_ERR_TOKEN when an id is outside the vocabulary or the
- * sequence would exceed `positions`, DG_ERR_USAGE when n_logits is out of its range. Where a step
- * fails, the position is as it was, and there are no logits. */
+ * Refused, and the sequence is as it was: DG_ERR_TOKEN when n is 0, an id is outside the vocabulary or
+ * the sequence would exceed `positions`; DG_ERR_USAGE when n_logits is out of its range. Where memory
+ * is missing (DG_ERR_RESOURCE) or the weights cannot be read (DG_ERR_IO), the position is as it was, and
+ * there are no logits. */
 DG_API enum dg_status dg_sequence_eval(struct dg_sequence *sequence, const int32_t *ids, size_t n,
                                        size_t n_logits, struct dg_error *err);
 
 /* [n_logits][vocab] of the last eval, valid until the next call that changes the sequence. NULL where
- * there are none: before the first eval, after one without or one that failed, and after a rewind. */
+ * there are none: before the first eval, after one without or one that failed but was not refused, and
+ * after a rewind. */
 DG_API const float *dg_sequence_logits(const struct dg_sequence *sequence);
 DG_API size_t dg_sequence_position(const struct dg_sequence *sequence); /* ids evaluated so far */
 
@@ -246,15 +248,16 @@ DG_API void dg_sequence_rewind(struct dg_sequence *sequence, size_t position);
 /* ---- sampling ---- */
 
 /* probs[i] = exp(logits[i] - max) / sum, in float, the sum taken in vocabulary order. The maximum
- * is returned through *best (the lowest id of equals). DG_ERR_MODEL when a logit is not finite. */
+ * is returned through *best (the lowest id of equals). n >= 1, else DG_ERR_USAGE; DG_ERR_MODEL when a
+ * logit is not finite. */
 DG_API enum dg_status dg_softmax(float *probs, const float *logits, size_t n, int32_t *best,
                                  struct dg_error *err);
 
 /* The first id whose cumulative probability, summed in float in vocabulary order, exceeds coin;
- * the last id when none does. */
+ * the last id when none does. n >= 1. */
 DG_API int32_t dg_pick(const float *probs, size_t n, float coin);
 
-/* log(exp(logits[id]) / sum over all n), natural, in double precision. */
+/* log(exp(logits[id]) / sum over all n), natural, in double precision; NaN unless 0 <= id < n. */
 DG_API double dg_log_probability(const float *logits, size_t n, int32_t id);
 
 /* How the next id is drawn, in the order in which it is applied. All zeros: the most likely id. */

@@ -1,4 +1,4 @@
-/* arena.h - memory that is freed all at once: one arena per lifetime (model, plan, session).
+/* arena.h - memory that is freed all at once: one arena per lifetime (model, plan, sequence).
  * Threads: none; an arena is filled by the thread that owns it. */
 #ifndef DG_BASE_ARENA_H
 #define DG_BASE_ARENA_H

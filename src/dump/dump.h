@@ -13,8 +13,8 @@
  *
  * Memory:  a dump owns its lists and borrows the graph or plan, which must outlive it.
  * Threads: built by one; read-only while it is written. */
-#ifndef DG_GRAPH_DUMP_H
-#define DG_GRAPH_DUMP_H
+#ifndef DG_DUMP_DUMP_H
+#define DG_DUMP_DUMP_H
 
 #include "../dagpt.h"
 #include "../graph/plan.h"
@@ -126,7 +126,8 @@ enum dg_status dg_dump_plan(struct dg_dump **out, const struct dg_plan *plan,
 void dg_dump_free(struct dg_dump *dump); /* takes NULL */
 
 /* The writers. Text that came from elsewhere is escaped: bytes that are no UTF-8, and control
- * characters, are written as \xNN. Whether all could be written, the caller asks ferror(). */
+ * characters, are written as \xNN, in JSON as U+FFFD and \u00NN. Whether all could be written, the
+ * caller asks ferror(). */
 void dg_dump_dot(const struct dg_dump *dump, FILE *to);
 void dg_dump_json(const struct dg_dump *dump, FILE *to);
 void dg_dump_mermaid(const struct dg_dump *dump, FILE *to);

@@ -1,6 +1,6 @@
 /* dump_parts.h - what the files that collect a dump, and those that write it, share. */
-#ifndef DG_GRAPH_DUMP_PARTS_H
-#define DG_GRAPH_DUMP_PARTS_H
+#ifndef DG_DUMP_DUMP_PARTS_H
+#define DG_DUMP_DUMP_PARTS_H
 
 #include "dump.h"
 

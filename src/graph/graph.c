@@ -9,7 +9,6 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum dg_status dg_graph_new(struct dg_graph **out, unsigned max_ops, unsigned max_tensors,

@@ -24,12 +24,14 @@ struct dg_row {
 
 /* What changes from step to step. Read-only while tiles run, but for the caches' new positions. */
 struct dg_step {
-    const struct dg_row *row;         /* [rows] of one sequence, at positions one after the other */
+    /* [rows] Rows of any sequences. Those of one sequence stand in the order of their positions,
+     * which go on, without a gap, from those that its cache has; no row stands twice. */
+    const struct dg_row *row;
     uint32_t rows;                    /* may be 0: a step that evaluates nothing */
     const struct dg_kernels *kernels; /* used by the ops, opaque to graph and runtime */
 };
 
-/* Positions before the step. */
+/* Positions of the first row's sequence before the step. */
 static inline uint32_t dg_step_past(const struct dg_step *step)
 {
     return step->rows > 0 ? step->row[0].position : 0;

@@ -38,7 +38,7 @@ struct dg_tensor {
     uint32_t heads;      /* DG_KEYS and DG_VALUES: cols = heads * head size; else 0 */
     uint32_t positions;  /* DG_CACHE: of a sequence, at the most, >= rows; else 0 */
     void *data;
-    const float *scales; /* of a weight whose dtype has them; else NULL */
+    const float *scales; /* of a weight, [rows][dg_dtype_scales()], panel by panel; or NULL: none */
 };
 
 /* Half-open ranges of rows and columns: rows r0 ... r1 - 1, columns c0 ... c1 - 1.

@@ -24,7 +24,7 @@ struct prepared {
     struct dg_graph *graph;
     struct dg_plan *plan;
     struct dg_run *run;
-    struct dg_arena *arena; /* activations */
+    struct dg_arena *arena; /* ids and activations */
 };
 
 struct dg_engine {
@@ -36,12 +36,17 @@ struct dg_engine {
     struct prepared plans[MAX_PLANS];
 };
 
+DG_NO_PADDING_AFTER(struct dg_engine_options, no_fuse);
+
 static enum dg_status check_options(const struct dg_engine_options *opt, struct dg_error *err)
 {
     if ((unsigned)opt->isa >= DG_N_ISA || (opt->isa != DG_ISA_BEST && !dg_isa_built(opt->isa)))
         return dg_fail(err, DG_ERR_USAGE,
                        "isa: got %d (%s), expected one of this processor architecture",
                        (int)opt->isa, dg_isa_name(opt->isa));
+    if (opt->no_fuse > 1)
+        return dg_fail(err, DG_ERR_USAGE, "no_fuse: got %" PRIu32 ", expected 0 or 1",
+                       opt->no_fuse);
     if ((unsigned)opt->sched > DG_SCHED_SERIAL)
         return dg_fail(err, DG_ERR_USAGE, "sched: got %d, expected %d to %d", (int)opt->sched,
                        DG_SCHED_DEFAULT, DG_SCHED_SERIAL);
@@ -110,8 +115,10 @@ static enum dg_status prepare(struct dg_engine *e, struct prepared *p, uint32_t 
     if (st != DG_OK)
         return st;
     p->arena = dg_arena_new();
-    if (!p->arena)
-        return dg_fail_memory(err, "activations", p->plan->arena_bytes);
+    if (p->arena)
+        p->graph->inputs[0]->data = dg_arena_array(p->arena, rows, sizeof(int32_t));
+    if (!p->arena || !p->graph->inputs[0]->data)
+        return dg_fail_memory(err, "ids", rows * sizeof(int32_t));
     st = dg_plan_allocate(p->plan, p->arena, err);
     if (st == DG_OK)
         st = dg_run_new(&p->run, p->plan, e->team, err);
@@ -159,7 +166,7 @@ enum dg_status dg_engine_step(struct dg_engine *e, const struct dg_row *row, con
 
     if (st != DG_OK)
         return st;
-    p->graph->inputs[0]->data = (void *)ids; /* an input is only read */
+    memcpy(p->graph->inputs[0]->data, ids, rows * sizeof *ids);
     if (n_logits > 0)
         p->graph->outputs[0]->data = logits;
     failed = dg_run_step(p->run, &step, e->opt.sched);

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Ops and activations of a block before fusion, and the tensors that it reads. */
-enum { OPS_PER_LAYER = 12, OPS_OUTSIDE = 3, TAILS = 2, ENDS = 2 };
+/* Ops of a block before fusion, each of which writes a tensor; those outside; and the ids. */
+enum { OPS_PER_LAYER = 12, OPS_OUTSIDE = 3, TAILS = 2, INPUTS = 1 };
 
 struct builder {
     struct dg_graph *g;
@@ -59,22 +59,19 @@ static struct dg_op *add_op(struct builder *b, const struct dg_op_type *type, co
     return dg_graph_op(b->g, op);
 }
 
-static struct dg_tensor *weight_at(struct builder *b, uint32_t place)
-{
-    const struct dg_tensor *w = &b->model->tensors[place];
-    const struct dg_weights *from = b->model->weights; /* NULL: an outline's have no source */
-
-    if (!b->weights[place])
-        b->weights[place] =
-            b->load ? dg_graph_load(b->g, w, b->layer, from ? &from->sources[place] : NULL)
-                    : dg_graph_tensor(b->g, *w);
-    return b->weights[place];
-}
-
 /* A weight, of the layer at hand if it is one of a layer's. */
 static struct dg_tensor *weight(struct builder *b, enum dg_weight w)
 {
-    return weight_at(b, dg_weight_place(w, b->layer < 0 ? 0 : (uint32_t)b->layer));
+    const uint32_t layer = b->layer < 0 ? 0 : (uint32_t)b->layer;
+    const struct dg_tensor *t = dg_model_weight(b->model, w, layer);
+    const struct dg_weights *from = b->model->weights; /* NULL: an outline's have no source */
+    struct dg_tensor **known = &b->weights[dg_weight_place(w, layer)];
+
+    if (!*known)
+        *known = b->load ? dg_graph_load(b->g, t, b->layer,
+                                         from ? dg_weights_find(from, w, layer) : NULL)
+                         : dg_graph_tensor(b->g, *t);
+    return *known;
 }
 
 static struct dg_tensor *layernorm(struct builder *b, const char *name, struct dg_tensor *x,
@@ -189,6 +186,19 @@ static void logits(struct builder *b, struct dg_tensor *x)
            2);
 }
 
+/* The first step loads every weight, also those that it does not use. */
+static void load_rest(struct builder *b)
+{
+    const int layers = (int)b->model->sizes.layers;
+
+    for (enum dg_weight w = 0; w < DG_N_WEIGHTS_OUTSIDE; w++)
+        weight(b, w);
+    for (b->layer = 0; b->layer < layers; b->layer++)
+        for (enum dg_weight w = DG_N_WEIGHTS_OUTSIDE; w < DG_N_WEIGHTS; w++)
+            weight(b, w);
+    b->layer = -1;
+}
+
 static void build(struct builder *b, const struct dg_gpt2_shape *shape)
 {
     const int layers = (int)b->model->sizes.layers;
@@ -199,8 +209,8 @@ static void build(struct builder *b, const struct dg_gpt2_shape *shape)
     b->layer = -1;
     if (x)
         logits(b, x);
-    for (uint32_t i = 0; b->load && i < dg_weight_count(&b->model->sizes); i++)
-        weight_at(b, i); /* the first step loads every weight, also those that it does not use */
+    if (b->load)
+        load_rest(b);
     if (shape->fuse)
         dg_graph_fuse(b->g);
 }
@@ -220,7 +230,7 @@ enum dg_status dg_gpt2_graph(struct dg_graph **out, const struct dg_model *model
     b.weights = calloc(weights, sizeof(struct dg_tensor *));
     if (!b.weights)
         return dg_fail_memory(err, "a graph", weights * sizeof(struct dg_tensor *));
-    st = dg_graph_new(&b.g, ops + weights, ops + weights + ENDS, err);
+    st = dg_graph_new(&b.g, ops + weights, ops + weights + INPUTS, err);
     if (st == DG_OK) {
         build(&b, shape);
         st = dg_graph_check(b.g, err);

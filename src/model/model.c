@@ -82,7 +82,7 @@ static enum dg_status build_load_graph(struct dg_graph **out, const struct dg_mo
     const uint32_t n = dg_weight_count(&m->sizes);
     enum dg_status st = dg_graph_new(out, n, n, err);
 
-    for (uint32_t i = 0; i < n && st == DG_OK; i++)
+    for (uint32_t i = 0; i < n && st == DG_OK; i++) /* both tables by dg_weight_place() */
         dg_graph_load(*out, &m->tensors[i], -1, &m->weights->sources[i]);
     return st == DG_OK ? dg_graph_check(*out, err) : st;
 }

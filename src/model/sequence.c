@@ -9,14 +9,13 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct dg_sequence {
     struct dg_arena *arena; /* holds the sequence itself, its rows and its keys and values */
     struct dg_engine *engine;
     struct dg_sizes sizes;
     struct dg_cache cache;
-    struct dg_row *rows; /* [positions] row i is position i of this sequence */
+    struct dg_row *rows; /* [positions] row i, once evaluated, is position i of this sequence */
     size_t position;
     float *logits; /* room for `room` of them */
     size_t room;
@@ -54,8 +53,6 @@ enum dg_status dg_sequence_new(struct dg_sequence **out, struct dg_engine *engin
     s->arena = arena;
     s->engine = engine;
     s->sizes = z;
-    for (uint32_t i = 0; i < z.positions; i++)
-        s->rows[i] = (struct dg_row){&s->cache, i};
     *out = s;
     return DG_OK;
 }
@@ -123,6 +120,8 @@ enum dg_status dg_sequence_eval(struct dg_sequence *s, const int32_t *ids, size_
         const size_t skipped = first > i ? first - i : 0; /* rows of the step before those */
 
         rows = n - i < chunk ? n - i : chunk;
+        for (size_t r = s->position; r < s->position + rows; r++)
+            s->rows[r] = (struct dg_row){&s->cache, (uint32_t)r};
         st = dg_engine_step(s->engine, s->rows + s->position, ids + i, (uint32_t)rows,
                             (uint32_t)(skipped < rows ? rows - skipped : 0),
                             s->logits ? s->logits + (i + skipped - first) * s->sizes.vocab : NULL,

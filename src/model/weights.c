@@ -6,7 +6,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct dg_weight_shape dg_weight_shape(const struct dg_sizes *z, enum dg_weight w)
 {

@@ -1,5 +1,6 @@
 /* What ops have in common: how a product is cut and what it reads, and the shapes that they expect. */
 #include "common.h"
+#include "pack.h"
 
 enum dg_status dg_expect_shape(const struct dg_op *op, const char *what, const struct dg_tensor *t,
                                enum dg_layout layout, uint32_t rows, uint32_t cols,
@@ -19,7 +20,7 @@ enum dg_status dg_expect_panels(const struct dg_op *op, const struct dg_tensor *
 {
     struct dg_tensor as_float = *w;
 
-    if (!dg_kernels_scalar.matmul[w->dtype])
+    if (!dg_kernels_scalar.matmul[w->dtype] || !dg_can_pack(w))
         return dg_fail(err, DG_ERR_USAGE, "op %s: w (%s): no product takes %s", op->name, w->name,
                        dg_dtype_name(w->dtype));
     as_float.dtype = DG_F32;
@@ -88,7 +89,7 @@ void dg_product(const struct dg_kernels *k, float *y, size_t y_stride, const str
     const struct dg_panels panels = {
         .data = (const char *)w->data + dg_dtype_bytes(w->dtype) * out.c0 * depth,
         .dtype = w->dtype,
-        .scales = w->scales,
+        .scales = w->scales ? w->scales + out.c0 * dg_dtype_scales(w->dtype, depth) : NULL,
     };
 
     k->matmul[w->dtype](y, y_stride, dg_at(x, out.r0, 0), x->cols, panels, bias, out.r1 - out.r0,

@@ -1,4 +1,4 @@
-/* x[t] = wte[ids[t]] + wpe[past + t]. The token embedding is stored once, in panels, for the
+/* x[r] = wte[ids[r]] + wpe[the position of row r]. The token embedding is stored once, in panels, for the
  * logits: a row of it is one lane of a panel, and is gathered from there. That costs a token some
  * microseconds, and saves a second copy of the model's largest tensor.
  *
@@ -22,7 +22,7 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
         st = dg_fail(err, DG_ERR_USAGE, "op %s: ids (%s): got %u x %u, expected %u x 1 integers",
                      op->name, ids->name, ids->rows, ids->cols, y->rows);
     if (st == DG_OK && !reads_file(op))
-        st = dg_expect_shape(op, "wte", op->in[1], DG_PANELS, op->in[1]->rows, y->cols, err);
+        st = dg_expect_panels(op, op->in[1], op->in[1]->rows, y->cols, err);
     if (st == DG_OK) {
         const struct dg_tensor *wpe = op->in[op->n_in - 1];
 
@@ -47,7 +47,7 @@ static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t p
                                 dg_dtype_bytes(op->in[0]->dtype) * (out.r1 - out.r0)};
 }
 
-/* The engine has checked that every id has a row in wte and every position one in wpe. */
+/* The sequence has checked that every id has a row in wte and every position one in wpe. */
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
 {
     const int32_t *ids = op->in[0]->data;

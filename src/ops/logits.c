@@ -1,5 +1,5 @@
 /* The last product: one logit for each id of the vocabulary, with the token embedding as weight.
- * Ids that a checkpoint pads the vocabulary with have no row in it, so they cannot win. */
+ * Ids that a file pads the vocabulary with have no row in it, so they cannot win. */
 #include "common.h"
 
 static enum dg_status check(const struct dg_op *op, struct dg_error *err)

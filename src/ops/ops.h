@@ -1,4 +1,4 @@
-/* ops.h - the kinds of ops: how each is cut into tiles and how a tile computes.
+/* ops.h - the types of ops: how each is cut into tiles and how a tile computes.
  * Every type is a constant in a file of its own; graph/op.h says what its functions promise. */
 #ifndef DG_OPS_OPS_H
 #define DG_OPS_OPS_H

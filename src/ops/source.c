@@ -3,6 +3,7 @@
  * What is read is widened to float on the way. */
 #include "source.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* A run of elements that lie one after the other, to buf[0 ... n - 1]. Narrow ones are read into the upper
@@ -13,6 +14,7 @@ static int read_run(const struct dg_source *s, uint64_t offset, size_t n, float 
     char *raw = (char *)(buf + n) - bytes;
     const int failed = dg_file_read(s->file, offset, raw, bytes);
 
+    assert(s->dtype == DG_F32 || s->dtype == DG_BF16);
     if (s->dtype == DG_F32 || failed)
         return failed;
     for (size_t i = 0; i < n; i++) { /* DG_BF16 */
@@ -32,18 +34,20 @@ static int read_transposed(const struct dg_source *s, uint64_t offset, size_t ro
                            float *buf)
 {
     float run[PART];
-    int failed = 0;
 
     for (size_t r = 0; r < rows; r += PART) {
         const size_t n = rows - r < PART ? rows - r : PART;
 
-        for (size_t c = 0; c < cols && !failed; c++) {
-            failed = read_run(s, offset + r * s->row_stride + c * s->col_stride, n, run);
+        for (size_t c = 0; c < cols; c++) {
+            const int failed = read_run(s, offset + r * s->row_stride + c * s->col_stride, n, run);
+
+            if (failed)
+                return failed;
             for (size_t i = 0; i < n; i++)
                 buf[(r + i) * cols + c] = run[i];
         }
     }
-    return failed;
+    return 0;
 }
 
 int dg_source_read(const struct dg_source *s, size_t row, size_t rows, size_t cols, float *buf)
@@ -51,6 +55,7 @@ int dg_source_read(const struct dg_source *s, size_t row, size_t rows, size_t co
     const uint64_t offset = s->offset + row * s->row_stride;
     int failed = 0;
 
+    assert(s->col_stride == dg_dtype_bytes(s->dtype) || s->row_stride == dg_dtype_bytes(s->dtype));
     if (dg_source_is_transposed(s))
         return read_transposed(s, offset, rows, cols, buf);
     if (s->row_stride == cols * dg_dtype_bytes(s->dtype))

@@ -58,6 +58,7 @@ void dg_bell_wait(struct dg_bell *b, uint64_t spin_ns)
         spin(b, spin_ns);
     if (dg_load_acquire(&b->state) != DG_BELL_RUNG)
         park(b);
-    /* Relaxed: the next ring is only awaited by this thread, and overwrites this. */
-    dg_store_relaxed(&b->state, DG_BELL_QUIET);
+    /* No plain store: a ring that has come since the last load is a part of this wait, and what was
+     * written before it is visible, too. */
+    (void)dg_swap_acq_rel(&b->state, DG_BELL_QUIET);
 }

@@ -10,9 +10,9 @@
 #include <sync.h>
 
 struct dg_bell {
-    /* DG_BELL_... below. Order: acq_rel swap by the ringer, acquire loads by the waiter. Partner:
-     * each other. If weakened: a woken worker reads the job of the step before. Test:
-     * tests/unit/runtime/check_team.c. */
+    /* DG_BELL_... below. Order: acq_rel swaps by ringer and waiter, acquire loads by the
+     * waiter. Partner: each other. If weakened: a woken worker reads the job of the step before.
+     * Test: tests/unit/runtime/check_team.c "bell_of_two_ringers". */
     struct dg_atomic state;
     struct dg_mutex mutex;
     struct dg_condition rung;

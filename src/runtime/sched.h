@@ -30,8 +30,8 @@ int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sc
  *          without inputs, from the beginning.
  *          The schedules barrier and serial run ops in order, so that a post must not depend on a tile
  *          of the same op or of a later one.
- * Threads: any, inside a tile or outside the team; several at once. run and team must live until
- *          dg_run_post() has returned, which may be after dg_run_step() has. */
+ * Threads: any, inside a tile or outside the team; several at once. run, its plan and team must live until
+ *                   dg_run_post() has returned, which may be after dg_run_step() has. */
 void dg_run_post(struct dg_run *run, uint32_t tile, int failed);
 
 #endif

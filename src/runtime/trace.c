@@ -49,7 +49,8 @@ enum dg_status dg_trace_new(struct dg_trace **out, struct dg_team *team, size_t 
     t->arena = dg_arena_new();
     if (!t->arena || !make_lanes(t)) {
         dg_trace_free(t);
-        return dg_fail_memory(err, "a trace's events", max_events);
+        return dg_fail(err, DG_ERR_RESOURCE, "out of memory for %zu events of each of %u workers",
+                       max_events, dg_team_awake(team));
     }
     t->team = team;
     t->number = dg_team_set_trace(team, t);

@@ -43,9 +43,13 @@ static void softmax(float *probs, const float *logits, size_t n, int32_t *best)
 enum dg_status dg_softmax(float *probs, const float *logits, size_t n, int32_t *best,
                           struct dg_error *err)
 {
-    const enum dg_status st = check_finite(logits, n, err);
+    enum dg_status st = DG_OK;
     fenv_t callers;
 
+    if (n < 1 || n > INT32_MAX)
+        st = dg_fail(err, DG_ERR_USAGE, "softmax: got %zu logits, expected 1 to %d", n, INT32_MAX);
+    if (st == DG_OK)
+        st = check_finite(logits, n, err);
     if (st != DG_OK)
         return st;
     fegetenv(&callers);
@@ -81,9 +85,11 @@ int32_t dg_pick(const float *probs, size_t n, float coin)
 
 double dg_log_probability(const float *logits, size_t n, int32_t id)
 {
-    double max = (double)logits[0], sum = 0;
+    double max = -INFINITY, sum = 0;
 
-    for (size_t i = 1; i < n; i++)
+    if (id < 0 || (size_t)id >= n)
+        return NAN;
+    for (size_t i = 0; i < n; i++)
         max = fmax(max, (double)logits[i]);
     for (size_t i = 0; i < n; i++)
         sum += exp((double)logits[i] - max);
@@ -100,6 +106,8 @@ struct dg_sampler {
     float *probs;   /* [vocab] */
     int32_t *order; /* [vocab] a heap of ids; then the ids kept, most likely first, at its end */
 };
+
+DG_NO_PADDING_AFTER(struct dg_sampling, seed);
 
 static enum dg_status check_sampling(const struct dg_sampling *how, struct dg_error *err)
 {

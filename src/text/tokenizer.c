@@ -247,6 +247,8 @@ enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *merges,
         return dg_fail_memory(err, "a tokenizer", sizeof *t);
     }
     t->arena = arena;
+    if (n == 0)
+        merges = ""; /* it may be NULL */
     st = read_merges(t, merges, n, name, err);
     if (st == DG_OK)
         *out = t;

@@ -7,7 +7,7 @@ cc=aarch64-linux-gnu-gcc
 build=build-$cc
 check=$build/check
 emulated=$build/qemu # for each program a script that runs it under qemu
-[ $# -gt 0 ] || set -- base kernels ops bits golden session queue team sched cli
+[ $# -gt 0 ] || set -- base kernels ops cache bits golden sequence queue team sched cli
 
 QEMU_LD_PREFIX=/usr/aarch64-linux-gnu # the target's libc
 CPATH=$check/usr/include
@@ -35,6 +35,13 @@ unpack_check() {
 CC=$cc tests/support/need.sh stdio.h gcc-aarch64-linux-gnu libc6-dev-arm64-cross || exit 1
 tests/support/need.sh qemu-aarch64 qemu-user || exit 1
 [ -f $check/usr/include/check.h ] || unpack_check || exit 1
+
+for suite in "$@"; do
+    ls tests/unit/*/check_"$suite".c tests/command/"$suite".sh 2>/dev/null | grep -q . || {
+        echo "no suite $suite: neither tests/unit/*/check_$suite.c nor tests/command/$suite.sh" >&2
+        exit 1
+    }
+done
 
 programs="$build/dagpt $build/make-model"
 for suite in "$@"; do

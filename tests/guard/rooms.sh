@@ -14,15 +14,15 @@ src/ops src src/base src/graph
 src/runtime src src/base src/graph
 src/dump src src/base src/graph
 src/text src src/base src/ops
-src/model src src/base src/graph src/ops src/runtime src/text
+src/model src src/base src/graph src/ops src/runtime
 tools/limits src src/base src/runtime
 tools/trace src src/base src/graph src/dump src/runtime tools/limits
-tools/cli src src/base src/model src/text tools/limits tools/trace
+tools/cli src src/base src/model tools/trace
 tools/bench src src/base src/graph src/model src/runtime tools/cli tools/limits tools/trace
-tools/command src src/base src/graph src/dump src/model src/runtime tools/cli tools/trace tools/bench tools/limits
+tools/command src src/base src/graph src/dump src/model tools/cli tools/trace tools/bench
 tools/dev src src/base src/model
-tests/support src src/base src/graph src/dump src/ops src/runtime src/text src/model
-tests/unit src src/base src/graph src/dump src/ops src/runtime src/text src/model tests/support tools/cli tools/trace tools/limits
+tests/support src src/graph src/runtime src/model
+tests/unit src src/base src/graph src/dump src/ops src/runtime src/text src/model tests/support tools/cli tools/trace
 tests/guard src src/base src/ops tests/support
 ROOMS
 
@@ -35,6 +35,9 @@ find src tools tests -name '*.[ch]' | sort | xargs grep -H '^ *# *include "' | a
             ;
         print $1, path
     }' >"$work/includes"
+
+find src tools tests -name '*.[ch]' | xargs grep -H '^ *# *include <sync\.h>' |
+    sed 's|:.*| src/runtime/sync/sync.h|' >>"$work/includes"
 
 awk '
     FNR == NR { for (i = 1; i <= NF; i++) may[$1, $i] = 1; room[$1] = $0; next }

@@ -1,3 +1,5 @@
+/* Memory between guard pages, numbers that are random and always the same, and SHA-256, which the bits of
+ * logits are compared by: small enough to have here, so that no test needs a library for it. */
 #include "support.h"
 
 #include <assert.h>

@@ -153,13 +153,17 @@ static void write_page(const char *path)
 {
     struct trace_file *t = read_trace(path);
     struct cli_output output;
+    bool ok = cli_output_open(&output, html);
+    int failed = errno;
 
-    if (!cli_output_open(&output, html))
-        cli_die(DG_ERR_IO, "%s: cannot write: %s", html, strerror(errno));
-    trace_html(output.to, t);
+    if (ok) {
+        trace_html(output.to, t);
+        ok = cli_output_keep(&output);
+        failed = errno;
+    }
     trace_file_free(t);
-    if (!cli_output_keep(&output))
-        cli_die(DG_ERR_IO, "%s: cannot write: %s", html, strerror(errno));
+    if (!ok)
+        cli_die(DG_ERR_IO, "%s: cannot write: %s", html, strerror(failed));
 }
 
 static int run_diff(char **paths)

@@ -26,7 +26,7 @@
 struct dg_panels {
     const void *data;
     enum dg_dtype dtype;
-    const float *scales; /* where the dtype has them; else NULL */
+    const float *scales; /* of the same outputs, where the dtype has them; else NULL */
 };
 
 /* y[r][c] = bias[c] + sum over k of x[r][k] * w[c][k], for r < rows, c < cols, k < depth.

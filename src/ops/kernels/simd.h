@@ -88,9 +88,10 @@ INLINE void multiply(const int R, const int N, const bool fetch, v16 acc[12][4],
             if (fetch && (k & f.mask) == 0) {
                 for (int j = 0; j < N; j++)
                     for (int i = 0; i < FETCH_STREAMS / N; i++)
-                        __builtin_prefetch((const void *)(f.at + 4 * P * (j * depth + i * f.run)),
-                                           0, 2);
-                f.at += 4 * P;
+                        __builtin_prefetch(
+                            (const void *)(f.at + sizeof(float) * P * (j * depth + i * f.run)), 0,
+                            2);
+                f.at += sizeof(float) * P;
             }
             multiply_one(R, N, acc, x, x_stride, w, depth, k);
         }
@@ -199,7 +200,7 @@ static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride,
                                                    : panels * P * depth;
 
             for (size_t r = 0, g = 0; r < rows; r += height, g++) {
-                f.at = g < share ? (uintptr_t)w + 4 * (next + P * g * part) : 0;
+                f.at = g < share ? (uintptr_t)w + sizeof(float) * (next + P * g * part) : 0;
                 rows_functions[rows - r < height ? rows - r : height](&m, r, p, n, k, k_end, f);
             }
         }

@@ -388,6 +388,7 @@ START_TEST(options_out_of_range)
         {{.sched = (enum dg_sched) - 1}, "sched: got -1, expected 0 to 3"},
         {{.isa = (enum dg_isa)5}, "isa: got 5 (unknown), expected"},
         {{.isa = (enum dg_isa) - 1}, "isa: got -1 (unknown), expected"},
+        {{.no_fuse = 2}, "no_fuse: got 2, expected 0 or 1"},
         {{.size = 1}, "engine options: size: got 1, expected"},
         {{.size = SIZE_MAX}, "engine options: size: got"},
 #if defined(__x86_64__)

@@ -1,6 +1,6 @@
 /* src/runtime/sched.c: every tile once, after all that it waits for, on any number of workers.
  *
- * The graphs are made of one kind of op whose tiles hash: each element written depends on its
+ * The graphs are made of one type of op whose tiles hash: each element written depends on its
  * place, on the number of the step, and on every element of the boxes that the tile reads. A tile
  * that runs too early reads what the step before left there, and the hash of all that follow it
  * differs from what the test itself computes in plan order.
@@ -24,7 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- a kind of op ---- */
+/* ---- a type of op ---- */
 
 enum reading { SAME, ROWS, ALL, RANDOM }; /* the box of each input that a tile reads */
 
@@ -323,7 +323,7 @@ static void close_mail(struct mail *m)
     m->world->mail = NULL;
 }
 
-/* ---- the kinds of op ---- */
+/* ---- the types of op ---- */
 
 static int toy_run(const struct dg_op *op, struct dg_box out, const struct dg_step *step,
                    void *scratch)

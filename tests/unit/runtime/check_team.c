@@ -74,6 +74,48 @@ static void open_visits(unsigned workers, unsigned cpus)
     visits.team = new_team(workers, cpus);
 }
 
+/* ---- the bell ---- */
+
+/* Two threads that each ring once a round, after they have posted. */
+struct ringers {
+    struct dg_bell bell;
+    struct dg_atomic round, posted; /* acq_rel */
+    uint32_t rounds;
+};
+
+static void *ring_each_round(void *arg)
+{
+    struct ringers *r = arg;
+
+    for (uint32_t last = 0; last < r->rounds; last++) {
+        while (dg_load_acquire(&r->round) == last)
+            dg_pause();
+        dg_add_acq_rel(&r->posted, 1);
+        dg_bell_ring(&r->bell);
+    }
+    return NULL;
+}
+
+/* The waiter looks at what was posted after each wait, and never waits for a ring that it has lost. */
+START_TEST(bell_of_two_ringers)
+{
+    struct ringers r = {.rounds = sanitized() ? 2000 : 50000};
+    struct dg_thread threads[2];
+
+    ck_assert(dg_bell_init(&r.bell));
+    for (int i = 0; i < 2; i++)
+        ck_assert(dg_thread_start(&threads[i], ring_each_round, &r));
+    for (uint32_t round = 1; round <= r.rounds; round++) {
+        dg_store_release(&r.round, round);
+        while (dg_load_acquire(&r.posted) != 2 * round)
+            dg_bell_wait(&r.bell, round % 2 ? 1000 : 0);
+    }
+    for (int i = 0; i < 2; i++)
+        dg_thread_join(&threads[i]);
+    dg_bell_destroy(&r.bell);
+}
+END_TEST
+
 START_TEST(every_worker_once)
 {
     for (unsigned workers = 1; workers <= 9; workers++) {
@@ -704,11 +746,27 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {
-        every_worker_once, fewer_cpus, usable_cpus,     largest,           alone,
-        back_to_back,      parked,     create_and_free, refused,           ring_is_kept,
-        two_rings_are_one, ring_wakes, rally,           no_lost_wake,      no_lost_wake_stalled,
-        one_wake_for_one,  wake_many,  rise_passes_on,  float_environment, NULL};
+    const TTest *const tests[] = {bell_of_two_ringers,
+                                  every_worker_once,
+                                  fewer_cpus,
+                                  usable_cpus,
+                                  largest,
+                                  alone,
+                                  back_to_back,
+                                  parked,
+                                  create_and_free,
+                                  refused,
+                                  ring_is_kept,
+                                  two_rings_are_one,
+                                  ring_wakes,
+                                  rally,
+                                  no_lost_wake,
+                                  no_lost_wake_stalled,
+                                  one_wake_for_one,
+                                  wake_many,
+                                  rise_passes_on,
+                                  float_environment,
+                                  NULL};
 
     return run_suite("team", tests);
 }

@@ -652,6 +652,23 @@ START_TEST(ids_out_of_range)
 }
 END_TEST
 
+/* No logits have no maximum, and an id that is none no probability. */
+START_TEST(nothing_to_choose_from)
+{
+    const float logits[] = {1, 2};
+    float probs[2];
+    struct dg_error err;
+    int32_t best = -7;
+
+    ck_assert_int_eq(dg_softmax(probs, logits, 0, &best, &err), DG_ERR_USAGE);
+    ck_assert_int_eq(best, -7);
+    ck_assert(isnan(dg_log_probability(logits, 2, 2)));
+    ck_assert(isnan(dg_log_probability(logits, 2, -1)));
+    ck_assert(isnan(dg_log_probability(logits, 0, 0)));
+    ck_assert(!isnan(dg_log_probability(logits, 2, 1)));
+}
+END_TEST
+
 START_TEST(damaged_logits)
 {
     const float wrong[] = {NAN, INFINITY, -INFINITY};
@@ -869,6 +886,7 @@ int main(void)
                                   ranges,
                                   zeros,
                                   ids_out_of_range,
+                                  nothing_to_choose_from,
                                   damaged_logits,
                                   rounding,
                                   rounding_of_softmax,
