@@ -19,11 +19,13 @@ CFLAGS ?= $(if $(DEBUG),-O0,$(if $(SAN),-O1,-O2)) -g
 
 # What the program needs, whatever you set: it comes behind your flags, and so wins over them.
 # -ffp-contract=off: a * b + c is rounded twice unless the source says fma (src/ops/kernels/kernels.h).
+# -fno-fast-math: sums keep their order, and NaNs their meaning.
 # Hidden: only what dagpt.h marks with DG_API is seen from outside.
 NEED_CPPFLAGS := -D_GNU_SOURCE -I$(SYNC) -MMD -MP
 NEED_CFLAGS   := -std=c11 -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wvla \
-                 -fvisibility=hidden -ffp-contract=off $(if $(WERROR),-Werror)
-NEED_LDFLAGS  :=
+                 -fvisibility=hidden -ffp-contract=off -fno-fast-math \
+                 $(if $(WERROR),-Werror)
+NEED_LDFLAGS  := -fno-fast-math
 NEED_LDLIBS   := -lpthread -lm
 ifneq ($(SAN),)
 NEED_CFLAGS  += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -47,8 +49,10 @@ $(BUILD)/tools/limits/limits_neon.o:    ISA_CFLAGS := -O3
 
 LIB    := $(BUILD)/libdagpt.a
 # Line editing for `dagpt complete -i`: libedit, where it is installed; EDIT=0 builds without it.
+ifndef EDIT
 EDIT   := $(shell echo 'int main(void) { return 0; }' | \
             $(CC) -include histedit.h -x c - -ledit -o /dev/null 2>/dev/null && echo 1)
+endif
 LINES  := tools/cli/lines_$(if $(filter 1,$(EDIT)),editline,plain).c
 CLI    := $(filter-out $(OTHERS) tools/cli/lines_%,$(wildcard $(addprefix tools/,$(addsuffix \
             /*.c,command cli trace bench limits)))) $(LINES)
@@ -90,7 +94,7 @@ $(BUILD)/dagpt: $(CLI:%.c=$(BUILD)/%.o) $(LIB) $(BUILD)/linked-with
 
 $(BUILD)/tools/cli/demo.o: models/demo/demo.bin models/demo/merges.txt
 
-$(BUILD)/make-model: $(BUILD)/tools/dev/make_model.o $(LIB) $(BUILD)/linked-with
+$(BUILD)/make-model: $(patsubst %,$(BUILD)/tools/%.o,dev/make_model cli/output cli/signals) $(LIB) $(BUILD)/linked-with
 	$(call link)
 
 # The trace viewer's page is a part of the program.
@@ -110,11 +114,11 @@ $(BUILD)/synthetic_124M.bin: | $(BUILD)/make-model
 lab: all $(BUILD)/synthetic_124M.bin  ## complete two ids with a synthetic model of GPT-2's size, made first (0.5 GB)
 	$(BUILD)/dagpt tokens -m $(BUILD)/synthetic_124M.bin --stats 31373 612
 
-PREFIX := /usr/local
+PREFIX ?= /usr/local
 
 install: all  ## install the command and its man page below PREFIX (/usr/local)
-	install -D $(BUILD)/dagpt $(DESTDIR)$(PREFIX)/bin/dagpt
-	install -D -m 644 docs/man/dagpt.1 $(DESTDIR)$(PREFIX)/share/man/man1/dagpt.1
+	install -D $(BUILD)/dagpt "$(DESTDIR)$(PREFIX)/bin/dagpt"
+	install -D -m 644 docs/man/dagpt.1 "$(DESTDIR)$(PREFIX)/share/man/man1/dagpt.1"
 
 # ---- tests: the only part that needs more than gcc and make ----
 

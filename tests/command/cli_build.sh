@@ -42,6 +42,7 @@ count 'make CFLAGS=-O1 again: built again' says '' CFLAGS=-O1 "$arena"
 count 'make CPPFLAGS=-DX: an object is as it was' says "CC   $arena" CPPFLAGS=-DX CFLAGS=-O1 "$arena"
 count 'make LDFLAGS=-s: the program is as it was' \
     says "LINK $copy/make-model" LDFLAGS=-s CPPFLAGS=-DX CFLAGS=-O1 -o "$copy/libdagpt.a" \
+    -o "$copy/tools/cli/output.o" -o "$copy/tools/cli/signals.o" \
     -o "$copy/tools/dev/make_model.o" "$copy/make-model"
 rm -r "$copy"
 cp -a "$dir/kept" "$copy"
@@ -66,11 +67,11 @@ fi
 # ---- a user's flags, and those that the program needs ----
 
 # compiles FILE FLAG... - with CFLAGS of the user's own, FILE gets them and each FLAG, and the last
-# -ffp-contract is "off".
+# -ffp-contract is "off", and -fno-fast-math behind a -ffast-math.
 compiles() {
     file=$1
     shift
-    build -n -W "$file.c" CFLAGS='-O1 -ffp-contract=fast -DOWN' "$copy/$file.o"
+    build -n -W "$file.c" CFLAGS='-O1 -ffp-contract=fast -ffast-math -DOWN' "$copy/$file.o"
     line=$(grep -e "-o $copy/$file.o" "$dir/out")
     for flag in -DOWN -std=c11 "$@"; do
         case " $line " in
@@ -80,6 +81,10 @@ compiles() {
     done
     case ${line##*-ffp-contract=} in
     'off '*) ;;
+    *) return 1 ;;
+    esac
+    case $line in
+    *-ffast-math*-fno-fast-math*) ;;
     *) return 1 ;;
     esac
 }
@@ -163,4 +168,7 @@ for name in complete score encode decode tokens next info graph bench trace; do
             has "$(echo "\\-\\-$option" | sed 's/\([a-z]\)-/\1\\-/g')" docs/man/dagpt.1
     done
 done
+count 'dagpt.1: says not that bench records, too' grep -q '^\.SS Recording (.*bench.*)' docs/man/dagpt.1
+count 'dagpt.1: of another version than the program' \
+    has "\"$("$program" --version)\"" docs/man/dagpt.1
 finish

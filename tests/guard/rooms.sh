@@ -20,7 +20,7 @@ tools/trace src src/base src/graph src/dump src/runtime tools/limits
 tools/cli src src/base src/model tools/trace
 tools/bench src src/base src/graph src/model src/runtime tools/cli tools/limits tools/trace
 tools/command src src/base src/graph src/dump src/model tools/cli tools/trace tools/bench
-tools/dev src src/base src/model
+tools/dev src src/base src/model tools/cli
 tests/support src src/graph src/runtime src/model
 tests/unit src src/base src/graph src/dump src/ops src/runtime src/text src/model tests/support tools/cli tools/trace
 tests/guard src src/base src/ops tests/support
@@ -65,9 +65,26 @@ for graph in units order; do
     } >&2
 done
 
-if grep -nE '#include <(stdatomic|pthread|threads|semaphore)\.h>|__(atomic|sync)_' -r src --include='*.[ch]' |
-    grep -v '^src/runtime/sync/sync\.h:'; then
-    echo "only src/runtime/sync/sync.h may use those" >&2
+if grep -nE '# *include *[<"](stdatomic|pthread|threads|semaphore)\.h[>"]|__(atomic|sync)_|\<_Atomic\>' -r src \
+    --include='*.[ch]' | grep -v '^src/runtime/sync/sync\.h:'; then
+    echo "only src/runtime/sync/sync.h may have those" >&2
+    status=1
+fi
+if grep -nE '# *include *".*\.c"' -r src tools tests --include='*.[ch]'; then
+    echo "a .c is no header" >&2
+    status=1
+fi
+
+# Every folder is a room, or lies in one; src itself is that of dagpt.h alone.
+find src tools tests -name '*.[ch]' | sed 's|/[^/]*$||' | sort -u | while read -r folder; do
+    room=$folder
+    while [ "$room" != . ] && ! grep -q "^$room\( \|\$\)" "$work/rooms"; do
+        room=$(dirname "$room")
+    done
+    [ "$room" != . ] && { [ "$room" != src ] || [ "$folder" = src ]; } || echo "$folder"
+done >"$work/homeless"
+if [ -s "$work/homeless" ]; then
+    sed 's|$|: no room; tests/guard/rooms.sh lists them|' "$work/homeless" >&2
     status=1
 fi
 exit $status

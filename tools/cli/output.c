@@ -90,16 +90,13 @@ static int open_new(struct cli_output *o)
 bool cli_output_open(struct cli_output *o, const char *path)
 {
     struct stat st;
-    const bool exists = stat(path, &st) == 0;
+    const bool exists = stat(path, &st) == 0, new = !exists || S_ISREG(st.st_mode);
     int fd;
 
-    *o = (struct cli_output){.name = exists ? realpath(path, NULL) : strdup(path)};
+    *o = (struct cli_output){.name = exists && new ? realpath(path, NULL) : strdup(path)};
     if (!o->name)
         return false;
-    if (exists && !S_ISREG(st.st_mode))
-        fd = open(o->name, O_WRONLY | O_CLOEXEC);
-    else
-        fd = open_new(o);
+    fd = new ? open_new(o) : open(path, O_WRONLY | O_CLOEXEC);
     if (fd >= 0) {
         o->to = fdopen(fd, "w");
         if (o->to)
@@ -113,7 +110,10 @@ bool cli_output_open(struct cli_output *o, const char *path)
 bool cli_output_try(const char *path)
 {
     struct cli_output o;
+    struct stat st;
 
+    if (stat(path, &st) == 0 && S_ISFIFO(st.st_mode)) /* its reader would get the end */
+        return access(path, W_OK) == 0;
     if (!cli_output_open(&o, path))
         return false;
     cli_output_drop(&o);

@@ -6,17 +6,16 @@
  * them each token would predict itself, because wte is both its input and its output. Rows that pad
  * the vocabulary are eight times as large as the others: a program that lets them take part shows
  * it. */
+#include "../cli/output.h"
 #include "../../src/base/checked.h"
 #include "../../src/model/formats/llmc.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { BUFFER_ELEMENTS = 256 << 10 };
 
@@ -113,32 +112,15 @@ static void to_bf16(float *buf, size_t n)
     }
 }
 
-struct output {
-    char *temporary; /* the path that is written to */
-    int fd;
-};
-
-static void put(struct output *o, const void *bytes, size_t n)
+static void put(struct cli_output *o, const void *bytes, size_t n)
 {
-    const char *at = bytes;
-
-    while (n > 0) {
-        const ssize_t done = write(o->fd, at, n);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0) {
-            const int e = errno;
-
-            unlink(o->temporary);
-            die(DG_ERR_IO, "%s: cannot write: %s", o->temporary, strerror(e));
-        }
-        at += done;
-        n -= (size_t)done;
-    }
+    if (fwrite(bytes, 1, n, o->to) == n)
+        return;
+    cli_output_drop(o); /* errno stays */
+    die(DG_ERR_IO, "cannot write: %s", strerror(errno));
 }
 
-static void put_header(struct output *o, const struct dg_llmc_header *h)
+static void put_header(struct cli_output *o, const struct dg_llmc_header *h)
 {
     int32_t raw[DG_LLMC_HEADER_BYTES / 4] = {DG_LLMC_MAGIC,
                                              (int32_t)h->version,
@@ -152,7 +134,7 @@ static void put_header(struct output *o, const struct dg_llmc_header *h)
     put(o, raw, sizeof raw);
 }
 
-static void put_section(struct output *o, const struct dg_llmc_header *h, int section,
+static void put_section(struct cli_output *o, const struct dg_llmc_header *h, int section,
                         uint64_t seed, float *buf)
 {
     const struct dg_llmc_section s = dg_llmc_section(h, section);
@@ -174,28 +156,21 @@ static void put_section(struct output *o, const struct dg_llmc_header *h, int se
     }
 }
 
-/* Writes to a temporary file beside the target and renames it: a failure leaves an earlier file. */
+/* A failure, and a signal, leave an earlier file as it was, and nothing beside it. */
 static void write_model(const char *path, const struct dg_llmc_header *h, uint64_t seed)
 {
     float *buf = malloc(BUFFER_ELEMENTS * sizeof *buf);
-    struct output o = {.temporary = malloc(strlen(path) + sizeof ".part")};
+    struct cli_output o;
 
-    if (!buf || !o.temporary)
+    if (!buf)
         die(DG_ERR_RESOURCE, "out of memory");
-    sprintf(o.temporary, "%s.part", path);
-    o.fd = open(o.temporary, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (o.fd < 0)
-        die(DG_ERR_IO, "%s: cannot create: %s", o.temporary, strerror(errno));
+    if (!cli_output_open(&o, path))
+        die(DG_ERR_IO, "%s: cannot create: %s", path, strerror(errno));
     put_header(&o, h);
     for (int i = 0; i < DG_LLMC_SECTIONS; i++)
         put_section(&o, h, i, seed, buf);
-    if (close(o.fd) != 0 || rename(o.temporary, path) != 0) {
-        const int e = errno;
-
-        unlink(o.temporary);
-        die(DG_ERR_IO, "%s: cannot finish: %s", path, strerror(e));
-    }
-    free(o.temporary);
+    if (!cli_output_keep(&o))
+        die(DG_ERR_IO, "%s: cannot finish: %s", path, strerror(errno));
     free(buf);
 }
 

@@ -1,5 +1,5 @@
 /* trace_replay.h - what if there were other numbers of workers: the measured tiles of a trace, run
- * again on a simulated team by the policy of src/runtime/sched.c.
+ * again on a simulated team by the policy of src/runtime/policy.h.
  *
  * A tile keeps its distance from the machine's limits: where so many workers have less (or more) to
  * read or compute with each than those of the trace had, it takes longer (or shorter). What workers
