@@ -27,8 +27,8 @@ enum dg_status dg_expect_shape(const struct dg_op *op, const char *what, const s
                                struct dg_error *err);
 
 /* DG_ERR_USAGE unless w is a weight [rows][cols] in panels, of a dtype that products take. */
-enum dg_status dg_expect_panels(const struct dg_op *op, const struct dg_tensor *w, uint32_t rows,
-                                uint32_t cols, struct dg_error *err);
+enum dg_status dg_expect_panels(const struct dg_op *op, const char *what, const struct dg_tensor *w,
+                                uint32_t rows, uint32_t cols, struct dg_error *err);
 
 /* DG_ERR_USAGE unless the op has that many inputs. */
 enum dg_status dg_expect_inputs(const struct dg_op *op, unsigned n, struct dg_error *err);

@@ -22,7 +22,7 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
         st = dg_fail(err, DG_ERR_USAGE, "op %s: ids (%s): got %u x %u, expected %u x 1 integers",
                      op->name, ids->name, ids->rows, ids->cols, y->rows);
     if (st == DG_OK && !reads_file(op))
-        st = dg_expect_panels(op, op->in[1], op->in[1]->rows, y->cols, err);
+        st = dg_expect_panels(op, "wte", op->in[1], op->in[1]->rows, y->cols, err);
     if (st == DG_OK) {
         const struct dg_tensor *wpe = op->in[op->n_in - 1];
 

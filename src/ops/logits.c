@@ -10,7 +10,7 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
     if (st == DG_OK)
         st = dg_expect_shape(op, "x", x, DG_ROWS, y->rows, w->cols, err);
     if (st == DG_OK)
-        st = dg_expect_panels(op, w, y->cols, x->cols, err);
+        st = dg_expect_panels(op, "w", w, y->cols, x->cols, err);
     if (st == DG_OK)
         st = dg_expect_shape(op, "y", y, DG_ROWS, x->rows, w->rows, err);
     return st;

@@ -14,7 +14,7 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
     if (st == DG_OK)
         st = dg_expect_shape(op, "x", x, DG_ROWS, y->rows, w->cols, err);
     if (st == DG_OK)
-        st = dg_expect_panels(op, w, y->cols, x->cols, err);
+        st = dg_expect_panels(op, "w", w, y->cols, x->cols, err);
     if (st == DG_OK)
         st = dg_expect_shape(op, "bias", bias, DG_ROWS, 1, y->cols, err);
     if (st == DG_OK && op->residual)
