@@ -38,13 +38,14 @@ enum dg_status dg_sequence_new(struct dg_sequence **out, struct dg_engine *engin
                                struct dg_error *err)
 {
     const struct dg_sizes z = dg_engine_model(engine)->sizes;
-    const size_t bytes = dg_sequence_cache_bytes(&z);
+    const struct dg_cache_shape shape = cache_shape(&z);
+    const size_t bytes = dg_cache_bytes(&shape);
     struct dg_arena *arena = dg_arena_new();
     struct dg_sequence *s = arena ? dg_arena_alloc(arena, sizeof *s) : NULL;
 
     if (s) {
         s->rows = dg_arena_array(arena, z.positions, sizeof *s->rows);
-        s->cache = (struct dg_cache){cache_shape(&z), bytes ? dg_arena_alloc(arena, bytes) : NULL};
+        s->cache = dg_cache_in(bytes ? dg_arena_alloc(arena, bytes) : NULL, &shape);
     }
     if (!s || !s->rows || !s->cache.data) {
         dg_arena_free(arena);

@@ -30,6 +30,11 @@ size_t dg_cache_bytes(const struct dg_cache_shape *shape)
     return n;
 }
 
+struct dg_cache dg_cache_in(float *memory, const struct dg_cache_shape *shape)
+{
+    return (struct dg_cache){*shape, memory, block_stride(shape)};
+}
+
 static size_t head_size(const struct dg_cache *c)
 {
     return c->shape.channels / c->shape.heads;
@@ -42,7 +47,7 @@ static struct dg_blocks blocks_of(const struct dg_cache *c, uint32_t layer, bool
 
     return (struct dg_blocks){
         .first = c->data + (2 * (size_t)layer + values) * one + head * DG_LANES * head_size(c),
-        .stride = block_stride(&c->shape),
+        .stride = c->stride,
     };
 }
 

@@ -13,7 +13,8 @@ struct dg_cache_shape {
 
 struct dg_cache {
     struct dg_cache_shape shape;
-    float *data; /* dg_cache_bytes() */
+    float *data;   /* dg_cache_bytes() */
+    size_t stride; /* cache.c's own */
 };
 
 /* What the kernels (kernels.h) take: the first block of DG_LANES positions of a head's keys or values,
@@ -25,6 +26,9 @@ struct dg_blocks {
 
 /* Of all of it; 0 where that cannot be addressed. */
 size_t dg_cache_bytes(const struct dg_cache_shape *shape);
+
+/* A cache of that shape in dg_cache_bytes() of memory. */
+struct dg_cache dg_cache_in(float *memory, const struct dg_cache_shape *shape);
 
 struct dg_blocks dg_cache_keys(const struct dg_cache *c, uint32_t layer, uint32_t head);
 struct dg_blocks dg_cache_values(const struct dg_cache *c, uint32_t layer, uint32_t head);

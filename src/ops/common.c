@@ -80,20 +80,6 @@ uint64_t dg_product_bytes(const struct dg_op *op, struct dg_box out, unsigned mo
            dg_dtype_bytes(op->in[1]->dtype) * cols * depth;
 }
 
-void dg_product(const struct dg_kernels *k, float *y, size_t y_stride, const struct dg_tensor *x,
-                const struct dg_tensor *w, const float *bias, struct dg_box out)
-{
-    const size_t depth = w->cols;
-    const struct dg_panels panels = {
-        .data = (const char *)w->data + dg_dtype_bytes(w->dtype) * out.c0 * depth,
-        .dtype = w->dtype,
-        .scales = w->scales ? w->scales + out.c0 * dg_dtype_scales(w->dtype, depth) : NULL,
-    };
-
-    k->matmul[w->dtype](y, y_stride, dg_at(x, out.r0, 0), x->cols, panels, bias, out.r1 - out.r0,
-                        out.c1 - out.c0, depth);
-}
-
 size_t dg_rows_alike(const struct dg_step *step, size_t row, size_t most)
 {
     const struct dg_row *first = &step->row[row];

@@ -18,8 +18,20 @@ size_t dg_rows_alike(const struct dg_step *step, size_t row, size_t most);
 
 /* y[r][c] = bias[c] + sum over k of x[r][k] * w[c][k] for the box `out`, from y's first element on; bias
  * may be NULL. */
-void dg_product(const struct dg_kernels *k, float *y, size_t y_stride, const struct dg_tensor *x,
-                const struct dg_tensor *w, const float *bias, struct dg_box out);
+static inline void dg_product(const struct dg_kernels *k, float *y, size_t y_stride,
+                              const struct dg_tensor *x, const struct dg_tensor *w,
+                              const float *bias, struct dg_box out)
+{
+    const size_t depth = w->cols;
+    const struct dg_panels panels = {
+        .data = (const char *)w->data + dg_dtype_bytes(w->dtype) * out.c0 * depth,
+        .dtype = w->dtype,
+        .scales = w->scales ? w->scales + out.c0 * dg_dtype_scales(w->dtype, depth) : NULL,
+    };
+
+    k->matmul[w->dtype](y, y_stride, dg_at(x, out.r0, 0), x->cols, panels, bias, out.r1 - out.r0,
+                        out.c1 - out.c0, depth);
+}
 
 /* DG_ERR_USAGE unless t is float, in that layout and of that shape. what: "x", "bias", ... */
 enum dg_status dg_expect_shape(const struct dg_op *op, const char *what, const struct dg_tensor *t,

@@ -22,6 +22,7 @@ static struct text texts[TEXTS];
 static void open_texts(struct dg_model *model, struct dg_team *team)
 {
     const struct dg_sizes z = dg_model_sizes(model);
+    const struct dg_cache_shape shape = {z.layers, z.heads, z.channels, z.positions};
     uint64_t state = 41;
 
     for (int i = 0; i < TEXTS; i++) {
@@ -33,8 +34,7 @@ static void open_texts(struct dg_model *model, struct dg_team *team)
         one_eval(o, t->ids, LENGTH, LENGTH);
         memcpy(t->rows, dg_sequence_logits(o->text), sizeof t->rows);
         one_free(o);
-        t->cache.shape = (struct dg_cache_shape){z.layers, z.heads, z.channels, z.positions};
-        t->cache.data = calloc(1, dg_cache_bytes(&t->cache.shape));
+        t->cache = dg_cache_in(calloc(1, dg_cache_bytes(&shape)), &shape);
         ck_assert_ptr_nonnull(t->cache.data);
     }
 }

@@ -19,7 +19,7 @@ enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 static struct dg_cache new_cache(const struct dg_cache_shape *shape)
 {
     const size_t n = dg_cache_bytes(shape) / sizeof(float);
-    struct dg_cache c = {*shape, guarded_floats(n)};
+    struct dg_cache c = dg_cache_in(guarded_floats(n), shape);
 
     ck_assert_uint_gt(n, 0);
     memset(c.data, 0, n * sizeof *c.data);

@@ -169,8 +169,9 @@ static struct dg_tensor *cache(struct stage *s, enum dg_layout layout, uint32_t 
                                 .positions = POSITIONS};
 
     if (!s->cache.data) {
-        s->cache.shape = (struct dg_cache_shape){1, heads, heads * head_size, POSITIONS};
-        s->cache.data = unwritten(s, dg_cache_bytes(&s->cache.shape) / sizeof(float));
+        const struct dg_cache_shape shape = {1, heads, heads * head_size, POSITIONS};
+
+        s->cache = dg_cache_in(unwritten(s, dg_cache_bytes(&shape) / sizeof(float)), &shape);
     }
     return given(s, t, written);
 }
