@@ -358,15 +358,7 @@ rm -f "$dir/huge"
 
 for arguments in "tokens -m $tiny 1 2" "-m $tiny 1 2" "next -m $tiny 1" "next --all --json -m $tiny 1" \
     "info -m $tiny" "info --json -m $tiny" --version --help help 'tokens --help' 'info -h'; do
-    "$program" $arguments >/dev/full 2>"$dir/err" </dev/null
-    status=$?
-    : >"$dir/out"
-    count "dagpt $arguments >/dev/full: got status $status, expected 5" \
-        failed_with 5 dagpt 'cannot write to standard output: No space left on device'
-    "$program" $arguments >&- 2>"$dir/err" </dev/null
-    status=$?
-    count "dagpt $arguments >&-: got status $status, expected 5" \
-        failed_with 5 dagpt 'cannot write to standard output'
+    expect_unwritable $arguments
 done
 
 # results on stdout, all else on stderr

@@ -32,17 +32,9 @@ for arguments in '' --json --echo; do
     count "complete $arguments | head -c 1: got status $status, expected 141 or 5" \
         eval '[ "$status" -eq 141 ] || { [ "$status" -eq 5 ] && has "cannot write" "$dir/err"; }'
 done
-: >"$dir/out"
 for arguments in 'complete -n 2 Once' 'complete -n 2 --json Once' 'complete --echo -n 0 Once' 'score Once' \
     'score --tokens --json Once' 'encode Once' 'decode 1 2 3' "decode -f $dir/long.ids"; do
-    "$program" $arguments >/dev/full 2>"$dir/err" </dev/null
-    status=$?
-    count "dagpt $arguments >/dev/full: got status $status, expected 5" \
-        failed_with 5 dagpt 'cannot write to standard output: No space left on device'
-    "$program" $arguments >&- 2>"$dir/err" </dev/null
-    status=$?
-    count "dagpt $arguments >&-: got status $status, expected 5" \
-        failed_with 5 dagpt 'cannot write to standard output'
+    expect_unwritable $arguments
 done
 for command in complete score encode decode; do
     expect_error 5 "$dir: cannot read: Is a directory" $command -f "$dir"

@@ -97,6 +97,19 @@ expect_error() {
         failed_with "$code" dagpt "$text"
 }
 
+# expect_unwritable ARGUMENT... - a full and a closed standard output are each told, with status 5.
+expect_unwritable() {
+    : >"$dir/out"
+    "$program" "$@" >/dev/full 2>"$dir/err" </dev/null
+    status=$?
+    count "dagpt $* >/dev/full: got status $status, expected 5" \
+        failed_with 5 dagpt 'cannot write to standard output: No space left on device'
+    "$program" "$@" >&- 2>"$dir/err" </dev/null
+    status=$?
+    count "dagpt $* >&-: got status $status, expected 5" \
+        failed_with 5 dagpt 'cannot write to standard output'
+}
+
 # expect_no_model CODE TEXT OPTION... - make-model fails like that.
 expect_no_model() {
     code=$1 text=$2

@@ -569,15 +569,16 @@ START_TEST(diamond)
 }
 END_TEST
 
-/* Ops of which each reads the one before: n tiles in a row, or several rows side by side. */
-static void open_chain(struct world *w, uint32_t n, struct shape shape, struct dg_cut cut)
+/* n ops of which each reads the one before: tiles in a row, several rows side by side, or layers. */
+static void open_chain(struct world *w, uint32_t n, struct shape shape, struct dg_cut cut,
+                       enum reading reading)
 {
     struct dg_op *last, *op;
 
     open_world(w, n, (size_t)n * shape.rows * shape.cols);
-    last = add_op(w, shape, cut, SAME);
+    last = add_op(w, shape, cut, reading);
     for (uint32_t i = 1; i < n; i++) {
-        op = add_op(w, shape, cut, SAME);
+        op = add_op(w, shape, cut, reading);
         add_input(op, last);
         last = op;
     }
@@ -587,7 +588,7 @@ START_TEST(chain)
 {
     struct world w;
 
-    open_chain(&w, 2000, one, single);
+    open_chain(&w, 2000, one, single, SAME);
     run_on_all(&w, 1);
     close_world(&w);
 }
@@ -599,7 +600,7 @@ START_TEST(side_by_side)
     const struct shape shape = {12, 3};
     struct world w;
 
-    open_chain(&w, 60, shape, (struct dg_cut){1, 3});
+    open_chain(&w, 60, shape, (struct dg_cut){1, 3}, SAME);
     run_on_all(&w, sanitized() ? 3 : 12);
     close_world(&w);
 }
@@ -632,16 +633,8 @@ END_TEST
 static void open_layers(struct world *w, uint32_t layers, uint32_t wide)
 {
     const struct shape shape = {1, 4 * wide};
-    const struct dg_cut cut = {1, 4};
-    struct dg_op *last, *op;
 
-    open_world(w, layers, (size_t)layers * shape.cols);
-    last = add_op(w, shape, cut, ALL);
-    for (uint32_t i = 1; i < layers; i++) {
-        op = add_op(w, shape, cut, ALL);
-        add_input(op, last);
-        last = op;
-    }
+    open_chain(w, layers, shape, (struct dg_cut){1, 4}, ALL);
 }
 
 START_TEST(layers)
