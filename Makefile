@@ -151,6 +151,7 @@ need-pcre2:
 $(SUITES:%=%.o) $(BUILD)/tests/support/support.o: | need-check need-pcre2
 
 $(BUILD)/tests/unit/text/check_split: NEED_LDLIBS += -lpcre2-8
+$(BUILD)/tests/unit/base/check_base:  private NEED_LDFLAGS += -Wl,--wrap=sched_getaffinity
 
 $(SUITES): %: %.o $(BUILD)/tests/support/support.o $(LIB) $(BUILD)/linked-with
 	$(call link,$(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt))

@@ -7,12 +7,15 @@
  * given, so that tests need no cgroup. */
 #include "cpu.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { MOST_CPUS = 1 << 20 }; /* of an affinity mask; Linux is built for 8,192 at most */
 
 static const char *const isa_names[DG_N_ISA] = {
     [DG_ISA_BEST] = "best",     [DG_ISA_SCALAR] = "scalar", [DG_ISA_AVX2] = "avx2",
@@ -205,20 +208,49 @@ unsigned dg_cgroup_cpus(const char *root)
     return cpus;
 }
 
+/* What Linux or glibc alone can say, and what stands for it elsewhere. */
+#if defined(__linux__)
+/* The kernel refuses a set with less room than its own has: that of every CPU that there could be. */
+unsigned dg_affinity_cpus(void)
+{
+    unsigned cpus = 0;
+    bool more = true;
+
+    for (size_t room = CPU_SETSIZE; more && room <= MOST_CPUS; room *= 2) {
+        const size_t bytes = CPU_ALLOC_SIZE(room);
+        cpu_set_t *set = CPU_ALLOC(room);
+        const bool known = set && sched_getaffinity(0, bytes, set) == 0;
+
+        more = set && !known && errno == EINVAL;
+        if (known)
+            cpus = (unsigned)CPU_COUNT_S(bytes, set);
+        CPU_FREE(set);
+    }
+    return cpus;
+}
+#else
+unsigned dg_affinity_cpus(void)
+{
+    return 0;
+}
+#endif
+
 unsigned dg_usable_cpus(void)
 {
-    const unsigned by_quota = dg_cgroup_cpus("");
-    unsigned cpus = 0;
-#if defined(__linux__)
-    cpu_set_t set;
+    const unsigned allowed = dg_affinity_cpus();
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    const unsigned cpus = allowed ? allowed : online > 0 ? (unsigned)online : 1;
 
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        cpus = (unsigned)CPU_COUNT(&set);
+    return smaller(cpus, dg_cgroup_cpus(""));
+}
+
+size_t dg_cpu_cache_bytes(void)
+{
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+    const long bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+
+    return bytes > 0 ? (size_t)bytes : 0;
+#else
+    return 0;
 #endif
-    if (cpus == 0) { /* more CPUs than cpu_set_t holds, or another kernel */
-        const long online = sysconf(_SC_NPROCESSORS_ONLN);
-
-        cpus = online > 0 ? (unsigned)online : 1;
-    }
-    return smaller(cpus, by_quota);
 }

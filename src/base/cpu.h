@@ -29,4 +29,10 @@ unsigned dg_quota_v1(const char *quota_us, const char *period_us);
  * root/sys/fs/cgroup. 0: no limit. */
 unsigned dg_cgroup_cpus(const char *root);
 
+/* CPUs in the calling thread's affinity mask, however many; 0 where the system does not say. */
+unsigned dg_affinity_cpus(void);
+
+/* Bytes of the last-level cache, or 0 where the C library cannot say (glibc's can, on x86-64). */
+size_t dg_cpu_cache_bytes(void);
+
 #endif

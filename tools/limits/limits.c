@@ -10,7 +10,6 @@
 #include "../../src/runtime/team.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 /* Between two looks at the clock (20 ns): some microseconds of reading or of multiply-adds. */
 enum { PAGE = 4096, PIECE = 256 << 10, FMA_TIMES = 2048, WARMED = 8 << 20 };
@@ -51,11 +50,11 @@ static const struct limits_loops *loops_for(enum dg_isa isa)
 size_t limits_beyond_caches(void)
 {
     const size_t least = 256u << 20, most = 1024u << 20;
-    const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    const size_t cache = dg_cpu_cache_bytes();
 
-    if (cache <= 0 || 2 * (size_t)cache < least)
+    if (cache < least / 2)
         return least;
-    return 2 * (size_t)cache < most ? 2 * (size_t)cache : most;
+    return cache < most / 2 ? 2 * cache : most;
 }
 
 /* Pages that were never written are all the same one, and that one is in the first-level cache. */

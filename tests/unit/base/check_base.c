@@ -546,6 +546,45 @@ START_TEST(cgroup_missing)
 }
 END_TEST
 
+/* The Makefile links this in the place of sched_getaffinity(): a kernel that has room for `kernel_room`
+ * CPUs, of which every third is allowed, or one that fails with kernel_errno. Both 0: the real one. */
+static size_t kernel_room;
+static int kernel_errno;
+
+int __real_sched_getaffinity(pid_t pid, size_t bytes, cpu_set_t *set);
+int __wrap_sched_getaffinity(pid_t pid, size_t bytes, cpu_set_t *set);
+
+int __wrap_sched_getaffinity(pid_t pid, size_t bytes, cpu_set_t *set)
+{
+    if (!kernel_room && !kernel_errno)
+        return __real_sched_getaffinity(pid, bytes, set);
+    if (kernel_errno || bytes < kernel_room / 8) {
+        errno = kernel_errno ? kernel_errno : EINVAL;
+        return -1;
+    }
+    memset(set, 0, bytes);
+    for (size_t cpu = 0; cpu < kernel_room; cpu += 3)
+        CPU_SET_S(cpu, bytes, set);
+    return 0;
+}
+
+START_TEST(affinity_of_many)
+{
+    for (kernel_room = 64; kernel_room <= 1u << 17; kernel_room *= 2)
+        ck_assert_uint_eq(dg_affinity_cpus(), (kernel_room + 2) / 3);
+    kernel_room = 1200;
+    ck_assert_uint_eq(dg_affinity_cpus(), 400);
+    kernel_room = 0;
+    kernel_errno = EINVAL; /* whatever the room */
+    ck_assert_uint_eq(dg_affinity_cpus(), 0);
+    ck_assert_uint_ge(dg_usable_cpus(), 1);
+    kernel_errno = ENOSYS;
+    ck_assert_uint_eq(dg_affinity_cpus(), 0);
+    kernel_errno = 0;
+    ck_assert_uint_ge(dg_affinity_cpus(), 1);
+}
+END_TEST
+
 START_TEST(affinity)
 {
     const unsigned before = dg_usable_cpus();
@@ -678,6 +717,7 @@ int main(void)
                                   cgroup_hybrid,
                                   cgroup_container,
                                   cgroup_missing,
+                                  affinity_of_many,
                                   affinity,
                                   isas,
                                   options_of_all_ages,
