@@ -9,7 +9,6 @@ if [ -n "$SAN" ]; then
     export CK_DEFAULT_TIMEOUT=0
     export DAGPT_SAN="$SAN"          # suites shorten what only grows with time
 fi
-export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-120}"
 
 for suite in "$@"; do
     if timeout 900 "$suite"; then    # a hang under a sanitizer, where Check's own limit is off

@@ -12,10 +12,13 @@
 int run_suite(const char *name, const TTest *const *tests)
 {
     Suite *suite = suite_create(name);
-    TCase *tcase = tcase_create(name);
+    TCase *tcase;
     SRunner *runner;
     int failed;
 
+    setenv("CK_DEFAULT_TIMEOUT", "120",
+           0); /* seconds a test: Check's own 4 fail beside other work */
+    tcase = tcase_create(name);
     for (; *tests; tests++)
         tcase_add_test(tcase, *tests);
     suite_add_tcase(suite, tcase);
