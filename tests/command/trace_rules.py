@@ -37,21 +37,24 @@ def check(path):
     assert all(last == 0 for _, last in counters.values()), "a counter does not end at 0"
     for thread in slices.values():
         check_nesting(thread)
+        check_nesting([(e["ts"] - thread[0][0], (e["ts"] - thread[0][0]) + e["dur"], e) for _, _, e in thread])
     tiles = check_tiles(facts, slices)
     check_arrows(arrows, slices, tiles)
 
 
 def check_nesting(thread):
-    """In the file's order: step slices one after the other; inside them slices one after the other, without holes."""
+    """In the file's order: step slices one after the other; inside them slices one after the other, without holes.
+    Ends are sums of doubles, and are not rounded: no slice may pass the next, or the end of its step."""
     step_end, at = 0, None
     for start, end, e in thread:
         if e["cat"] == "step":
             assert at is None or abs(at - step_end) < GRAIN, ("a hole before the end of a step", e)
-            assert start >= step_end - GRAIN, ("steps overlap", e)
+            assert start >= step_end, ("steps overlap", e)
             step_end, at = end, start
         else:
-            assert abs(start - at) < GRAIN, ("a hole, or slices overlap", e)
-            assert end <= step_end + GRAIN, ("a slice leaves its step", e)
+            assert abs(start - at) < GRAIN, ("a hole", e)
+            assert start >= at, ("slices overlap", e)
+            assert end <= step_end, ("a slice leaves its step", e)
             at = end
     assert at is None or abs(at - step_end) < GRAIN
 

@@ -426,6 +426,47 @@ START_TEST(arrows)
 }
 END_TEST
 
+/* Ends that a reader adds up in doubles: no slice passes the next of its lane, or the end of its step,
+ * also after a day of recording. */
+START_TEST(ends_in_doubles)
+{
+    static const uint64_t later[] = {0, 1234567891, (uint64_t)1e14};
+    struct world w;
+    size_t n;
+
+    for (unsigned i = 0; i < 3; i++) {
+        double step_end = 0, at = 0;
+        char *text;
+
+        open_world(&w, 7, 1, 1, 10000);
+        for (unsigned k = 0; k < 20; k++)
+            step(&w, k, 1, DG_SCHED_DATAFLOW);
+        w.trace->start -= later[i];
+        text = write_text(w.trace, false, &n);
+        for (const char *line = strstr(text, "\"cat\": \""); line;
+             line = strstr(line + 1, "\"cat\": \"")) {
+            const char *ts = strstr(line, "\"ts\": "), *dur = strstr(line, "\"dur\": ");
+            double start, end;
+
+            if (!strncmp(line, "\"cat\": \"edge", 12))
+                continue;
+            start = strtod(ts + 6, NULL);
+            end = start + strtod(dur + 7, NULL);
+            if (strncmp(line, "\"cat\": \"step", 12) == 0) {
+                ck_assert(start >= step_end && start >= at);
+                step_end = end;
+            } else {
+                ck_assert(start >= at && end <= step_end);
+            }
+            at = strncmp(line, "\"cat\": \"step", 12) ? end : start;
+        }
+        ck_assert(at > 0);
+        free(text);
+        close_world(&w);
+    }
+}
+END_TEST
+
 /* ---- traces made by hand ---- */
 
 /* Two workers; tile 0, then 1 and 2, then 3, through `end`. Times in us:
@@ -1083,6 +1124,7 @@ int main(void)
                                   off_cpu,
                                   written_and_read,
                                   arrows,
+                                  ends_in_doubles,
                                   summary,
                                   gaps,
                                   reasons,
