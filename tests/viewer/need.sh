@@ -1,7 +1,7 @@
 #!/bin/sh
 # need.sh - sees to what the viewer's tests need: a browser, node, npm and playwright-core. Installs Debian's
-# packages where that can be done without asking, and playwright-core, by the lock file, where it is not yet
-# there. Prints the browser's path; else one line on what is missing, on stderr, and exits with 77.
+# packages where that can be done without asking, and playwright-core and speedscope, by the lock file, where
+# they are not yet there. Prints the browser's path; else one line on what is missing, on stderr, and exits with 77.
 cd "$(dirname "$0")" || exit 1
 
 browser() {
@@ -28,10 +28,10 @@ missing() {
 command -v node >/dev/null || install nodejs
 command -v node >/dev/null || missing "no node (Debian: nodejs)"
 [ "$(node -p 'parseInt(process.versions.node)')" -ge 18 ] || missing "node $(node --version) is older than 18"
-if [ ! -f node_modules/playwright-core/package.json ]; then
+if [ ! -f node_modules/playwright-core/package.json ] || [ ! -f node_modules/speedscope/package.json ]; then
     command -v npm >/dev/null || install npm
     command -v npm >/dev/null || missing "no npm (Debian: npm)"
-    npm ci --silent --no-audit --no-fund >/dev/null 2>&1 || missing "npm ci cannot get playwright-core"
+    npm ci --silent --no-audit --no-fund >/dev/null 2>&1 || missing "npm ci cannot get playwright-core and speedscope"
 fi
 browser >/dev/null || install chromium
 browser || missing "no browser (Debian: chromium)"

@@ -557,6 +557,39 @@ test('a recorded run: dagpt --trace, dagpt trace --html, the page', async () => 
   await close(page);
 });
 
+// speedscope is a program for a browser, as its npm package ships it: a file is given to its importer as its
+// own command line does, and what it made of it is what it exports.
+test('speedscope has every slice of a recorded run, and nests none', async () => {
+  const json = join(folder, 'other.json');
+  run(join(build, 'dagpt'), ['tokens', '-m', 'tests/golden/odd.bin', '-j', '3', '--cpus', '3', '--total', '60', '--trace', json, '90', '53', '115']);
+  const bytes = readFileSync(json);
+  const loader = join(folder, 'other.js');
+  writeFileSync(loader, `speedscope.loadFileFromBase64("other.json", "${bytes.toString('base64')}")`);
+  const page = await browser.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  const said = [];
+  page.on('console', (m) => said.push(m.text()));
+  await page.goto(`${new URL('node_modules/speedscope/dist/release/index.html', import.meta.url)}#localProfilePath=${loader}`);
+  while (!said.some((text) => text.startsWith('import: ')))
+    await page.waitForTimeout(50);
+  await page.waitForTimeout(100);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.keyboard.press('Control+s')]);
+  const { profiles } = JSON.parse(readFileSync(await download.path(), 'utf8'));
+  const slices = JSON.parse(bytes).traceEvents.filter((e) => e.ph === 'X');
+  assert.deepEqual(said.filter((text) => text.includes('Tried to end')), []);
+  for (let w = 0; w < 3; w++) {
+    const { events } = profiles.find((p) => p.name.includes(`worker ${w}`));
+    let [depth, deepest, opened] = [0, 0, 0];
+    for (const { type } of events) {
+      depth += type === 'O' ? 1 : -1;
+      opened += type === 'O' ? 1 : 0;
+      deepest = Math.max(deepest, depth);
+    }
+    assert.deepEqual([opened, deepest, depth], [slices.filter((e) => e.tid === w).length, 2, 0], `worker ${w}: slices, deepest, left open`);
+  }
+  await page.close();
+});
+
 test('widths: nothing sticks out, from 400 to 2200 pixels', async () => {
   for (const [width, height, dark] of [[400, 800, false], [768, 1024, true], [1100, 700, false], [2200, 1200, true]]) {
     const page = await openTrace({ width, height, dark });
