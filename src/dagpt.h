@@ -68,14 +68,16 @@ extern "C" {
 /* What the library shows: all else in it is hidden. */
 #define DG_API __attribute__((visibility("default")))
 
-/* The values are the command's exit codes. */
+/* The values are the command's exit codes, but for DG_ERR_CANCELLED, which the command turns into 130 or
+ * 143. */
 enum dg_status {
     DG_OK = 0,
-    DG_ERR_USAGE = 2,    /* an option or argument that cannot be */
-    DG_ERR_MODEL = 3,    /* a model file that is missing, damaged or of another kind */
-    DG_ERR_TOKEN = 4,    /* a prompt, token id or tokenizer that cannot be used */
-    DG_ERR_IO = 5,       /* reading or writing failed */
-    DG_ERR_RESOURCE = 6, /* no memory or no threads */
+    DG_ERR_USAGE = 2,     /* an option or argument that cannot be */
+    DG_ERR_MODEL = 3,     /* a model file that is missing, damaged or of another kind */
+    DG_ERR_TOKEN = 4,     /* a prompt, token id or tokenizer that cannot be used */
+    DG_ERR_IO = 5,        /* reading or writing failed */
+    DG_ERR_RESOURCE = 6,  /* no memory or no threads */
+    DG_ERR_CANCELLED = 7, /* dg_team_cancel() ended it */
 };
 
 struct dg_error {
@@ -125,9 +127,19 @@ DG_API unsigned dg_team_workers(const struct dg_team *team);
 DG_API unsigned dg_team_awake(const struct dg_team *team); /* min(workers, cpus) */
 
 /* From now on the team's worker 0, which is the caller, calls tell(arg, done) after each tile that
- * it has run: `done`, of 0 to 1, is how far the step has come, about. tell may not use the team.
- * NULL: no more. */
+ * it has run: `done`, of 0 to 1, is how far the step has come, about. tell may not use the team,
+ * except to cancel. NULL: no more. */
 DG_API void dg_team_progress(struct dg_team *team, void (*tell)(void *arg, double done), void *arg);
+
+/* Ends what the team is at: no worker begins another tile, and the eval (or dg_model_open()) that is
+ * under way, else the next one, returns DG_ERR_CANCELLED as soon as the tiles that run are done. With
+ * that the request is fulfilled: the call after it works, and reads weights anew that were being read.
+ * A request that comes when an eval's last tile has begun is met by the next. Several are as good as one.
+ * Threads: any, and signal handlers; the team must live. */
+DG_API void dg_team_cancel(struct dg_team *team);
+
+/* Takes back a request that has not been met. Between evals. */
+DG_API void dg_team_uncancel(struct dg_team *team);
 
 /* ---- trace ---- */
 
@@ -231,8 +243,8 @@ DG_API void dg_sequence_free(struct dg_sequence *sequence); /* takes NULL */
  * n_logits of them logits, 0 <= n_logits <= n.
  * Refused, and the sequence is as it was: DG_ERR_TOKEN when n is 0, an id is outside the vocabulary or
  * the sequence would exceed `positions`; DG_ERR_USAGE when n_logits is out of its range. Where memory
- * is missing (DG_ERR_RESOURCE) or the weights cannot be read (DG_ERR_IO), the position is as it was, and
- * there are no logits. */
+ * is missing (DG_ERR_RESOURCE), the weights cannot be read (DG_ERR_IO) or dg_team_cancel() has been
+ * called (DG_ERR_CANCELLED), the position is as it was, and there are no logits. */
 DG_API enum dg_status dg_sequence_eval(struct dg_sequence *sequence, const int32_t *ids, size_t n,
                                        size_t n_logits, struct dg_error *err);
 

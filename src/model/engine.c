@@ -11,6 +11,7 @@
 #include "../runtime/team.h"
 #include "gpt2.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +174,8 @@ enum dg_status dg_engine_step(struct dg_engine *e, const struct dg_row *row, con
     if (!dg_model_is_loaded(e->model)) {
         st = dg_model_loaded(e->model, failed, err);
         discard(p); /* it would load again */
+    } else if (failed == ECANCELED) {
+        st = dg_fail(err, DG_ERR_CANCELLED, "the step was cancelled");
     } else if (failed) {
         st = dg_fail(err, DG_ERR_IO, "a step failed: %s", strerror(failed));
     }

@@ -12,7 +12,7 @@ uint32_t dg_engine_chunk(
 /* Evaluates ids[0 ... rows - 1], in vocabulary, at row[0 ... rows - 1], which may be of several sequences
  * (struct dg_step says in which order), with caches of the model's shape; the last n_logits of them get
  * logits, to logits[n_logits][vocab]. Loads the model, if that is still to be done. The error of a step
- * that fails is DG_ERR_IO; logits and the caches' positions are then undefined. */
+ * that fails is DG_ERR_IO, of one that dg_team_cancel() has ended DG_ERR_CANCELLED; logits and the caches' positions are then undefined. */
 enum dg_status dg_engine_step(struct dg_engine *e, const struct dg_row *row, const int32_t *ids,
                               uint32_t rows, uint32_t n_logits, float *logits,
                               struct dg_error *err);

@@ -9,6 +9,7 @@
 #include "../runtime/sched.h"
 #include "../runtime/team.h"
 
+#include <errno.h>
 #include <string.h>
 
 static struct dg_tensor tensor_of(const struct dg_sizes *z, enum dg_weight w, uint32_t layer)
@@ -67,6 +68,9 @@ static enum dg_status allocate(struct dg_model *m, struct dg_error *err)
 
 enum dg_status dg_model_loaded(struct dg_model *m, int failed, struct dg_error *err)
 {
+    if (failed == ECANCELED)
+        return dg_fail(err, DG_ERR_CANCELLED, "%s: reading the weights was cancelled",
+                       m->weights->name);
     if (failed)
         return dg_fail(err, DG_ERR_IO, "%s: cannot read the weights: %s", m->weights->name,
                        strerror(failed));

@@ -25,7 +25,8 @@ static inline const struct dg_tensor *dg_model_weight(const struct dg_model *m, 
 
 /* A model that was opened without a team is loaded by the first graph that has a load op for each
  * weight. Who has run it says so: dg_model_loaded() closes the file; the graph's sources are then gone.
- * failed is what the step returned, and makes it DG_ERR_IO: then nothing changes. */
+ * failed is what the step returned, and makes it DG_ERR_IO or, if ECANCELED, DG_ERR_CANCELLED: then
+ * nothing changes. */
 static inline bool dg_model_is_loaded(const struct dg_model *m)
 {
     return !m->weights;

@@ -18,8 +18,10 @@ enum dg_status dg_run_new(struct dg_run **out, const struct dg_plan *plan, struc
 void dg_run_free(struct dg_run *run); /* takes NULL */
 
 /* Runs every tile of the plan once, each after all that it waits for. Returns 0, or the errno value
- * of a tile or post that failed; the other tiles have run all the same. A plan with tiles that are
- * posted is not recorded: such a tile has no time on a worker. */
+ * of a tile or post that failed; the other tiles have run all the same. ECANCELED: dg_team_cancel() has
+ * been called before the last tile began; some tiles have not run, and the request is fulfilled.
+ * A plan with tiles that are posted is neither cancelled, since others go on with it, nor recorded,
+ * since such a tile has no time on a worker. */
 int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sched);
 
 /* A tile of an op whose type is `posted` is done: something outside, such as a message that came, has

@@ -46,6 +46,13 @@ struct dg_team {
     struct dg_trace *trace;
     uint64_t traces; /* how many there have been */
 
+    /* 1: cancelled. Set by any thread, cleared by worker 0 when that has ended a step, and read by
+     * the workers before each tile.
+     * Relaxed: it carries nothing along. That a tile behind one that was left out may still run, on
+     * what is not there, does no harm: worker 0 learns from the lanes that a tile was left out.
+     * Test: tests/unit/runtime/check_sched.c "cancelled". */
+    struct dg_atomic cancelled;
+
     /* The job. Written by worker 0 before it rings the bells, read by helpers after. */
     void (*job)(void *arg, unsigned worker);
     void *arg;
@@ -190,6 +197,21 @@ bool dg_team_tells(const struct dg_team *team)
 void dg_team_tell(const struct dg_team *team, double done)
 {
     team->tell(team->tell_arg, done);
+}
+
+void dg_team_cancel(struct dg_team *team)
+{
+    dg_store_relaxed(&team->cancelled, 1);
+}
+
+void dg_team_uncancel(struct dg_team *team)
+{
+    dg_store_relaxed(&team->cancelled, 0);
+}
+
+const struct dg_atomic *dg_team_cancelled(const struct dg_team *team)
+{
+    return &team->cancelled;
 }
 
 struct dg_trace *dg_team_trace(const struct dg_team *team)

@@ -27,6 +27,9 @@ uint64_t dg_team_spin_ns(const struct dg_team *team);
 bool dg_team_tells(const struct dg_team *team);
 void dg_team_tell(const struct dg_team *team, double done);
 
+/* Not 0: dg_team_cancel() has been called, and what the team does is to end. */
+const struct dg_atomic *dg_team_cancelled(const struct dg_team *team);
+
 /* The trace that records this team's steps, or NULL. Setting one returns its number, counted from 1. */
 struct dg_trace *dg_team_trace(const struct dg_team *team);
 uint64_t dg_team_set_trace(struct dg_team *team, struct dg_trace *trace);

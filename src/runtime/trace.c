@@ -190,8 +190,13 @@ bool dg_trace_begin(struct dg_trace *t, const struct dg_plan *plan, struct dg_tr
     return true;
 }
 
-void dg_trace_finish(struct dg_trace *t)
+void dg_trace_finish(struct dg_trace *t, bool whole)
 {
+    if (!whole) {
+        for (unsigned w = 0; w < t->workers; w++)
+            t->lanes[w].n = t->lanes[w].visit.first;
+        return;
+    }
     t->steps[t->n_steps].end = dg_now_ns();
     for (unsigned w = 0; w < t->workers; w++)
         t->visits[t->n_steps * t->workers + w] = t->lanes[w].visit;

@@ -101,7 +101,9 @@ struct dg_traced {
 /* Opens the record of a step. False: outside the window, or no room, and nothing is recorded. */
 bool dg_trace_begin(struct dg_trace *trace, const struct dg_plan *plan, struct dg_traced *traced,
                     const struct dg_step *step);
-void dg_trace_finish(struct dg_trace *trace); /* closes it */
+
+/* Closes it; of a step that was not whole nothing is kept. */
+void dg_trace_finish(struct dg_trace *trace, bool whole);
 
 /* Inside the step, by the lane's worker: enter; then for each tile perhaps spin and park, then tile
  * and done; nothing() after a wait that ended without a tile; leave. */

@@ -375,6 +375,134 @@ START_TEST(no_logits_after_a_failed_step)
 }
 END_TEST
 
+/* ---- cancelled ---- */
+
+/* Cancels a team once worker 0 has run so many tiles of its steps. */
+struct fuse {
+    struct dg_team *team;
+    unsigned tiles;
+};
+
+static void burn(void *arg, double done)
+{
+    struct fuse *f = arg;
+
+    (void)done;
+    if (f->tiles > 0 && --f->tiles == 0)
+        dg_team_cancel(f->team);
+}
+
+/* An eval that is cancelled after so many tiles of worker 0; false: it had no more, and was not. */
+static bool cancel_after(struct one *s, struct dg_team *team, unsigned tiles, const int32_t *ids,
+                         size_t n)
+{
+    const size_t before = dg_sequence_position(s->text);
+    struct fuse fuse = {team, tiles};
+    struct dg_error err = {0};
+    enum dg_status st;
+
+    dg_team_progress(team, burn, &fuse);
+    st = dg_sequence_eval(s->text, ids, n, 1, &err);
+    dg_team_progress(team, NULL, NULL);
+    if (st == DG_OK) {
+        dg_team_uncancel(team);
+        return false;
+    }
+    ck_assert_int_eq(st, DG_ERR_CANCELLED);
+    ck_assert_int_eq(err.status, DG_ERR_CANCELLED);
+    ck_assert_uint_eq(dg_sequence_position(s->text), before);
+    ck_assert_ptr_null(dg_sequence_logits(s->text));
+    return true;
+}
+
+/* Whole and in chunks, by each schedule, at each tile: as if it had never begun. */
+static void cancel_evals(const struct oracle *o, const struct dg_engine_options *opt)
+{
+    struct one *s = one_new(o->model, o->team, opt);
+    struct dg_error err;
+    unsigned tiles = 1;
+
+    eval(s, o->ids, 9);
+    dg_team_cancel(o->team);
+    ck_assert_int_eq(dg_sequence_eval(s->text, o->ids + 9, 11, 0, &err), DG_ERR_CANCELLED);
+    ck_assert_uint_eq(dg_sequence_position(s->text), 9);
+    while (cancel_after(s, o->team, tiles, o->ids + 9, 11)) {
+        eval(s, o->ids + 9, 11);
+        check_logits(s, o, 20);
+        dg_sequence_rewind(s->text, 9);
+        tiles += sanitized() ? 11 : 3;
+    }
+    if (opt->sched == DG_SCHED_SERIAL) /* else worker 0 may have found the tiles taken */
+        ck_assert_uint_gt(tiles, 30);
+    check_logits(s, o, 20);
+    one_free(s);
+}
+
+START_TEST(cancelled_evals)
+{
+    struct oracle o;
+
+    open_oracle(&o);
+    for (enum dg_sched sched = DG_SCHED_DATAFLOW; sched <= DG_SCHED_SERIAL; sched++)
+        for (uint32_t chunk = 0; chunk <= 4; chunk += 4) {
+            const struct dg_engine_options opt = {.sched = sched, .chunk = chunk};
+
+            cancel_evals(&o, &opt);
+        }
+    close_oracle(&o);
+}
+END_TEST
+
+/* The eval that reads the weights is cancelled at each of its tiles, twice: the next reads them all. */
+static unsigned cancel_loading(const struct oracle *o, enum dg_sched sched)
+{
+    const struct dg_engine_options opt = {.sched = sched};
+    unsigned tiles = 0, cancelled;
+
+    do {
+        struct dg_model *model = open_model(NULL);
+        struct one *s = one_new(model, o->team, &opt);
+
+        tiles += sanitized() ? 11 : 3;
+        cancelled = 0;
+        while (cancelled < 2 && cancel_after(s, o->team, tiles, o->ids, 5))
+            cancelled++;
+        if (cancelled == 2)
+            eval(s, o->ids, 5);
+        check_logits(s, o, 5);
+        one_free(s);
+        dg_model_free(model);
+    } while (cancelled > 0);
+    return tiles;
+}
+
+START_TEST(cancelled_while_loading)
+{
+    struct oracle o;
+
+    open_oracle(&o);
+    cancel_loading(&o, DG_SCHED_DATAFLOW);
+    cancel_loading(&o, DG_SCHED_BARRIER);
+    ck_assert_uint_gt(cancel_loading(&o, DG_SCHED_SERIAL), 30);
+    close_oracle(&o);
+}
+END_TEST
+
+/* A model that is opened with a team that has been cancelled is not; the next is. */
+START_TEST(cancelled_model)
+{
+    struct dg_team *team = new_team(2);
+    struct dg_error err = {0};
+    struct dg_model *model;
+
+    dg_team_cancel(team);
+    ck_assert_int_eq(dg_model_open(&model, model_path, team, &err), DG_ERR_CANCELLED);
+    ck_assert_str_eq(err.text, "tests/golden/odd.bin: reading the weights was cancelled");
+    dg_model_free(open_model(team));
+    dg_team_free(team);
+}
+END_TEST
+
 /* ---- refusals ---- */
 
 /* Each option beyond its range, and a struct that is none. */
@@ -972,6 +1100,9 @@ int main(void)
                                   some_logits,
                                   more_rows_with_logits_than_rows,
                                   no_logits_after_a_failed_step,
+                                  cancelled_evals,
+                                  cancelled_while_loading,
+                                  cancelled_model,
                                   rewind_and_go_on,
                                   rewind_goes_back_only,
                                   options_out_of_range,

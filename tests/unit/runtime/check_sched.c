@@ -60,7 +60,9 @@ struct world {
     uint32_t meet;       /* > 0: the tiles of an op of that many wait for each other */
     uint32_t fail_every; /* > 0: every so many tiles return an errno value */
     int post_fails;      /* what posts say */
-    struct mail *mail;   /* who posts; NULL: the tiles themselves */
+    uint32_t cancel_at;  /* the tile, of no posted op, that cancels `team`; DG_NO_TILE: none */
+    struct dg_team *team;
+    struct mail *mail; /* who posts; NULL: the tiles themselves */
 
     /* What they saw. */
     struct dg_atomic *ran;      /* [n_tiles] in this step */
@@ -337,6 +339,8 @@ static int toy_run(const struct dg_op *op, struct dg_box out, const struct dg_st
     if (w->sched == DG_SCHED_SERIAL && !pthread_equal(w->caller, pthread_self()))
         dg_add_relaxed(&w->strangers, 1);
     dg_add_relaxed(&w->arrived[index], 1);
+    if (tile == w->cancel_at)
+        dg_team_cancel(w->team);
     if (w->sched != DG_SCHED_SERIAL)
         await_others(w, index);
     if (w->slow)
@@ -375,7 +379,7 @@ static void open_world(struct world *w, unsigned max_ops, size_t max_values)
 {
     struct dg_error err = {0};
 
-    *w = (struct world){.room = max_values, .caller = pthread_self()};
+    *w = (struct world){.room = max_values, .caller = pthread_self(), .cancel_at = DG_NO_TILE};
     w->arena = dg_arena_new();
     ck_assert_ptr_nonnull(w->arena);
     ck_assert_int_eq(dg_graph_new(&w->graph, max_ops, max_ops, &err), DG_OK);
@@ -471,17 +475,22 @@ static void check_step(const struct world *w)
     ck_assert_uint_eq(dg_load_relaxed(&w->strangers), 0);
 }
 
-static int step(struct world *w, struct dg_run *run, enum dg_sched sched)
+static int run_step(struct world *w, struct dg_run *run, enum dg_sched sched)
 {
     const struct dg_row row = {.position = ++w->past};
     const struct dg_step s = {.row = &row, .rows = 1};
-    int failed;
 
     w->sched = sched;
     w->run = run;
     expect(w);
     forget(w);
-    failed = dg_run_step(run, &s, sched);
+    return dg_run_step(run, &s, sched);
+}
+
+static int step(struct world *w, struct dg_run *run, enum dg_sched sched)
+{
+    const int failed = run_step(w, run, sched);
+
     check_step(w);
     return failed;
 }
@@ -881,6 +890,187 @@ START_TEST(failing_tile)
 }
 END_TEST
 
+/* ---- cancelling ---- */
+
+/* What a tile wrote is what it should, or nothing if it did not run. */
+static void check_tile(const struct world *w, uint32_t tile)
+{
+    const struct dg_box box = w->plan->tiles[tile].out;
+    const struct dg_tensor *out = dg_tile_op(w->plan, tile)->out;
+    const uint32_t ran = dg_load_relaxed(&w->ran[tile]);
+
+    quick_assert_msg(ran <= 1, "tile %u ran %u times", tile, ran);
+    for (uint32_t r = box.r0; r < box.r1; r++)
+        for (uint32_t c = box.c0; c < box.c1; c++) {
+            const size_t i = (size_t)(at(out, r, c) - w->values);
+
+            quick_assert_msg(w->values[i] == (ran ? w->expected[i] : 0xeeeeeeee),
+                             "tile %u, which ran %u times, wrote %08x", tile, ran, w->values[i]);
+        }
+}
+
+/* Of a step that may have been cancelled: how many tiles ran. */
+static uint32_t check_part(const struct world *w)
+{
+    uint32_t ran = 0;
+
+    for (uint32_t t = 0; t < w->plan->n_tiles; t++) {
+        check_tile(w, t);
+        ran += dg_load_relaxed(&w->ran[t]);
+    }
+    return ran;
+}
+
+/* A step that tile t cancels, of which every tile that ran had its inputs; and one behind it. Where t was
+ * among the last to begin, the step may be whole: then the request is met by the next. */
+static void cancel_at(struct world *w, struct dg_run *run, enum dg_sched sched, uint32_t t)
+{
+    uint32_t ran;
+    int failed;
+
+    w->cancel_at = t;
+    failed = run_step(w, run, sched);
+    ran = check_part(w);
+    ck_assert_uint_eq(dg_load_relaxed(&w->ran[t]), 1);
+    ck_assert_int_eq(failed, ran < w->plan->n_tiles ? ECANCELED : 0);
+    if (sched == DG_SCHED_SERIAL)
+        ck_assert_uint_eq(ran, t + 1);
+    w->cancel_at = DG_NO_TILE;
+    if (failed == 0) {
+        ck_assert_int_eq(run_step(w, run, sched), ECANCELED);
+        ck_assert_uint_eq(check_part(w), 0);
+    }
+    ck_assert_int_eq(step(w, run, sched), 0);
+}
+
+/* At each of the tiles 0, stride, 2 stride, ... */
+static void cancel_on_team(struct world *w, unsigned i, uint32_t stride)
+{
+    struct dg_team *team = new_team(i);
+    struct dg_run *run;
+
+    make_plan(w, teams[i].workers);
+    run = new_run(w, team);
+    w->team = team;
+    for (enum dg_sched sched = DG_SCHED_DATAFLOW; sched <= DG_SCHED_SERIAL; sched++) {
+        for (uint32_t t = 0; t < w->plan->n_tiles; t += stride)
+            cancel_at(w, run, sched, t);
+        dg_team_cancel(team);
+        dg_team_cancel(team);
+        ck_assert_int_eq(run_step(w, run, sched), ECANCELED);
+        ck_assert_uint_eq(check_part(w), 0);
+        ck_assert_int_eq(step(w, run, sched), 0);
+        dg_team_cancel(team);
+        dg_team_uncancel(team);
+        ck_assert_int_eq(step(w, run, sched), 0);
+    }
+    dg_run_free(run);
+    dg_team_free(team);
+}
+
+START_TEST(cancelled)
+{
+    struct world w;
+
+    open_layers(&w, 6, 5);
+    for (unsigned i = 0; i < N_TEAMS; i++)
+        cancel_on_team(&w, i, 1);
+    close_world(&w);
+    for (unsigned i = 0; i < N_TEAMS; i++) {
+        open_random(&w, 2000 + i);
+        cancel_on_team(&w, i, 7);
+        close_world(&w);
+    }
+}
+END_TEST
+
+struct canceller {
+    struct dg_thread thread;
+    struct dg_team *team;
+    struct dg_atomic over; /* relaxed: the join orders what follows */
+};
+
+static void *cancel_at_any_time(void *arg)
+{
+    struct canceller *c = arg;
+    uint64_t seed = 7;
+
+    while (dg_load_relaxed(&c->over) == 0) {
+        usleep(random_below(&seed, 400));
+        dg_team_cancel(c->team);
+    }
+    return NULL;
+}
+
+/* Another thread cancels at any time: a step is whole or says that it is not. */
+START_TEST(cancelled_from_outside)
+{
+    for (unsigned i = 0; i < N_TEAMS; i++) {
+        struct canceller c = {.team = new_team(i)};
+        struct dg_run *run;
+        struct world w;
+
+        open_layers(&w, 6, 8);
+        make_plan(&w, teams[i].workers);
+        run = new_run(&w, c.team);
+        w.slow = true;
+        ck_assert(dg_thread_start(&c.thread, cancel_at_any_time, &c));
+        for (unsigned k = 0; k < 60; k++) {
+            const int failed = run_step(&w, run, (enum dg_sched)(k % DG_N_SCHED));
+
+            ck_assert_int_eq(failed, check_part(&w) < w.plan->n_tiles ? ECANCELED : 0);
+        }
+        dg_store_relaxed(&c.over, 1);
+        dg_thread_join(&c.thread);
+        dg_team_uncancel(c.team);
+        ck_assert_int_eq(step(&w, run, DG_SCHED_DATAFLOW), 0);
+        dg_run_free(run);
+        dg_team_free(c.team);
+        close_world(&w);
+    }
+}
+END_TEST
+
+/* Nothing is kept of a step that was cancelled, and the next is recorded in its place. */
+START_TEST(cancelled_and_recorded)
+{
+    struct dg_team *team = new_team(3);
+    struct dg_error err = {0};
+    struct dg_trace *trace;
+    struct dg_run *run;
+    struct world w;
+
+    open_layers(&w, 6, 5);
+    make_plan(&w, teams[3].workers);
+    run = new_run(&w, team);
+    w.team = team;
+    ck_assert_int_eq(dg_trace_new(&trace, team, 1000, &err), DG_OK);
+    for (unsigned k = 0; k < 12; k++) {
+        const enum dg_sched sched = (enum dg_sched)(k % DG_N_SCHED);
+        uint32_t tiles = 0;
+
+        w.cancel_at = w.plan->n_tiles / 2;
+        ck_assert_int_eq(run_step(&w, run, sched), ECANCELED);
+        ck_assert_uint_eq(trace->n_steps, k);
+        w.cancel_at = DG_NO_TILE;
+        ck_assert_int_eq(step(&w, run, sched), 0);
+        ck_assert_uint_eq(trace->n_steps, k + 1);
+        for (unsigned i = 0; i < trace->workers; i++) {
+            const struct dg_trace_visit *v = &trace->visits[k * trace->workers + i];
+
+            for (size_t e = v->first; e < v->first + v->n; e++)
+                tiles += trace->lanes[i].events[e].tile != DG_NO_TILE;
+        }
+        ck_assert_uint_eq(tiles, w.plan->n_tiles);
+    }
+    ck_assert_uint_eq(trace->dropped, 0);
+    dg_trace_free(trace);
+    dg_run_free(run);
+    dg_team_free(team);
+    close_world(&w);
+}
+END_TEST
+
 /* Groups of a layer, a layer that sends, two that are posted, and a sink that reads all but the first.
  * What is posted first reads the first layer, which the sender's tile has read, or nothing. */
 static void open_posted(struct world *w, uint32_t groups, uint32_t wide)
@@ -950,6 +1140,31 @@ START_TEST(posts_from_outside)
 }
 END_TEST
 
+/* A plan with posted tiles is not cancelled: the request waits for another. */
+START_TEST(posts_uncancelled)
+{
+    struct dg_team *team = new_team(1);
+    struct dg_run *posted, *run;
+    struct world w, other;
+
+    open_posted(&w, 2, 3);
+    open_layers(&other, 2, 3);
+    make_plan(&w, teams[1].workers);
+    make_plan(&other, teams[1].workers);
+    posted = new_run(&w, team);
+    run = new_run(&other, team);
+    dg_team_cancel(team);
+    for (unsigned k = 0; k < DG_N_SCHED; k++)
+        ck_assert_int_eq(step(&w, posted, (enum dg_sched)k), 0);
+    ck_assert_int_eq(run_step(&other, run, DG_SCHED_DATAFLOW), ECANCELED);
+    dg_run_free(posted);
+    dg_run_free(run);
+    dg_team_free(team);
+    close_world(&w);
+    close_world(&other);
+}
+END_TEST
+
 /* A plan with posted tiles is left out of a trace, and not counted as dropped. */
 START_TEST(posts_unrecorded)
 {
@@ -988,8 +1203,12 @@ int main(void)
                                   many_steps,
                                   two_runs,
                                   failing_tile,
+                                  cancelled,
+                                  cancelled_from_outside,
+                                  cancelled_and_recorded,
                                   posts_from_tiles,
                                   posts_from_outside,
+                                  posts_uncancelled,
                                   posts_unrecorded,
                                   NULL};
 
