@@ -8,7 +8,7 @@
 struct dg_format {
     const char *name;
 
-    /* Does a file that begins with these bytes claim to be of this format? */
+    /* Does a file that begins with these bytes, DG_KIND_HEAD or all there are, claim to be of this format? */
     bool (*claims)(const unsigned char *head, size_t n);
 
     /* From w->file: fills sizes, which must pass dg_sizes_check(), version and dtype, and compares
@@ -16,8 +16,6 @@ struct dg_format {
      * DG_ERR_IO. */
     enum dg_status (*read)(struct dg_weights *w, struct dg_error *err);
 };
-
-enum { DG_FORMAT_HEAD = 16 }; /* bytes that claims() gets, fewer of a shorter file */
 
 extern const struct dg_format dg_format_llmc;
 

@@ -8,6 +8,7 @@
 #include "tokenizer.h"
 #include "../base/arena.h"
 #include "../base/file.h"
+#include "../base/kind.h"
 #include "../base/utf8.h"
 
 #include <inttypes.h>
@@ -257,6 +258,17 @@ enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *merges,
     return st;
 }
 
+/* Refuses a file that cannot be merges, by what it seems to be: of most, its first line says little. */
+static enum dg_status check_kind(const char *text, size_t n, const char *name, struct dg_error *err)
+{
+    const struct dg_kind *kind = dg_kind_of(text, n);
+
+    if (!kind || kind->text)
+        return DG_OK;
+    return dg_fail(err, DG_ERR_TOKEN, "%s: kind of file: got %s, expected GPT-2's merges%s%s", name,
+                   kind->name, kind->advice ? "; " : "", kind->advice ? kind->advice : "");
+}
+
 enum dg_status dg_tokenizer_open(struct dg_tokenizer **out, const char *path, struct dg_error *err)
 {
     struct dg_file file;
@@ -279,6 +291,8 @@ enum dg_status dg_tokenizer_open(struct dg_tokenizer **out, const char *path, st
     if (failed)
         st = dg_fail(err, DG_ERR_IO, "%s: cannot read: %s", path, strerror(failed));
     else
+        st = check_kind(text, file.bytes, path, err);
+    if (st == DG_OK)
         st = dg_tokenizer_parse(out, text, file.bytes, path, err);
     free(text);
     return st;

@@ -262,7 +262,7 @@ START_TEST(no_header)
     unsigned char *file = make_file(&little[0]);
 
     write_file(file, 0);
-    check_refused(path, "size: got 0 bytes, expected ", "1024");
+    check_refused(path, "kind of file: got an empty file, expected ", "");
     write_file(file, HEADER - 1);
     check_refused(path, "size: got 1023 bytes, expected ", "1024");
     free(file);
@@ -277,13 +277,17 @@ START_TEST(wrong_magic)
 
     memcpy(file, big_endian, 4);
     write_file(file, file_size(&little[0]));
-    check_refused(path, "magic number: got -958974975, expected 20240326", "");
+    check_refused(path, "kind of file: got an llm.c checkpoint with its bytes swapped, expected ",
+                  "the other byte order");
     put32(file, 20240327);
     write_file(file, file_size(&little[0]));
-    check_refused(path, "magic number: got 20240327, expected 20240326", "");
-    memset(file, 0, HEADER);
+    check_refused(path, "kind of file: got an llm.c debug state, expected ", "");
+    put32(file, 20240325);
     write_file(file, file_size(&little[0]));
-    check_refused(path, "magic number: got 0, expected 20240326", "");
+    check_refused(path, "magic number: got 20240325, expected 20240326", "");
+    memset(file, 0, file_size(&little[0]));
+    write_file(file, file_size(&little[0]));
+    check_refused(path, "kind of file: got zeros, expected ", "not written to its end");
     free(file);
 }
 END_TEST

@@ -578,6 +578,8 @@ START_TEST(files)
     write_file(path, bad, sizeof bad - 1);
     snprintf(where, sizeof where, "%s: line 3: ", path);
     expect_no_open(path, where);
+    write_file(path, "<!doctype html><html>", 21);
+    expect_no_open(path, ": kind of file: got an HTML page, expected GPT-2's merges; ");
     unlink(path);
     rmdir(folder);
 }
