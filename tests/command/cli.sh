@@ -297,7 +297,7 @@ expect_error 3 "$dir/short: size: got 37695 bytes, expected 37696" tokens -m "$d
 for command in tokens next; do
     expect_error 3 '/nonexistent: cannot open' $command -m /nonexistent 1
     expect_error 3 "$dir: not a regular file" $command -m "$dir" 1
-    expect_error 3 "$dir/empty: size: got 0" $command -m "$dir/empty" 1
+    expect_error 3 "$dir/empty: kind of file: got an empty file" $command -m "$dir/empty" 1
     expect_error 3 "$dir/short: size" $command -m "$dir/short" 1
 done
 expect_error 3 '/nonexistent: cannot open' info -m /nonexistent
