@@ -207,6 +207,13 @@ DG_API int32_t dg_tokenizer_end(const struct dg_tokenizer *t);    /* the id of <
 DG_API enum dg_status dg_tokenizer_encode(const struct dg_tokenizer *t, const char *text, size_t n,
                                           int32_t **ids, size_t *n_ids, struct dg_error *err);
 
+/* The same, but the special tokens in a text, of which a merges file brings one, <|endoftext|>, are
+ * read as their ids; of several at one place the longest. What stands between them is encoded as if
+ * each were a text of its own. Not for text that strangers wrote. */
+DG_API enum dg_status dg_tokenizer_encode_special(const struct dg_tokenizer *t, const char *text,
+                                                  size_t n, int32_t **ids, size_t *n_ids,
+                                                  struct dg_error *err);
+
 /* The *n bytes that id stands for; NULL when it is not in the vocabulary. */
 DG_API const char *dg_tokenizer_bytes(const struct dg_tokenizer *t, int32_t id, size_t *n);
 

@@ -252,20 +252,105 @@ static bool encode_long(struct encoder *e, const char *s, size_t n)
     return true;
 }
 
-enum dg_status dg_tokenizer_encode_by(const struct dg_tokenizer *t, size_t window, const char *text,
-                                      size_t n, int32_t **ids, size_t *n_ids, struct dg_error *err)
+static bool encode_text(struct encoder *e, const char *text, size_t n)
 {
-    struct encoder e = {.t = t, .window = window, .ids = malloc((n + 1) * sizeof *e.ids)};
-    bool ok = e.ids != NULL;
+    bool ok = true;
     size_t length;
 
     for (size_t at = 0; ok && at < n; at += length) {
         length = dg_split(text + at, n - at);
-        if (length <= SHORT && length <= window)
-            e.n_ids += encode_short(t, text + at, (uint32_t)length, e.ids + e.n_ids);
+        if (length <= SHORT && length <= e->window)
+            e->n_ids += encode_short(e->t, text + at, (uint32_t)length, e->ids + e->n_ids);
         else
-            ok = encode_long(&e, text + at, length);
+            ok = encode_long(e, text + at, length);
     }
+    return ok;
+}
+
+/* ---- special tokens ---- */
+
+/* Bytes of the longest special token that text[0 ... n - 1] begins with, and its id; 0: none. */
+static size_t special_at(const struct dg_tokenizer *t, const char *text, size_t n, uint32_t *id)
+{
+    size_t longest = 0;
+
+    for (uint32_t i = 0; i < t->n_special; i++) {
+        const size_t start = t->start[t->special[i]];
+        const size_t length = t->start[t->special[i] + 1] - start;
+
+        if (length > longest && length <= n && memcmp(text, t->bytes + start, length) == 0) {
+            longest = length;
+            *id = t->special[i];
+        }
+    }
+    return longest;
+}
+
+/* Where the first special token of text[from ... n - 1] begins, its bytes and its id; n, with 0 bytes:
+ * there is none. */
+static size_t find_special(const struct dg_tokenizer *t, const char *text, size_t from, size_t n,
+                           size_t *length, uint32_t *id)
+{
+    *length = 0;
+    while (from < n && (*length = special_at(t, text + from, n - from, id)) == 0)
+        from++;
+    return from;
+}
+
+/* What stands between special tokens is encoded as if each were a text of its own. */
+static bool encode_special(struct encoder *e, const char *text, size_t n)
+{
+    size_t length;
+    uint32_t id;
+
+    for (size_t at = 0; at < n; at += length) {
+        const size_t end = find_special(e->t, text, at, n, &length, &id);
+
+        if (!encode_text(e, text + at, end - at))
+            return false;
+        if (length > 0)
+            e->ids[e->n_ids++] = (int32_t)id;
+        at = end;
+    }
+    return true;
+}
+
+/* ---- a text whose end is not there yet ---- */
+
+/* What follows a piece decides where it ends: two characters, the second of them after white space. A
+ * contraction is no longer. */
+enum { LOOK_AHEAD = 8 };
+
+size_t dg_tokenizer_border(const struct dg_tokenizer *t, const char *text, size_t n, bool special)
+{
+    size_t ahead = LOOK_AHEAD, border = 0;
+
+    for (uint32_t i = 0; special && i < t->n_special; i++) {
+        const size_t length = t->start[t->special[i] + 1] - t->start[t->special[i]];
+
+        ahead = length > ahead ? length : ahead;
+    }
+    for (size_t at = 0, end, length = 0; at < n; at = end + length) {
+        uint32_t id;
+
+        end = special ? find_special(t, text, at, n, &length, &id) : n;
+        while (at < end && (at += dg_split(text + at, end - at)) + ahead <= n)
+            border = at;
+        if (length > 0 && end + length + ahead <= n)
+            border = end + length;
+    }
+    return border;
+}
+
+/* ---- the calls ---- */
+
+static enum dg_status encode(const struct dg_tokenizer *t, size_t window, bool special,
+                             const char *text, size_t n, int32_t **ids, size_t *n_ids,
+                             struct dg_error *err)
+{
+    struct encoder e = {.t = t, .window = window, .ids = malloc((n + 1) * sizeof *e.ids)};
+    const bool ok = e.ids && (special ? encode_special : encode_text)(&e, text, n);
+
     free(e.work.heap);
     if (!ok) {
         free(e.ids);
@@ -278,8 +363,20 @@ enum dg_status dg_tokenizer_encode_by(const struct dg_tokenizer *t, size_t windo
     return DG_OK;
 }
 
+enum dg_status dg_tokenizer_encode_by(const struct dg_tokenizer *t, size_t window, const char *text,
+                                      size_t n, int32_t **ids, size_t *n_ids, struct dg_error *err)
+{
+    return encode(t, window, false, text, n, ids, n_ids, err);
+}
+
 enum dg_status dg_tokenizer_encode(const struct dg_tokenizer *t, const char *text, size_t n,
                                    int32_t **ids, size_t *n_ids, struct dg_error *err)
 {
-    return dg_tokenizer_encode_by(t, WINDOW, text, n, ids, n_ids, err);
+    return encode(t, WINDOW, false, text, n, ids, n_ids, err);
+}
+
+enum dg_status dg_tokenizer_encode_special(const struct dg_tokenizer *t, const char *text, size_t n,
+                                           int32_t **ids, size_t *n_ids, struct dg_error *err)
+{
+    return encode(t, WINDOW, true, text, n, ids, n_ids, err);
 }

@@ -190,7 +190,8 @@ static enum dg_status make_room(struct dg_tokenizer *t, size_t file_bytes, size_
     t->start = dg_arena_array(t->arena, DG_N_BYTES + merges + 2, sizeof *t->start);
     t->merges = dg_arena_array(t->arena, places, sizeof *t->merges);
     t->strings = dg_arena_array(t->arena, places, sizeof *t->strings);
-    if (!t->bytes || !t->start || !t->merges || !t->strings)
+    t->special = dg_arena_array(t->arena, 1, sizeof *t->special);
+    if (!t->bytes || !t->start || !t->merges || !t->strings || !t->special)
         return dg_fail_memory(err, "a tokenizer", file_bytes + places * sizeof *t->merges);
     return DG_OK;
 }
@@ -232,7 +233,7 @@ static enum dg_status read_merges(struct dg_tokenizer *t, const char *merges, si
         return st;
     memcpy(t->bytes + t->start[t->n], END_OF_TEXT, sizeof END_OF_TEXT - 1);
     t->start[t->n + 1] = t->start[t->n] + sizeof END_OF_TEXT - 1;
-    t->n++;
+    t->special[t->n_special++] = t->n++;
     return DG_OK;
 }
 

@@ -25,8 +25,10 @@ struct dg_tokenizer {
     size_t *start;                /* [n + 1] where in bytes each begins */
     uint32_t of_byte[DG_N_BYTES]; /* the id of each byte */
     struct dg_merge *merges;      /* [mask + 1] by hash of left and right */
-    uint32_t *strings;            /* [mask + 1] by hash of a token's bytes: id + 1, or 0 */
-    size_t mask;                  /* a power of 2, minus 1; at most half of the places are taken */
+    uint32_t *special;            /* [n_special] ids that text is read as where that is asked for */
+    uint32_t n_special;
+    uint32_t *strings; /* [mask + 1] by hash of a token's bytes: id + 1, or 0 */
+    size_t mask;       /* a power of 2, minus 1; at most half of the places are taken */
 };
 
 /* The place of that merge, or the empty one where it would be. In the header since encoding asks it
@@ -57,5 +59,10 @@ static inline uint32_t dg_merged(const struct dg_tokenizer *t, uint32_t left, ui
  * parts of so many. The ids do not depend on it. */
 enum dg_status dg_tokenizer_encode_by(const struct dg_tokenizer *t, size_t window, const char *text,
                                       size_t n, int32_t **ids, size_t *n_ids, struct dg_error *err);
+
+/* Bytes at the beginning of text[0 ... n - 1] that have the same ids whatever follows the n: these
+ * bytes' ids and then those of all behind them are the ids of the whole. 0: none have, yet. With
+ * `special`, as dg_tokenizer_encode_special() reads text. Time: proportional to n. */
+size_t dg_tokenizer_border(const struct dg_tokenizer *t, const char *text, size_t n, bool special);
 
 #endif

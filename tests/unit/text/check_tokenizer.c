@@ -394,6 +394,158 @@ START_TEST(end_of_text)
 }
 END_TEST
 
+/* ---- special tokens, and texts whose end is not there yet ---- */
+
+/* The ids of a text, by the library; with special tokens or without. */
+static int32_t *encode_whole(const struct dg_tokenizer *t, bool special, const char *text, size_t n,
+                             size_t *n_ids)
+{
+    struct dg_error err = {0};
+    int32_t *ids = NULL;
+
+    if (!special)
+        return encode(t, 0, text, n, n_ids);
+    ck_assert_msg(dg_tokenizer_encode_special(t, text, n, &ids, n_ids, &err) == DG_OK, "%s",
+                  err.text);
+    return ids;
+}
+
+/* Of the special tokens that the text begins with the longest; -1: none. */
+static int32_t plain_special(const struct dg_tokenizer *t, const char *text, size_t n)
+{
+    int32_t found = -1;
+    size_t longest = 0, length;
+
+    for (uint32_t i = 0; i < t->n_special; i++) {
+        const char *bytes = dg_tokenizer_bytes(t, (int32_t)t->special[i], &length);
+
+        if (length > longest && length <= n && memcmp(text, bytes, length) == 0) {
+            longest = length;
+            found = (int32_t)t->special[i];
+        }
+    }
+    return found;
+}
+
+/* What stands before each special token is encoded alone. */
+static size_t encode_around(const struct dg_tokenizer *t, const char *text, size_t n, int32_t *ids)
+{
+    size_t made = 0, from = 0, length, n_part;
+
+    for (size_t at = 0; at <= n; at++) {
+        const int32_t id = at < n ? plain_special(t, text + at, n - at) : -1;
+        int32_t *part;
+
+        if (id < 0 && at < n)
+            continue;
+        part = encode(t, 0, text + from, at - from, &n_part);
+        memcpy(ids + made, part, n_part * sizeof *ids);
+        made += n_part;
+        free(part);
+        if (id < 0)
+            break;
+        ids[made++] = id;
+        dg_tokenizer_bytes(t, id, &length);
+        from = at + length;
+        at = from - 1;
+    }
+    return made;
+}
+
+/* The text's ids, whole and cut at the border of each of its beginnings. */
+static void expect_borders(const struct dg_tokenizer *t, bool special, const char *text, size_t n)
+{
+    size_t n_whole, n_head, n_tail, last = 0;
+    int32_t *whole = encode_whole(t, special, text, n, &n_whole);
+
+    for (size_t k = 0; k <= n; k++) {
+        const size_t border = dg_tokenizer_border(t, text, k, special);
+        int32_t *head, *tail;
+
+        if (border > k || border < last)
+            ck_abort_msg("border %zu of %zu bytes, after %zu", border, k, last);
+        last = border;
+        head = encode_whole(t, special, text, border, &n_head);
+        tail = encode_whole(t, special, text + border, n - border, &n_tail);
+        if (n_head + n_tail != n_whole || memcmp(head, whole, n_head * sizeof *whole) != 0 ||
+            memcmp(tail, whole + n_head, n_tail * sizeof *whole) != 0)
+            ck_abort_msg("'%.*s': other ids when cut at %zu, seen %zu", (int)n, text, border, k);
+        free(head);
+        free(tail);
+    }
+    free(whole);
+}
+
+/* Texts of these parts, over a tokenizer with special tokens of which one begins another. */
+static void special_texts(const char *const *parts, uint32_t n_parts, uint64_t state)
+{
+    static const char merges[] = "a b\nab a\nl l\n' ll\n";
+    struct dg_tokenizer *t = parse(merges, sizeof merges - 1);
+    uint32_t special[] = {256, 257, (uint32_t)dg_tokenizer_end(t)}; /* ab, aba, the end of text */
+
+    t->special = special;
+    t->n_special = 3;
+    for (int i = 0; i < (sanitized() ? 50 : 1000); i++) {
+        char text[256];
+        int32_t ids[256], *got;
+        size_t n = 0, n_ids, n_got;
+
+        for (uint32_t k = random_below(&state, 12); k > 0; k--) {
+            const char *part = parts[random_below(&state, n_parts)];
+
+            memcpy(text + n, part, strlen(part));
+            n += strlen(part);
+        }
+        n_ids = encode_around(t, text, n, ids);
+        got = encode_whole(t, true, text, n, &n_got);
+        if (n_ids != n_got || memcmp(ids, got, n_ids * sizeof *ids) != 0)
+            ck_abort_msg("'%.*s': other ids", (int)n, text);
+        free(got);
+        expect_borders(t, true, text, n);
+        expect_borders(t, false, text, n);
+    }
+    dg_tokenizer_free(t);
+}
+
+START_TEST(special)
+{
+    static const char *const letters[] = {"a",           "b", "ab", "aba", " ", "<|endoftext|>",
+                                          "<|endoftext|"};
+    static const char *const marks[] = {"'",    "l",    "ll",   "  ", "\n",           "\xE3\x80",
+                                        "\x80", "\xC3", "\xA9", "x",  "<|endoftext|>"};
+    static const char text[] = "a<|endoftext|>b<|endoftext|><|endoftext|";
+    struct dg_tokenizer *t = parse("", 0);
+    size_t n_ids;
+    int32_t *ids = encode_whole(t, true, text, sizeof text - 1, &n_ids);
+
+    ck_assert_uint_eq(n_ids, 4 + 12);
+    ck_assert_int_eq(ids[1], dg_tokenizer_end(t));
+    ck_assert_int_eq(ids[3], dg_tokenizer_end(t));
+    free(ids);
+    dg_tokenizer_free(t);
+    special_texts(letters, sizeof letters / sizeof *letters, 6);
+    special_texts(marks, sizeof marks / sizeof *marks, 7);
+}
+END_TEST
+
+/* A border is not far behind: of 64 words, all but the last some are ready. */
+START_TEST(borders)
+{
+    static const char word[] = "word ";
+    struct dg_tokenizer *t = parse("", 0);
+    char text[64 * 5];
+
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = word[i % 5];
+    ck_assert_uint_ge(dg_tokenizer_border(t, text, sizeof text, false), sizeof text - 16);
+    ck_assert_uint_ge(dg_tokenizer_border(t, text, sizeof text, true), sizeof text - 24);
+    memset(text, 'a', sizeof text); /* one piece */
+    ck_assert_uint_eq(dg_tokenizer_border(t, text, sizeof text, false), 0);
+    ck_assert_uint_eq(dg_tokenizer_border(t, text, 0, false), 0);
+    dg_tokenizer_free(t);
+}
+END_TEST
+
 /* ---- the merges file ---- */
 
 #define HEADER "#version: 0.2\n"
@@ -723,10 +875,10 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {one_piece,  long_pieces, many_pieces,    any_bytes,
-                                  vocabulary, end_of_text, accepted,       refused,
-                                  long_line,  files,       long_run,       long_texts,
-                                  long_word,  reference,   too_many_lines, NULL};
+    const TTest *const tests[] = {one_piece,   long_pieces,    many_pieces, any_bytes,  vocabulary,
+                                  end_of_text, special,        borders,     accepted,   refused,
+                                  long_line,   files,          long_run,    long_texts, long_word,
+                                  reference,   too_many_lines, NULL};
 
     return run_suite("tokenizer", tests);
 }
