@@ -65,7 +65,7 @@ YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/un
         poly ulp need-check need-pcre2 clean help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/dagpt $(BUILD)/make-model  ## build the command and make-model (the default)
+all: $(BUILD)/dagpt $(BUILD)/make-model $(BUILD)/spec-gpt2  ## build the command, make-model and the specification (the default)
 
 # What objects, and what programs, were made with: new flags make them anew.
 COMPILE = $(CC) $(NEED_CPPFLAGS) $(CPPFLAGS) $(CFLAGS) $(NEED_CFLAGS)
@@ -96,6 +96,11 @@ $(BUILD)/tools/cli/demo.o: models/demo/demo.bin models/demo/merges.txt
 
 $(BUILD)/make-model: $(patsubst %,$(BUILD)/tools/%.o,dev/make_model cli/output cli/signals) $(LIB) $(BUILD)/linked-with
 	$(call link)
+
+# The specification in one file. It needs nothing of the library.
+$(BUILD)/spec-gpt2: $(BUILD)/spec/gpt2.o $(BUILD)/linked-with
+	@echo "LINK $@"
+	@$(LINK) -o $@ $< $(LDLIBS) -lm
 
 # The trace viewer's page is a part of the program.
 $(BUILD)/tools/trace/trace_html.o: $(BUILD)/viewer_page.h
@@ -156,6 +161,8 @@ $(BUILD)/tests/unit/base/check_base:  private NEED_LDFLAGS += -Wl,--wrap=sched_g
 $(SUITES): %: %.o $(BUILD)/tests/support/support.o $(LIB) $(BUILD)/linked-with
 	$(call link,$(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt))
 
+$(BUILD)/tests/unit/model/check_spec: | $(BUILD)/spec-gpt2
+
 $(BUILD)/tests/unit/trace/check_trace: $(patsubst %,$(BUILD)/tools/trace/trace_%.o,write file read plans facts events analysis replay)
 
 $(BUILD)/tests/unit/cli/check_stream:  $(BUILD)/tools/cli/stream.o
@@ -186,10 +193,10 @@ check-docs:  ## do the links and paths in the Markdown lead somewhere, and do it
 # ---- development ----
 
 format:  ## lay the code out by .clang-format
-	find src tools tests -name '*.[ch]' | xargs clang-format -i
+	find src spec tools tests -name '*.[ch]' | xargs clang-format -i
 
 check-format:  ## is it?
-	find src tools tests -name '*.[ch]' | xargs clang-format --dry-run --Werror
+	find src spec tools tests -name '*.[ch]' | xargs clang-format --dry-run --Werror
 
 pictures: docs/pictures/overview.svg graph-pictures all  ## draw the pictures of the docs again (graphviz; node and chromium)
 	BUILD=$(BUILD) tests/viewer/picture.sh docs/pictures/viewer.png
