@@ -4,30 +4,9 @@
 
 demo=$(cd models/demo && pwd)
 
-# said FILE - the last run succeeded, and printed FILE.
-said() {
-    succeeded && cmp -s "$dir/out" "$1"
-}
-
-# from_stdin FILE ARGUMENT... - run, with FILE as standard input.
-from_stdin() {
-    file=$1
-    shift
-    "$program" "$@" >"$dir/out" 2>"$dir/err" <"$file"
-    status=$?
-}
-
 same_text() {
     [ "$status" -eq 0 ] && cmp -s "$dir/out" "$dir/expected"
 }
-
-# python CODE FILE... - CODE succeeds; where there is no python3 it is not asked.
-if command -v python3 >/dev/null; then
-    python() { python3 -c "$@" 2>"$dir/err"; }
-else
-    echo "cli_text: no python3: JSON is not parsed"
-    python() { true; }
-fi
 
 # ---- what ships ----
 

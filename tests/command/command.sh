@@ -35,6 +35,14 @@ run() {
     status=$?
 }
 
+# from_stdin FILE ARGUMENT... - run, with FILE as standard input.
+from_stdin() {
+    file=$1
+    shift
+    "$program" "$@" >"$dir/out" 2>"$dir/err" <"$file"
+    status=$?
+}
+
 make_model() {
     "$maker" "$@" >"$dir/out" 2>"$dir/err" </dev/null
     status=$?
@@ -43,6 +51,11 @@ make_model() {
 # succeeded - status 0 and nothing on stderr.
 succeeded() {
     [ "$status" -eq 0 ] && [ ! -s "$dir/err" ]
+}
+
+# said FILE - the last run succeeded, and printed FILE.
+said() {
+    succeeded && cmp -s "$dir/out" "$1"
 }
 
 # prints_ids IDS - the last run printed these ids, one a line, and nothing else.
@@ -133,6 +146,14 @@ candidates() {
         END { exit bad || lines != vocab || (n && n != vocab) || sum < 0.9999 || sum > 1.0001 }
         ' - "$dir/out"
 }
+
+# python CODE FILE... - CODE succeeds; where there is no python3 it is not asked.
+if command -v python3 >/dev/null; then
+    python() { python3 -c "$@" 2>"$dir/err"; }
+else
+    echo "$suite: no python3: JSON is not parsed"
+    python() { true; }
+fi
 
 # le32 NUMBER... - little-endian int32s.
 le32() {

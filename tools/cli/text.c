@@ -1,5 +1,6 @@
 /* A text is read whole before it is looked at: where a token ends depends on what follows. */
 #include "text.h"
+#include "escapes.h"
 #include "leaving.h"
 
 #include <errno.h>
@@ -14,6 +15,19 @@ const struct cli_option text_options[] = {
      NULL},
     {0},
 };
+
+static bool escapes;
+
+const struct cli_option text_escape_options[] = {
+    {0, "escapes", CLI_FLAG, NULL, "\\n, \\t, \\\\, \\0, \\xHH, ... in a text that is an argument",
+     &escapes, 0, 0, NULL},
+    {0},
+};
+
+enum dg_status text_unescape(struct text *t, struct dg_error *err)
+{
+    return escapes ? escapes_read(t->bytes, t->n, &t->n, err) : DG_OK;
+}
 
 static struct text copy_of(const char *s)
 {
@@ -60,14 +74,21 @@ static struct text read_file(const char *path)
 
 struct text text_read(char **operands, int n, bool trim)
 {
+    struct dg_error err;
     struct text t;
 
     if (n > 1)
         cli_die(DG_ERR_USAGE, "got %d texts, expected one: quote it if it has blanks", n);
     if (n == 1 && file_path)
         cli_die(DG_ERR_USAGE, "got a text and -f %s, expected one of them", file_path);
-    if (n == 1)
-        return copy_of(operands[0]);
+    if (n == 1) {
+        t = copy_of(operands[0]);
+        cli_check(text_unescape(&t, &err), &err);
+        return t;
+    }
+    if (escapes)
+        cli_die(DG_ERR_USAGE, "--escapes: got %s, expected a text as an argument",
+                file_path ? "-f" : "standard input");
     if (file_path && strcmp(file_path, "-") != 0)
         t = read_file(file_path);
     else

@@ -3,6 +3,7 @@
 #define DG_TOOLS_TEXT_H
 
 #include "options.h"
+#include "../../src/dagpt.h"
 
 /* Bytes; any, also NUL. */
 struct text {
@@ -10,12 +11,17 @@ struct text {
     size_t n;
 };
 
-extern const struct cli_option text_options[]; /* -f */
+extern const struct cli_option text_options[];        /* -f */
+extern const struct cli_option text_escape_options[]; /* --escapes */
 
 /* The one operand, or the file of -f, or standard input. Of the last two one final newline is taken
  * off, where `trim` says so. Leaves with 2 when there are both or many, and with 5 when it cannot be
  * read. */
 struct text text_read(char **operands, int n, bool trim);
+
+/* With --escapes, reads them (escapes.h) in place; text_read() has done so for an operand, and takes
+ * no other text then. DG_ERR_TOKEN. */
+enum dg_status text_unescape(struct text *t, struct dg_error *err);
 void text_free(struct text *t);
 
 /* The next line of standard input, without its end; the caller's to free. NULL: there is none. */

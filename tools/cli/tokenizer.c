@@ -11,12 +11,26 @@
 #include <unistd.h>
 
 static const char *vocab_path;
+static bool special;
 
 const struct cli_option cli_tokenizer_options[] = {
     {0, "vocab", CLI_TEXT, "FILE", "merges file; else merges.txt or vocab.bpe beside the model",
      &vocab_path, 0, 0, NULL},
     {0},
 };
+
+const struct cli_option cli_encode_options[] = {
+    {0, "special", CLI_FLAG, NULL, "<|endoftext|> in the text is the mark, not text", &special, 0,
+     0, NULL},
+    {0},
+};
+
+enum dg_status cli_encode(const struct dg_tokenizer *t, const char *bytes, size_t n, int32_t **ids,
+                          size_t *n_ids, struct dg_error *err)
+{
+    return (special ? dg_tokenizer_encode_special : dg_tokenizer_encode)(t, bytes, n, ids, n_ids,
+                                                                         err);
+}
 
 /* `name` in the folder of the model; the caller's to free. */
 static char *beside_model(const char *name)

@@ -36,10 +36,17 @@ static const struct cli_option options[] = {
     {0},
 };
 
-static const struct cli_option *const tables[] = {
-    options,      cli_sampling_options, cli_model_options, cli_tokenizer_options,
-    text_options, cli_team_options,     cli_run_options,   cli_trace_options,
-    NULL};
+static const struct cli_option *const tables[] = {options,
+                                                  cli_sampling_options,
+                                                  cli_model_options,
+                                                  cli_tokenizer_options,
+                                                  text_options,
+                                                  text_escape_options,
+                                                  cli_encode_options,
+                                                  cli_team_options,
+                                                  cli_run_options,
+                                                  cli_trace_options,
+                                                  NULL};
 
 static const struct cli_command command = {
     "complete", "[OPTION]... [PROMPT]",
@@ -199,7 +206,7 @@ static enum dg_status take_prompt(struct completion *c, const struct text *promp
 {
     int32_t *ids;
     size_t n;
-    enum dg_status st = dg_tokenizer_encode(c->t, prompt->bytes, prompt->n, &ids, &n, err);
+    enum dg_status st = cli_encode(c->t, prompt->bytes, prompt->n, &ids, &n, err);
 
     if (st != DG_OK)
         return st;
@@ -266,12 +273,12 @@ static char *next_line(struct lines *lines)
 }
 
 /* One line of the conversation. SIGINT ends its text alone. */
-static void answer(struct completion *c, const struct text *prompt)
+static void answer(struct completion *c, struct text *prompt)
 {
     struct dg_error err;
 
     if (prompt->n > 0 || c->n == 0) {
-        if (take_prompt(c, prompt, &err) != DG_OK) {
+        if (text_unescape(prompt, &err) != DG_OK || take_prompt(c, prompt, &err) != DG_OK) {
             fprintf(stderr, "dagpt: %s\n", err.text);
             return;
         }

@@ -18,8 +18,9 @@ static const struct cli_option options[] = {
     {0},
 };
 
-static const struct cli_option *const tables[] = {options, text_options, cli_tokenizer_options,
-                                                  cli_model_options, NULL};
+static const struct cli_option *const tables[] = {
+    options,           text_options, text_escape_options, cli_encode_options, cli_tokenizer_options,
+    cli_model_options, NULL};
 
 static const struct cli_command command = {
     "encode", "[OPTION]... [TEXT]",
@@ -34,7 +35,7 @@ static void print_ids(const struct dg_tokenizer *t, const char *bytes, size_t n)
     int32_t *ids;
     size_t n_ids;
 
-    cli_check(dg_tokenizer_encode(t, bytes, n, &ids, &n_ids, &err), &err);
+    cli_check(cli_encode(t, bytes, n, &ids, &n_ids, &err), &err);
     for (size_t i = 0; i < n_ids; i++)
         printf("%s%d", i ? " " : "", (int)ids[i]);
     putchar('\n');

@@ -24,9 +24,15 @@ static const struct cli_option options[] = {
     {0},
 };
 
-static const struct cli_option *const tables[] = {
-    options,         text_options, cli_model_options, cli_tokenizer_options, cli_team_options,
-    cli_run_options, NULL};
+static const struct cli_option *const tables[] = {options,
+                                                  text_options,
+                                                  text_escape_options,
+                                                  cli_encode_options,
+                                                  cli_model_options,
+                                                  cli_tokenizer_options,
+                                                  cli_team_options,
+                                                  cli_run_options,
+                                                  NULL};
 
 static const struct cli_command command = {
     "score", "[OPTION]... [TEXT]",
@@ -84,7 +90,7 @@ static int32_t *ids_of(const struct dg_tokenizer *t, const struct text *text, si
     struct dg_error err;
     int32_t *ids;
 
-    cli_check(dg_tokenizer_encode(t, text->bytes, text->n, &ids, n, &err), &err);
+    cli_check(cli_encode(t, text->bytes, text->n, &ids, n, &err), &err);
     memmove(ids + 1, ids, *n * sizeof *ids);
     ids[0] = dg_tokenizer_end(t);
     (*n)++;
