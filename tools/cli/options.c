@@ -3,12 +3,19 @@
 #include "options.h"
 #include "leaving.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static char command_line[1024];
+
+enum { MOST_GIVEN = 64 }; /* options that a command has */
+
+static const struct cli_option *given[MOST_GIVEN]; /* [n_given], each once */
+static size_t n_given;
 
 /* ---- help ---- */
 
@@ -44,13 +51,22 @@ static const struct cli_option *find_option(const struct cli_command *command, c
     return NULL;
 }
 
+/* A limit of a whole number. */
+static uint64_t whole(double limit)
+{
+    return limit < 0x1p64 ? (uint64_t)limit : UINT64_MAX;
+}
+
 __attribute__((noreturn)) static void refuse_value(const struct cli_option *o, const char *value)
 {
     const char *dashes = o->letter ? "-" : "--";
     const char letter[2] = {o->letter, '\0'};
     char expected[128] = "ROWSxCOLUMNS, as in 48x64";
 
-    if (o->kind == CLI_NUMBER || o->kind == CLI_REAL) {
+    if (o->kind == CLI_NUMBER) {
+        snprintf(expected, sizeof expected, "a number from %" PRIu64 " to %" PRIu64,
+                 whole(o->least), whole(o->most));
+    } else if (o->kind == CLI_REAL) {
         snprintf(expected, sizeof expected, "a number from %.15g to %.15g", o->least, o->most);
     } else if (o->kind == CLI_CHOICE) {
         expected[0] = '\0';
@@ -97,13 +113,44 @@ static bool set_choice(const struct cli_option *o, const char *value)
     return false;
 }
 
+static bool set_number(const struct cli_option *o, const char *value)
+{
+    uint64_t n;
+
+    if (!cli_number(value, &n) || n < whole(o->least) || n > whole(o->most))
+        return false;
+    *(uint64_t *)o->target = n;
+    return true;
+}
+
+/* 1, 0.5, .5, 1e-3: what strtod() takes without signs, blanks, hexadecimal digits, inf and nan. (The
+ * program leaves LC_NUMERIC alone: a point is a point.) */
+static bool is_decimal(const char *s)
+{
+    static const char digits[] = "0123456789";
+    size_t n = strspn(s, digits), more;
+
+    s += n;
+    if (*s == '.') {
+        more = strspn(++s, digits);
+        n += more;
+        s += more;
+    }
+    if (n > 0 && (*s == 'e' || *s == 'E')) {
+        s += s[1] == '+' || s[1] == '-' ? 2 : 1;
+        more = strspn(s, digits);
+        n = more;
+        s += more;
+    }
+    return n > 0 && *s == '\0';
+}
+
 static bool set_real(const struct cli_option *o, const char *value)
 {
-    char *end;
-    const double v = strtod(value, &end);
+    const double v = is_decimal(value) ? strtod(value, NULL) : -1;
 
     *(double *)o->target = v;
-    return end != value && *end == '\0' && v >= o->least && v <= o->most;
+    return v >= o->least && v <= o->most;
 }
 
 static void add_text(const struct cli_option *o, const char *value)
@@ -119,7 +166,6 @@ static void add_text(const struct cli_option *o, const char *value)
 
 static void set_option(const struct cli_option *o, const char *value)
 {
-    uint64_t n;
     bool ok = true;
 
     switch (o->kind) {
@@ -127,9 +173,7 @@ static void set_option(const struct cli_option *o, const char *value)
         *(bool *)o->target = true;
         break;
     case CLI_NUMBER:
-        ok = cli_number(value, &n) && (double)n >= o->least && (double)n <= o->most;
-        if (ok)
-            *(uint64_t *)o->target = n;
+        ok = set_number(o, value);
         break;
     case CLI_REAL:
         ok = set_real(o, value);
@@ -149,6 +193,10 @@ static void set_option(const struct cli_option *o, const char *value)
     }
     if (!ok)
         refuse_value(o, value);
+    if (!cli_given(o->target)) {
+        assert(n_given < MOST_GIVEN);
+        given[n_given++] = o;
+    }
 }
 
 /* Parses the option at argv[i]; returns the index of the last argument that it took. */
@@ -218,6 +266,23 @@ int cli_parse(const struct cli_command *command, int argc, char **argv)
             argv[++n] = argv[i];
     }
     return n;
+}
+
+/* ---- which were given ---- */
+
+const char *cli_given(const void *target)
+{
+    for (size_t i = 0; i < n_given; i++)
+        if (given[i]->target == target)
+            return given[i]->name;
+    return NULL;
+}
+
+void cli_not_both(const void *a, const void *b)
+{
+    if (cli_given(a) && cli_given(b))
+        cli_die(DG_ERR_USAGE, "got --%s and --%s, expected one of them", cli_given(a),
+                cli_given(b));
 }
 
 /* ---- operands ---- */

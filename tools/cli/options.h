@@ -18,9 +18,10 @@ struct cli_option {
     enum cli_kind kind;
     const char *metavar; /* of the value; NULL for a flag */
     const char *help;
-    void *target;       /* of the kind: bool, uint64_t, double, const char *, struct cli_texts,
+    void *target; /* of the kind: bool, uint64_t, double, const char *, struct cli_texts,
                          * unsigned, struct cli_tile */
-    double least, most; /* of a number */
+    double least,
+        most; /* of a number, >= 0; of a CLI_NUMBER exact, and 0x1p64 is the last before */
     const char *const *choices; /* NULL-terminated */
 };
 
@@ -49,6 +50,12 @@ struct cli_command {
 int cli_parse(const struct cli_command *command, int argc, char **argv);
 
 const char *cli_command_line(void); /* the subcommand and its arguments, once parsed */
+
+/* The name of the option with that target if it was given, else NULL. */
+const char *cli_given(const void *target);
+
+/* Leaves with 2 when the options with these targets were both given. */
+void cli_not_both(const void *a, const void *b);
 
 /* A decimal number without sign or blanks, all of the text; false otherwise. */
 bool cli_number(const char *text, uint64_t *out);

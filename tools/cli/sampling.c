@@ -1,5 +1,4 @@
-/* An option that was not given keeps a value that none can be given: so it is known whether sampling was
- * asked for at all, which dagpt tokens does not take for granted. */
+/* Whether sampling was asked for at all, dagpt tokens does not take for granted. */
 #include "sampling.h"
 #include "leaving.h"
 
@@ -7,8 +6,8 @@
 #include <math.h>
 #include <time.h>
 
-static double temp = -1, top_p = -1, min_p = -1, repeat_penalty = -1;
-static uint64_t top_k = 0, seed = UINT64_MAX;
+static double temp = 0.8, top_p = 0.95, min_p = 0, repeat_penalty = 1;
+static uint64_t top_k = 0, seed;
 static bool greedy;
 
 const struct cli_option cli_sampling_options[] = {
@@ -21,20 +20,23 @@ const struct cli_option cli_sampling_options[] = {
      1, NULL},
     {0, "repeat-penalty", CLI_REAL, "X", "divide the logits of ids that were there by X (1)",
      &repeat_penalty, 1, 1e6, NULL},
-    {0, "seed", CLI_NUMBER, "N", "of the random numbers (from the clock)", &seed, 0, 0x1p53, NULL},
+    {0, "seed", CLI_NUMBER, "N", "of the random numbers (from the clock)", &seed, 0, 0x1p64, NULL},
     {0, "greedy", CLI_FLAG, NULL, "the most likely id, always", &greedy, 0, 0, NULL},
     {0},
 };
 
-bool cli_sampling_given(void)
+const char *cli_sampling_given(void)
 {
-    return greedy || temp >= 0 || top_p >= 0 || min_p >= 0 || repeat_penalty >= 0 || top_k > 0 ||
-           seed != UINT64_MAX;
+    for (const struct cli_option *o = cli_sampling_options; o->name; o++)
+        if (cli_given(o->target))
+            return o->name;
+    return NULL;
 }
 
 struct dg_sampling cli_sampling(void)
 {
-    if (seed == UINT64_MAX) { /* 53 bits, so that a JSON reader gets what --seed takes */
+    cli_not_both(&greedy, &temp);
+    if (!cli_given(&seed)) { /* 53 bits, so that a JSON reader gets what --seed takes */
         struct timespec t;
 
         clock_gettime(CLOCK_REALTIME, &t);
@@ -42,13 +44,11 @@ struct dg_sampling cli_sampling(void)
     }
     return (struct dg_sampling){
         .size = sizeof(struct dg_sampling),
-        .repeat_penalty = repeat_penalty >= 0 ? repeat_penalty : 1,
-        .temp = greedy      ? 0
-                : temp >= 0 ? temp
-                            : 0.8,
+        .repeat_penalty = repeat_penalty,
+        .temp = greedy ? 0 : temp,
         .top_k = (uint32_t)top_k,
-        .top_p = top_p < 0 ? 0.95 : fmax(top_p, DBL_MIN), /* 0 would be all, not the first alone */
-        .min_p = min_p >= 0 ? min_p : 0,
+        .top_p = fmax(top_p, DBL_MIN), /* 0 would be all, not the first alone */
+        .min_p = min_p,
         .seed = seed,
     };
 }

@@ -6,7 +6,7 @@
 #include "../../src/dagpt.h"
 
 extern const struct cli_option cli_sampling_options[];
-bool cli_sampling_given(void); /* one of them? */
+const char *cli_sampling_given(void); /* the name of one that was given, or NULL */
 struct dg_sampling cli_sampling(void);
 
 /* A sampler; leaves when there can be none. Call it once; it is freed when the program leaves. */

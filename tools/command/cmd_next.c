@@ -75,6 +75,7 @@ int cmd_next(int argc, char **argv)
 
     cli_model.fallback = "gpt2_124M.bin";
     n = cli_parse(&command, argc, argv);
+    cli_not_both(&top, &all);
     if (n == 0)
         cli_die(DG_ERR_USAGE, "no token ids; 'dagpt next --help' tells more");
     ids = cli_ids(argv + 1, n);

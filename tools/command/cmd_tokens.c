@@ -35,7 +35,7 @@ static const struct cli_command command = {
     "Completes a sequence of token ids: prints the new ids, one a line, each as soon as\n"
     "it is known, until given and new ids are N together. The next id is the first, in\n"
     "vocabulary order, whose cumulative probability exceeds X; with --greedy or an option of\n"
-    "sampling it is drawn as dagpt complete draws it, and X counts for nothing.",
+    "sampling it is drawn as dagpt complete draws it.",
     tables};
 
 struct times {
@@ -135,6 +135,8 @@ int cmd_tokens(int argc, char **argv)
 
     cli_model.fallback = "gpt2_124M.bin";
     n = cli_parse(&command, argc, argv);
+    if (cli_given(&coin) && cli_sampling_given())
+        cli_die(DG_ERR_USAGE, "got --coin and --%s, expected one of them", cli_sampling_given());
     if (n == 0)
         cli_die(DG_ERR_USAGE, "no token ids; 'dagpt tokens --help' tells more");
     ids = cli_ids(argv + 1, n);

@@ -1,0 +1,77 @@
+#!/bin/sh
+# cli_options.sh - what options and ids take: whole numbers, others, and no two that contradict each other.
+. tests/command/command.sh
+
+# ---- whole numbers ----
+
+# 2^53 + 1 and its neighbour are one number where numbers are doubles; 2^64 - 1 is the last.
+for seed in 0 9007199254740992 9007199254740993 18446744073709551614 18446744073709551615 \
+    00018446744073709551615; do
+    run complete --json -n 12 --seed $seed 'One day,'
+    cp "$dir/out" "$dir/json"
+    count "complete --seed $seed: another in --json" has "\"seed\": $(echo $seed | sed 's/^0*\(.\)/\1/')," "$dir/json"
+    run complete --stats -n 1 --seed $seed x
+    count "complete --seed $seed: another in --stats" has "seed $(echo $seed | sed 's/^0*\(.\)/\1/')" "$dir/err"
+    tr -d '\n' <"$dir/json" | sed 's/"prompt_ms.*//' >"$dir/seed$seed"
+done
+count 'complete --seed: 2^53 + 1 gives what 2^53 gives' \
+    eval '! cmp -s "$dir/seed9007199254740992" "$dir/seed9007199254740993"'
+count 'complete --seed: 2^64 - 1 gives what 2^64 - 2 gives' \
+    eval '! cmp -s "$dir/seed18446744073709551614" "$dir/seed18446744073709551615"'
+for value in 18446744073709551616 99999999999999999999999 -1 +1 ' 1' '1 ' 1e3 0x10 1.0 '' x; do
+    expect_error 2 "--seed: got '$value', expected a number from 0 to 18446744073709551615" \
+        complete --seed "$value" x
+done
+full_width='１２'
+for value in 16777217 18446744073709551617 "$full_width" 1e1 1_0 1,0; do
+    expect_error 2 "--chunk: got '$value', expected a number from 1 to 16777216" next -m "$tiny" --chunk "$value" 1
+done
+
+# The seed of the clock is one that --seed takes: the same text again.
+run complete --json -n 12 --temp 2 'One day,'
+seed=$(sed -n 's/.*"seed": \([0-9]*\).*/\1/p' "$dir/out")
+sed 's/"prompt_ms.*//' "$dir/out" >"$dir/expected"
+run complete --json -n 12 --temp 2 --seed "$seed" 'One day,'
+sed 's/"prompt_ms.*//' "$dir/out" >"$dir/again"
+count "complete --seed $seed, from the clock: another text" cmp -s "$dir/again" "$dir/expected"
+
+# ---- other numbers ----
+
+run complete --greedy -n 5 'One day,'
+cp "$dir/out" "$dir/expected"
+for value in 0 0.0 .0 0. 0e5 0.0E-3 00 0e+1; do
+    run complete --temp "$value" -n 5 'One day,'
+    count "complete --temp $value: not 0" said "$dir/expected"
+done
+run complete --temp 1.5e0 --seed 1 'One day,'
+cp "$dir/out" "$dir/expected"
+for value in 1.5 01.50 15e-1 .15E1 0.15e+1; do
+    run complete --temp "$value" --seed 1 'One day,'
+    count "complete --temp $value: not 1.5" said "$dir/expected"
+done
+for value in ' 1' '1 ' +1 -1 -0 0x1 0x1p0 inf INF infinity nan 'nan(1)' 1e 1e+ e1 . '' 1.5.5 1,5 1f "$full_width" \
+    1e999; do
+    expect_error 2 "--temp: got '$value', expected a number from 0 to 1000000" complete --temp "$value" x
+done
+expect_error 2 "--top-p: got '1.0000001', expected a number from 0 to 1" complete --top-p 1.0000001 x
+expect_error 2 "--repeat-penalty: got '0.99', expected a number from 1 to 1000000" complete --repeat-penalty 0.99 x
+
+# A comma is no point, and a point is one, whatever the locale says.
+comma=$(locale -a 2>/dev/null | grep -im1 -E '^(de|fr|es|it|nl)_.*utf-?8')
+if [ "$comma" ]; then
+    LC_ALL=$comma "$program" complete --temp 1.5 --seed 1 'One day,' >"$dir/out" 2>"$dir/err" </dev/null
+    status=$?
+    count "complete --temp 1.5 in $comma: another text" said "$dir/expected"
+fi
+
+# ---- contradictions ----
+
+expect_error 2 'got --coin and --greedy, expected one of them' tokens --coin 0.3 --greedy 1
+expect_error 2 'got --coin and --seed, expected one of them' tokens --seed 3 --coin 0.3 1
+expect_error 2 'got --greedy and --temp, expected one of them' complete --greedy --temp 0.5 x
+expect_error 2 'got --top and --all, expected one of them' next -m "$tiny" --all --top 3 1
+expect_error 2 'got --layers and --all, expected one of them' graph --layers 0:1 --all
+expect_error 2 'got --check and --output, expected one of them' graph --check -o "$dir/none"
+expect_error 2 'got --check and --format, expected one of them' graph --format dot --check
+
+finish
