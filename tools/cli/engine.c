@@ -5,6 +5,7 @@
 #include "leaving.h"
 #include "progress.h"
 #include "recording.h"
+#include "signals.h"
 #include "../../src/base/cpu.h"
 #include "../../src/model/weights.h"
 
@@ -163,6 +164,7 @@ static void close_engine(void)
     dg_sequence_free(engine.sequence);
     dg_engine_free(engine.engine);
     dg_model_free(engine.model);
+    cli_signals_cancel(NULL);
     dg_team_free(engine.team);
 }
 
@@ -192,6 +194,7 @@ struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total)
     cli_request_check(ids, n, total, &e->sizes);
     cli_check(dg_team_new(&e->team, (unsigned)cli_model.workers, (unsigned)cli_model.cpus, &err),
               &err);
+    cli_signals_cancel(e->team);
     cli_engine_record(e->team, &e->sizes);
     cli_check(cli_model_open(&e->model, NULL, &err), &err);
     cli_check(dg_engine_new(&e->engine, e->model, e->team, &opt, &err), &err);
@@ -199,7 +202,7 @@ struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total)
     return e;
 }
 
-void cli_eval(struct cli_engine *e, const int32_t *ids, size_t n, size_t n_logits)
+bool cli_eval(struct cli_engine *e, const int32_t *ids, size_t n, size_t n_logits)
 {
     const bool bar = n > 1 || !e->loaded;
     struct dg_error err;
@@ -212,8 +215,11 @@ void cli_eval(struct cli_engine *e, const int32_t *ids, size_t n, size_t n_logit
     st = dg_sequence_eval(e->sequence, ids, n, n_logits, &err);
     if (bar)
         cli_progress(e->team, NULL);
+    if (st == DG_ERR_CANCELLED)
+        return false;
     cli_check(st, &err);
     e->loaded = true;
+    return true;
 }
 
 const float *cli_logits(const struct cli_engine *e)

@@ -70,8 +70,9 @@ struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total);
 void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes);
 
 /* Evaluates ids, the last n_logits of them with logits; the first time the weights are read meanwhile.
- * With a progress bar, then and where there are many. Leaves on errors. */
-void cli_eval(struct cli_engine *e, const int32_t *ids, size_t n, size_t n_logits);
+ * With a progress bar, then and where there are many. Leaves on errors. False: a signal has come
+ * (signals.h); nothing was appended, and there are no logits. */
+bool cli_eval(struct cli_engine *e, const int32_t *ids, size_t n, size_t n_logits);
 
 const float *cli_logits(const struct cli_engine *e);    /* dg_sequence_logits */
 size_t cli_position(const struct cli_engine *e);        /* dg_sequence_position */

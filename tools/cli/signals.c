@@ -15,6 +15,7 @@
 
 static volatile sig_atomic_t catching, interrupted, terminated, ending_input;
 static const char *volatile temporary;
+static struct dg_team *volatile working;
 static pthread_t main_thread;
 
 static void end_input(void)
@@ -44,6 +45,8 @@ static void on_signal(int number)
     if (!pthread_equal(pthread_self(), main_thread)) {
         pthread_kill(main_thread, number);
     } else if (take_note(number)) {
+        if (working)
+            dg_team_cancel(working);
         if (ending_input)
             end_input();
     } else {
@@ -77,9 +80,21 @@ int cli_signal(void)
     return terminated ? SIGTERM : interrupted ? SIGINT : 0;
 }
 
+void cli_signals_cancel(struct dg_team *team)
+{
+    working = team;
+    if (team && cli_signal())
+        dg_team_cancel(team);
+}
+
 void cli_signals_go_on(void)
 {
     interrupted = 0;
+    if (!working)
+        return;
+    dg_team_uncancel(working);
+    if (cli_signal()) /* SIGTERM, perhaps just before */
+        dg_team_cancel(working);
 }
 
 void cli_signals_end_input(bool on)

@@ -110,7 +110,7 @@ static bool print_token(struct completion *c, int32_t id)
     return stopped;
 }
 
-/* Evaluates the ids that the engine has not seen, and draws the next. */
+/* Evaluates the ids that the engine has not seen, and draws the next; -1: a signal has come. */
 static int32_t next_id(struct completion *c)
 {
     const size_t seen = cli_position(c->e), n = c->n - seen;
@@ -118,8 +118,8 @@ static int32_t next_id(struct completion *c)
     struct dg_error err;
     int32_t id;
 
-    if (n > 0)
-        cli_eval(c->e, c->ids + seen, n, 1);
+    if (n > 0 && !cli_eval(c->e, c->ids + seen, n, 1))
+        return -1;
     cli_check(dg_sampler_next(c->sampler, cli_logits(c->e), c->ids, c->n, &id, &err), &err);
     if (c->n_new == 0) {
         c->prompt_seconds = cli_seconds() - start;
@@ -143,6 +143,8 @@ static enum finish generate(struct completion *c)
         if (cli_position(c->e) == c->sizes.positions)
             return FINISH_POSITIONS;
         id = next_id(c);
+        if (id < 0)
+            return FINISH_INTERRUPTED;
         if (id == dg_tokenizer_end(c->t) && !ignore_eos)
             return FINISH_EOS;
         c->n_new++;

@@ -81,7 +81,8 @@ int cmd_next(int argc, char **argv)
     ids = cli_ids(argv + 1, n);
     e = cli_engine_open(ids, (size_t)n, (size_t)n);
     prompt = cli_seconds();
-    cli_eval(e, ids, (size_t)n, 1);
+    if (!cli_eval(e, ids, (size_t)n, 1))
+        cli_leave(0);
     prompt = cli_seconds() - prompt;
     print_candidates(e);
     cli_flush();

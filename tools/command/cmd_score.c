@@ -63,7 +63,8 @@ static double score(struct cli_engine *e, const struct dg_tokenizer *t, const in
         const size_t rows = n - 1 - i < ROWS ? n - 1 - i : ROWS;
         const float *logits;
 
-        cli_eval(e, ids + i, rows, rows);
+        if (!cli_eval(e, ids + i, rows, rows))
+            cli_leave(0);
         logits = cli_logits(e);
         for (size_t r = 0; r < rows; r++) {
             const int32_t id = ids[i + r + 1];

@@ -109,7 +109,8 @@ static void complete(struct cli_engine *e, const int32_t *ids, size_t n, struct 
         const size_t from = no_cache ? 0 : cli_position(e);
 
         cli_rewind(e, from);
-        cli_eval(e, sequence + from, have - from, 1);
+        if (!cli_eval(e, sequence + from, have - from, 1))
+            break;
         t->rows += have - from;
         sequence[have] = choose(&chooser, e, sequence, have);
         printf("%d\n", (int)sequence[have]);
@@ -149,7 +150,7 @@ int cmd_tokens(int argc, char **argv)
         return 0;
     }
     complete(cli_engine_open(ids, (size_t)n, total), ids, (size_t)n, &t);
-    if (cli_model.stats)
+    if (cli_model.stats && t.last > 0)
         print_stats(&t, (size_t)n);
     free(ids);
     return 0;
