@@ -70,7 +70,8 @@ run encode -m "$dir/nonexist" --vocab "$demo/merges.txt" one
 cp "$dir/out" "$dir/ids"
 run encode one
 count 'encode --vocab: needs no model' said "$dir/ids"
-run encode -m "$tiny" text
+cp "$tiny" "$dir/alone.bin"
+run encode -m "$dir/alone.bin" text
 count 'encode: no merges beside the model' failed_with 4 dagpt '--vocab FILE names one'
 mkdir "$dir/beside"
 cp "$tiny" "$dir/beside/model.bin"
