@@ -57,6 +57,14 @@ count "make trace_html.o alone: flags are now '$(cat "$copy/compiled-with")'" \
 if grep -q lines_editline "$copy/linked-with"; then
     count 'make EDIT=0: not linked' says "CC   $copy/tools/cli/lines_plain.o
 LINK $copy/dagpt" EDIT=0 "$copy/dagpt"
+    if python3 -c 'import pty' 2>/dev/null; then
+        count 'EDIT=0: complete -i says on a terminal that lines cannot be edited' python3 -c '
+import os, pty, subprocess, sys
+master, slave = pty.openpty()
+child = subprocess.Popen([sys.argv[1], "complete", "-i"], stdin=slave, stderr=subprocess.PIPE)
+os.write(master, b"\4")
+assert b"dagpt: built without libedit" in child.communicate(timeout=60)[1]' "$copy/dagpt"
+    fi
     count 'make EDIT=0: libedit is still there' eval '! grep -q history_init "$copy/dagpt"'
     count 'make EDIT=0, make: not linked again' says "LINK $copy/dagpt" "$copy/dagpt"
     count 'make EDIT=0, make: no libedit' grep -q history_init "$copy/dagpt"

@@ -45,6 +45,22 @@ for command in complete score encode decode; do
     count "dagpt $command <&-: got status $status, expected 5" failed_with 5 dagpt 'standard input: cannot read'
 done
 
+# Of lines it is told, too; and no file takes a closed descriptor's place and is read as prompts.
+"$program" complete -i -m "$dir/long.bin" --vocab "$demo/merges.txt" >"$dir/out" 2>"$dir/err" <&-
+status=$?
+count "complete -i <&-: got status $status, expected 5" failed_with 5 dagpt 'standard input: cannot read: Bad file'
+"$program" complete -i >"$dir/out" 2>"$dir/err" <"$dir"
+status=$?
+count "complete -i <FOLDER: got status $status, expected 5" failed_with 5 dagpt 'standard input: cannot read: Is a dir'
+"$program" complete --greedy -n 2 Once >"$dir/expected"
+"$program" complete --greedy -n 2 Once >"$dir/out" 2>&- <&-
+count 'complete TEXT <&- 2>&-: the same text' cmp -s "$dir/out" "$dir/expected"
+if [ -z "$SAN" ]; then # which reserve more than that
+    (ulimit -v 300000 && exec "$program" complete -i >"$dir/out" 2>"$dir/err" </dev/zero)
+    status=$?
+    count "complete -i </dev/zero: got status $status, expected 6" failed_with 6 dagpt 'out of memory for a line'
+fi
+
 # ---- -5 is an operand, -0 an option where there is one ----
 
 printf 'one\0two\0' >"$dir/records"

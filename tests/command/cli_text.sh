@@ -224,6 +224,27 @@ from_stdin "$dir/lines" complete -i --greedy -n 5
 count 'complete -i: a prompt too long is said to be, and the next is taken' \
     sh -c 'grep -q "expected at most maxT" "$1" && [ "$(wc -l <"$2")" -eq 1 ]' sh "$dir/err" "$dir/out"
 
+# Any bytes, and both kinds of line end: the prompt is what encode reads of a file without them.
+printf 'Once\0upon\033 \377\r\n\0\r\n\r\nx\ry\r' >"$dir/lines"
+from_stdin "$dir/lines" complete -i --echo -n 0
+printf 'Once\0upon\033 \357\277\275\n\0\n\nx\ry\r\n' >"$dir/text"
+count 'complete -i: NUL and other bytes; CR LF ends a line, CR does not' said "$dir/text"
+printf 'One\0 day,\r\n' >"$dir/lines"
+from_stdin "$dir/lines" complete -i --greedy -n 6
+cp "$dir/out" "$dir/expected"
+printf 'One\0 day,' >"$dir/text"
+from_stdin "$dir/text" complete --greedy -n 6
+count 'complete -i: a NUL is a part of the prompt' same_text
+for end in '\n' '\r\n'; do
+    printf "One\\0 day,$end" >"$dir/text"
+    run complete --greedy -n 6 -f "$dir/text"
+    count "complete -f: without the final $end" same_text
+done
+printf 'One\r\nday\r' >"$dir/text"
+run complete --echo -n 0 -f "$dir/text"
+echo >>"$dir/text"
+count 'complete -f: other line ends are as they stand there' said "$dir/text"
+
 # ---- score ----
 
 text='Once upon a time, there was a girl named Nora. She had a red ball.'

@@ -50,6 +50,7 @@ class Terminal:
             if not select.select([self.master], [], [], patience)[0]:
                 raise SystemExit(f"cli_lines: no prompt; the terminal got {seen!r}")
             seen += os.read(self.master, 65536)
+        check("without an editor it is said, else not", (b"built without libedit" in seen) != edit, seen)
         self.wait()
 
     def wait(self):
@@ -170,6 +171,21 @@ check("a text after Ctrl-C", line.startswith(b'{"token": 1,'), line)
 os.kill(t.child.pid, signal.SIGTERM)
 out, status = t.leave(b"")
 check("SIGTERM in a text", status == 143 and b'"finish": "interrupted"' in out.splitlines()[-1], status)
+
+# A text ends by one Ctrl-D at the beginning of a line.
+for command, keys, answer in [["encode"], b"Once\n\x04", None], [["decode"], b"79\n\x04", b"p"], \
+        [["score"], b"Once\n\x04", None], [["complete", *greedy], b"One day,\n\x04", expected("One day,", *greedy)]:
+    master, slave = pty.openpty()
+    child = subprocess.Popen([program, *command], stdin=slave, stdout=subprocess.PIPE)
+    os.close(slave)
+    os.write(master, keys)
+    try:
+        out = child.communicate(timeout=patience)[0]
+        check(f"{command[0]}: Ctrl-D", child.returncode == 0 and (not answer or out == answer), child.returncode, out)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        check(f"{command[0]}: one Ctrl-D is not enough", False)
+    os.close(master)
 
 # A bar while a long prompt is read, which scalar kernels take a second for; gone when the text begins.
 master, slave = pty.openpty()

@@ -3,12 +3,15 @@
 #ifndef DG_TOOLS_LINES_H
 #define DG_TOOLS_LINES_H
 
+#include "text.h"
+
 struct lines;
 
-struct lines *lines_new(const char *prompt); /* NULL: out of memory */
+/* Says on a terminal when lines cannot be edited. NULL: out of memory. */
+struct lines *lines_new(const char *prompt);
 
-/* The next line, without its end; the caller's to free. NULL: there is none. */
-char *lines_next(struct lines *l);
+/* text_line, at a terminal with the prompt before it. */
+bool lines_next(struct lines *l, struct text *line);
 
 void lines_free(struct lines *l); /* takes NULL */
 

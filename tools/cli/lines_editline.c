@@ -1,8 +1,10 @@
 /* libedit by its own interface: readline()'s, which it has too, keeps its state in globals and
  * prompts on standard output. */
 #include "lines.h"
-#include "text.h"
+#include "leaving.h"
+#include "signals.h"
 
+#include <errno.h>
 #include <histedit.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -55,22 +57,28 @@ struct lines *lines_new(const char *prompt)
     return l;
 }
 
-char *lines_next(struct lines *l)
+bool lines_next(struct lines *l, struct text *line)
 {
     HistEvent event;
     const char *typed;
-    char *line;
-    int n;
+    int n = 0;
 
     if (!l->edit)
-        return text_line();
+        return text_line(line);
     typed = el_gets(l->edit, &n);
-    if (!typed || n <= 0)
-        return NULL;
-    line = strndup(typed, (size_t)n - (typed[n - 1] == '\n'));
-    if (line && *line)
-        history(l->history, &event, H_ENTER, line);
-    return line;
+    if (!typed && n < 0 && !cli_signal()) /* which interrupts a read, and ends the input */
+        cli_die(DG_ERR_IO, "standard input: cannot read: %s", strerror(errno));
+    if (!typed || n == 0)
+        return false;
+    *line = (struct text){malloc((size_t)n + 1), (size_t)n};
+    if (!line->bytes)
+        cli_die(DG_ERR_RESOURCE, "out of memory for a line of %d bytes", n);
+    memcpy(line->bytes, typed, (size_t)n);
+    line->bytes[n] = '\0';
+    text_trim(line);
+    if (line->n > 0)
+        history(l->history, &event, H_ENTER, line->bytes);
+    return true;
 }
 
 void lines_free(struct lines *l)

@@ -1,6 +1,5 @@
 /* The terminal itself lets the user rub out. The prompt goes to stderr, since stdout has the texts alone. */
 #include "lines.h"
-#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,18 +13,21 @@ struct lines *lines_new(const char *prompt)
 {
     struct lines *l = malloc(sizeof *l);
 
-    if (l)
-        l->prompt = prompt;
+    if (!l)
+        return NULL;
+    l->prompt = prompt;
+    if (isatty(STDIN_FILENO))
+        fputs("dagpt: built without libedit: lines cannot be edited or fetched again\n", stderr);
     return l;
 }
 
-char *lines_next(struct lines *l)
+bool lines_next(struct lines *l, struct text *line)
 {
     if (isatty(STDIN_FILENO)) {
         fputs(l->prompt, stderr);
         fflush(stderr);
     }
-    return text_line();
+    return text_line(line);
 }
 
 void lines_free(struct lines *l)

@@ -41,7 +41,7 @@ static struct text copy_of(const char *s)
 static struct text read_all(FILE *from, const char *name)
 {
     struct text t = {NULL, 0};
-    size_t room = 0, got;
+    size_t room = 0;
 
     do {
         if (room - t.n < 2) {
@@ -51,9 +51,8 @@ static struct text read_all(FILE *from, const char *name)
                 cli_die(DG_ERR_RESOURCE, "%s: out of memory for a text of %zu bytes", name, room);
             t.bytes = more;
         }
-        got = fread(t.bytes + t.n, 1, room - t.n - 1, from);
-        t.n += got;
-    } while (got > 0);
+        t.n += fread(t.bytes + t.n, 1, room - t.n - 1, from);
+    } while (!feof(from) && !ferror(from)); /* at a terminal, another read would ask again */
     if (ferror(from))
         cli_die(DG_ERR_IO, "%s: cannot read: %s", name, strerror(errno));
     t.bytes[t.n] = '\0';
@@ -93,8 +92,8 @@ struct text text_read(char **operands, int n, bool trim)
         t = read_file(file_path);
     else
         t = read_all(stdin, "standard input");
-    if (trim && t.n > 0 && t.bytes[t.n - 1] == '\n')
-        t.bytes[--t.n] = '\0';
+    if (trim)
+        text_trim(&t);
     return t;
 }
 
@@ -104,17 +103,35 @@ void text_free(struct text *t)
     *t = (struct text){NULL, 0};
 }
 
-char *text_line(void)
+void text_trim(struct text *t)
 {
-    char *line = NULL;
-    size_t room = 0;
-    const ssize_t n = getline(&line, &room, stdin);
+    if (t->n == 0 || t->bytes[t->n - 1] != '\n')
+        return;
+    t->n--;
+    if (t->n > 0 && t->bytes[t->n - 1] == '\r')
+        t->n--;
+    t->bytes[t->n] = '\0';
+}
 
+bool text_line(struct text *line)
+{
+    char *bytes = NULL;
+    size_t room = 0;
+    ssize_t n;
+
+    errno = 0;
+    n = getline(&bytes, &room, stdin);
     if (n < 0) {
-        free(line);
-        return NULL;
+        const int failed = errno;
+
+        free(bytes);
+        if (failed == ENOMEM)
+            cli_die(DG_ERR_RESOURCE, "standard input: out of memory for a line");
+        if (ferror(stdin))
+            cli_die(DG_ERR_IO, "standard input: cannot read: %s", strerror(failed));
+        return false;
     }
-    if (n > 0 && line[n - 1] == '\n')
-        line[n - 1] = '\0';
-    return line;
+    *line = (struct text){bytes, (size_t)n};
+    text_trim(line);
+    return true;
 }

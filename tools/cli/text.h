@@ -14,8 +14,8 @@ struct text {
 extern const struct cli_option text_options[];        /* -f */
 extern const struct cli_option text_escape_options[]; /* --escapes */
 
-/* The one operand, or the file of -f, or standard input. Of the last two one final newline is taken
- * off, where `trim` says so. Leaves with 2 when there are both or many, and with 5 when it cannot be
+/* The one operand, or the file of -f, or standard input. Of the last two one final line end, LF or CR
+ * LF, is taken off, where `trim` says so; all else is as it stands there. Leaves with 2 when there are both or many, and with 5 when it cannot be
  * read. */
 struct text text_read(char **operands, int n, bool trim);
 
@@ -24,7 +24,11 @@ struct text text_read(char **operands, int n, bool trim);
 enum dg_status text_unescape(struct text *t, struct dg_error *err);
 void text_free(struct text *t);
 
-/* The next line of standard input, without its end; the caller's to free. NULL: there is none. */
-char *text_line(void);
+/* The next line of standard input, any bytes without its end, LF or CR LF; the caller's to free. False:
+ * there is none. Leaves with 5 when it cannot be read, and with 6 without memory. */
+bool text_line(struct text *line);
+
+/* Takes the line end off, LF or CR LF, if there is one. */
+void text_trim(struct text *t);
 
 #endif

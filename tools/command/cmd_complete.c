@@ -258,20 +258,20 @@ static void complete_once(struct completion *c, const struct text *prompt)
     print_end(c, generate(c));
 }
 
-/* The next line; NULL when there is none, or a signal has come. */
-static char *next_line(struct lines *lines)
+/* The next line; false when there is none, or a signal has come. */
+static bool next_line(struct lines *lines, struct text *line)
 {
-    char *line = NULL;
+    bool got = false;
 
     cli_signals_end_input(true);
     if (!cli_signal())
-        line = lines_next(lines);
+        got = lines_next(lines, line);
     cli_signals_end_input(false);
-    if (cli_signal()) {
-        free(line);
-        return NULL;
+    if (got && cli_signal()) {
+        text_free(line);
+        return false;
     }
-    return line;
+    return got;
 }
 
 /* One line of the conversation. SIGINT ends its text alone. */
@@ -295,15 +295,15 @@ static void answer(struct completion *c, struct text *prompt)
 static void converse(struct completion *c)
 {
     struct lines *lines = lines_new("dagpt> ");
-    char *line;
+    struct text line;
 
     if (!lines)
         cli_die(DG_ERR_RESOURCE, "out of memory for lines");
     c->e = cli_engine_open(NULL, 0, 0);
     open_sampler(c);
-    while ((line = next_line(lines))) {
-        answer(c, &(struct text){line, strlen(line)});
-        free(line);
+    while (next_line(lines, &line)) {
+        answer(c, &line);
+        text_free(&line);
     }
     lines_free(lines);
 }

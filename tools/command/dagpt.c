@@ -2,9 +2,11 @@
 #include "commands.h"
 #include "../cli/leaving.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
     const char *name, *about;
@@ -62,7 +64,19 @@ static int run(int argc, char **argv)
     cli_die(DG_ERR_USAGE, "unknown command '%s'; 'dagpt --help' lists them", argv[1]);
 }
 
+/* A standard descriptor that the caller has closed would become that of the first file opened, which would
+ * then be read as a prompt or written as output. It is opened the wrong way round: using it fails, as if it
+ * were closed. */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            cli_leave(DG_ERR_RESOURCE); /* and nowhere to say so */
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_descriptors();
     cli_leave(run(argc, argv));
 }
