@@ -15,8 +15,8 @@ extern const struct cli_option text_options[];        /* -f */
 extern const struct cli_option text_escape_options[]; /* --escapes */
 
 /* The one operand, or the file of -f, or standard input. Of the last two one final line end, LF or CR
- * LF, is taken off, where `trim` says so; all else is as it stands there. Leaves with 2 when there are both or many, and with 5 when it cannot be
- * read. */
+ * LF, is taken off, where `trim` says so; all else is as it stands there. Leaves with 2 when there are both or
+ * many, and with 5 when it cannot be read. */
 struct text text_read(char **operands, int n, bool trim);
 
 /* With --escapes, reads them (escapes.h) in place; text_read() has done so for an operand, and takes
