@@ -3,8 +3,9 @@
  * its reader wants a few numbers of each event, in the order of the file.
  *
  * Numbers are checked by the grammar before strtod() sees them, which alone would also take 0x1,
- * nan and "1.". Strings lose their escapes; their bytes are not checked to be UTF-8. */
+ * nan and "1.". Strings lose their escapes. */
 #include "json.h"
+#include "utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,11 @@
 void dg_json_open(struct dg_json *j, const char *text, size_t n)
 {
     *j = (struct dg_json){.text = text, .at = text, .end = text + n};
+}
+
+void dg_json_unique(struct dg_json *j, struct dg_names *names)
+{
+    j->names = names;
 }
 
 bool dg_json_fail(struct dg_json *j, const char *expected)
@@ -53,6 +59,7 @@ static bool enter(struct dg_json *j, char open, const char *expected)
     if (j->depth == DG_JSON_DEPTH)
         return dg_json_fail(j, "fewer levels of objects and arrays");
     j->depth++;
+    j->object[j->depth] = j->objects++;
     j->first = true;
     return true;
 }
@@ -88,13 +95,40 @@ bool dg_json_item(struct dg_json *j)
     return follows(j, ']', "',' or ']'");
 }
 
+/* Remembers the name that was read last, which begins at `start`. Where it has escapes it is read once
+ * more, whole. */
+static bool remember(struct dg_json *j, const char *start)
+{
+    const size_t written = (size_t)(j->at - start) - 2; /* without the quotes */
+    const char *end = j->at;
+    char *copy = NULL;
+    int added;
+
+    if (written != j->length) {
+        copy = malloc(written + 1);
+        j->at = start;
+        if (!copy)
+            return dg_json_fail(j, "enough memory for its names");
+        dg_json_string(j, copy, written + 1);
+    }
+    added = dg_names_add(j->names, j->object[j->depth], copy ? copy : start + 1, j->length);
+    free(copy);
+    j->at = added == 1 ? end : start;
+    return added == 1 || dg_json_fail(j, added == 0 ? "a name that the object does not have yet"
+                                                    : "enough memory for its names");
+}
+
 bool dg_json_key(struct dg_json *j, char *name, size_t size)
 {
+    const char *start;
+
     if (!follows(j, '}', "',' or '}'"))
         return false;
     if (peek(j) != '"')
         return dg_json_fail(j, "a member's name");
-    return dg_json_string(j, name, size) && take(j, ':', "':'");
+    start = j->at;
+    return dg_json_string(j, name, size) && (!j->names || remember(j, start)) &&
+           take(j, ':', "':'");
 }
 
 static void digits(struct dg_json *j)
@@ -108,27 +142,22 @@ static bool is(const struct dg_json *j, const char *any)
     return j->at < j->end && *j->at && strchr(any, *j->at);
 }
 
-bool dg_json_number(struct dg_json *j, double *out)
+/* Passes a number, by the grammar. */
+static bool pass_number(struct dg_json *j)
 {
-    char copy[64];
-    const char *start, *part;
-    size_t n;
+    const char *part;
 
-    if (j->error)
-        return false;
-    peek(j);
-    start = j->at;
     if (is(j, "-"))
         j->at++;
     part = j->at;
     digits(j);
     if (j->at == part || (*part == '0' && j->at > part + 1))
-        goto fail;
+        return false;
     if (is(j, ".")) {
         part = ++j->at;
         digits(j);
         if (j->at == part)
-            goto fail;
+            return false;
     }
     if (is(j, "eE")) {
         j->at++;
@@ -136,19 +165,57 @@ bool dg_json_number(struct dg_json *j, double *out)
             j->at++;
         part = j->at;
         digits(j);
-        if (j->at == part)
-            goto fail;
+        return j->at > part;
+    }
+    return true;
+}
+
+enum { SHORT = 64 }; /* characters of a number: those of a double have 24 */
+
+bool dg_json_number(struct dg_json *j, double *out)
+{
+    char small[SHORT], *copy = small;
+    const char *start;
+    size_t n;
+
+    if (j->error)
+        return false;
+    peek(j);
+    start = j->at;
+    if (!pass_number(j)) {
+        j->at = start;
+        return dg_json_fail(j, "a number");
     }
     n = (size_t)(j->at - start); /* strtod wants an end */
-    if (n >= sizeof copy)
-        goto fail;
+    if (n >= SHORT && !(copy = malloc(n + 1)))
+        return dg_json_fail(j, "enough memory for a number");
     memcpy(copy, start, n);
     copy[n] = '\0';
     *out = strtod(copy, NULL);
+    if (copy != small)
+        free(copy);
     return true;
-fail:
-    j->at = start;
-    return dg_json_fail(j, "a number");
+}
+
+bool dg_json_integer(struct dg_json *j, uint64_t *out)
+{
+    const char *start;
+    uint64_t value = 0;
+    bool fits = true;
+
+    if (j->error)
+        return false;
+    peek(j);
+    start = j->at;
+    for (; is(j, "0123456789"); j->at++)
+        fits = fits && !__builtin_mul_overflow(value, 10, &value) &&
+               !__builtin_add_overflow(value, (uint64_t)(*j->at - '0'), &value);
+    if (j->at == start || !fits || (*start == '0' && j->at > start + 1) || is(j, ".eE")) {
+        j->at = start;
+        return dg_json_fail(j, fits ? "an integer, 0 or more" : "an integer below 2^64");
+    }
+    *out = value;
+    return true;
 }
 
 /* Four hexadecimal digits after \u. */
@@ -177,7 +244,21 @@ static size_t encode(uint32_t c, char to[4])
     return (size_t)more + 1;
 }
 
-/* What follows a backslash, as UTF-8; its length, or 0. A surrogate alone becomes U+FFFD. */
+/* After the first half of a surrogate pair, the second. */
+static bool low_surrogate(struct dg_json *j, uint32_t *low)
+{
+    const char *start = j->at;
+
+    if (j->end - j->at >= 6 && j->at[0] == '\\' && j->at[1] == 'u') {
+        j->at += 2;
+        if (hex4(j, low) && *low >= 0xdc00 && *low < 0xe000)
+            return true;
+    }
+    j->at = start;
+    return dg_json_fail(j, "the other half of a surrogate pair");
+}
+
+/* What follows a backslash, as UTF-8; its length, or 0. */
 static size_t escape(struct dg_json *j, char to[4])
 {
     static const char from[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
@@ -194,18 +275,43 @@ static size_t escape(struct dg_json *j, char to[4])
     j->at++;
     if (!hex4(j, &code))
         return 0;
-    if (code >= 0xd800 && code < 0xdc00 && j->end - j->at >= 6 && j->at[0] == '\\' &&
-        j->at[1] == 'u') {
-        const char *back = j->at;
-
-        j->at += 2;
-        if (!hex4(j, &low))
-            return 0;
-        if (low >= 0xdc00 && low < 0xe000)
-            return encode(0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00), to);
-        j->at = back;
+    if (code < 0xd800 || code >= 0xe000)
+        return encode(code, to);
+    if (code >= 0xdc00) {
+        dg_json_fail(j, "the first half of a surrogate pair before it");
+        return 0;
     }
-    return encode(code >= 0xd800 && code < 0xe000 ? 0xfffd : code, to);
+    return low_surrogate(j, &low) ? encode(0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00), to)
+                                  : 0;
+}
+
+/* Bytes of a string up to the next escape, its end or what may not stand there, which must be UTF-8. */
+static size_t plain_bytes(struct dg_json *j)
+{
+    const char *at = j->at;
+    uint32_t code;
+
+    while (at < j->end) {
+        const unsigned char c = (unsigned char)*at;
+        size_t n = 1;
+
+        if (c == '"' || c == '\\' || c < 0x20)
+            break;
+        if (c >= 0x80 && (n = dg_utf8_decode(at, (size_t)(j->end - at), &code)) == 0)
+            break;
+        at += n;
+    }
+    return (size_t)(at - j->at);
+}
+
+/* Where a piece is cut, it is cut between two characters. */
+static size_t cut(const char *piece, size_t n, size_t room)
+{
+    if (n <= room)
+        return n;
+    for (n = room; n > 0 && ((unsigned char)piece[n] & 0xc0) == 0x80;)
+        n--;
+    return n;
 }
 
 bool dg_json_string(struct dg_json *j, char *out, size_t size)
@@ -215,21 +321,31 @@ bool dg_json_string(struct dg_json *j, char *out, size_t size)
 
     if (!take(j, '"', "a string"))
         return false;
+    j->length = 0;
     while (j->at < j->end && *j->at != '"') {
-        char piece[4] = {*j->at++};
-        size_t length = 1;
+        char escaped[4];
+        const char *piece = j->at;
+        size_t length = plain_bytes(j), kept;
 
-        if ((unsigned char)piece[0] < 0x20) {
-            j->at--;
-            return dg_json_fail(j, "no control character in a string");
+        j->at += length;
+        if (length == 0) {
+            piece = escaped;
+            if ((unsigned char)*j->at < 0x20)
+                return dg_json_fail(j, "no control character in a string");
+            if (*j->at != '\\')
+                return dg_json_fail(j, "UTF-8");
+            j->at++;
+            length = escape(j, escaped);
+            if (length == 0)
+                return false;
         }
-        if (piece[0] == '\\' && (length = escape(j, piece)) == 0)
-            return false;
-        fits = fits && n + length < size;
-        if (fits) {
-            memcpy(out + n, piece, length);
-            n += length;
-        }
+        j->length += length;
+        if (!fits || size == 0)
+            continue;
+        kept = cut(piece, length, size - 1 - n);
+        memcpy(out + n, piece, kept);
+        n += kept;
+        fits = kept == length;
     }
     if (size > 0)
         out[n] = '\0';
@@ -254,6 +370,12 @@ bool dg_json_null(struct dg_json *j)
 bool dg_json_true(struct dg_json *j)
 {
     return word(j, "true");
+}
+
+bool dg_json_boolean(struct dg_json *j, bool *out)
+{
+    *out = word(j, "true");
+    return *out || word(j, "false") || dg_json_fail(j, "true or false");
 }
 
 bool dg_json_skip(struct dg_json *j)

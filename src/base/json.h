@@ -11,14 +11,15 @@
  *     dg_json_end(&j);
  *
  * Every value must be read or skipped. The first error sticks: each call after it returns false, so
- * that a reader may look at j.error once, at its end.
+ * that a reader may look at j.error once, at its end. Names and strings are UTF-8, and \\u escapes of
+ * surrogates come in pairs; anything else is an error.
  * Memory:  borrows the text. Threads: none. */
 #ifndef DG_BASE_JSON_H
 #define DG_BASE_JSON_H
 
+#include "names.h"
+
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 enum { DG_JSON_DEPTH = 64 }; /* objects and arrays inside each other */
 
@@ -26,10 +27,19 @@ struct dg_json {
     const char *text, *at, *end;
     const char *error; /* what was expected at `at`, or NULL */
     unsigned depth;
-    bool first; /* no member or item of the innermost one was read yet */
+    bool first;    /* no member or item of the innermost one was read yet */
+    size_t length; /* bytes of the string or name that was read last, also of what was cut */
+
+    struct dg_names *names; /* of all members so far, by object; NULL: a name may stand twice */
+    uint32_t objects;       /* entered so far */
+    uint32_t object[DG_JSON_DEPTH + 1]; /* by depth: which one it is */
 };
 
 void dg_json_open(struct dg_json *j, const char *text, size_t n);
+
+/* From here on it is an error that an object has two members of one name. *names must be empty, is filled
+ * while the text is read, and is the caller's to free. */
+void dg_json_unique(struct dg_json *j, struct dg_names *names);
 
 /* Enters an object or array; false: the next value is none. */
 bool dg_json_object(struct dg_json *j);
@@ -42,8 +52,14 @@ bool dg_json_item(struct dg_json *j);
 
 bool dg_json_number(struct dg_json *j, double *out);
 
-/* The text of a string, in UTF-8; cut short where it does not fit. */
+/* An integer without sign, point and exponent, exact up to 2^64 - 1; all else is an error. */
+bool dg_json_integer(struct dg_json *j, uint64_t *out);
+
+/* The text of a string, in UTF-8; cut short where it does not fit. size 0: out may be NULL. It is never
+ * longer than what is left of the file. */
 bool dg_json_string(struct dg_json *j, char *out, size_t size);
+
+bool dg_json_boolean(struct dg_json *j, bool *out);
 
 bool dg_json_null(struct dg_json *j); /* true, and read, if the next value is null; else no error */
 bool dg_json_true(struct dg_json *j); /* the same of true */

@@ -2,6 +2,7 @@
 #include "../../support/support.h"
 #include "../../../src/base/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +47,9 @@ START_TEST(accepted)
                                         "{\"a\":{\"b\":[{},[],\"\"]},\"a\":null}\n\t\r ",
                                         "\"\xc3\xa9\"",
                                         "\"\\ud83d\\ude00\"",
-                                        "[[[[[[[[]]]]]]]]"};
+                                        "[[[[[[[[]]]]]]]]",
+                                        "1111111111111111111111111111111111111111111111111"
+                                        "1111111111111111111111111111111111111111e-1111"};
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         ck_assert_msg(is_json(texts[i]), "%s was refused", texts[i]);
@@ -55,30 +58,65 @@ END_TEST
 
 START_TEST(refused)
 {
-    static const char *const texts[] = {
-        "",           " ",
-        "01",         "-",
-        "+1",         "1.",
-        ".5",         "1e",
-        "1e+",        "0x1",
-        "nan",        "Infinity",
-        "tru",        "nulL",
-        "\"",         "\"a",
-        "\"\\",       "\"\\x\"",
-        "\"\\u12\"",  "\"\\u12g4\"",
-        "\"\n\"",     "'a'",
-        "[",          "[1",
-        "[1,",        "[1,]",
-        "[,1]",       "[1 2]",
-        "]",          "{",
-        "{\"a\"",     "{\"a\":",
-        "{\"a\":1",   "{\"a\":1,",
-        "{\"a\":1,}", "{a:1}",
-        "{\"a\" 1}",  "{1:2}",
-        "{,}",        "[}",
-        "{]",         "1 2",
-        "[] []",      "{} x",
-        "// a\n1",    "1111111111111111111111111111111111111111111111111111111111111111111111"};
+    static const char *const texts[] = {"",
+                                        " ",
+                                        "01",
+                                        "-",
+                                        "+1",
+                                        "1.",
+                                        ".5",
+                                        "1e",
+                                        "1e+",
+                                        "0x1",
+                                        "nan",
+                                        "Infinity",
+                                        "tru",
+                                        "nulL",
+                                        "\"",
+                                        "\"a",
+                                        "\"\\",
+                                        "\"\\x\"",
+                                        "\"\\u12\"",
+                                        "\"\\u12g4\"",
+                                        "\"\n\"",
+                                        "'a'",
+                                        "[",
+                                        "[1",
+                                        "[1,",
+                                        "[1,]",
+                                        "[,1]",
+                                        "[1 2]",
+                                        "]",
+                                        "{",
+                                        "{\"a\"",
+                                        "{\"a\":",
+                                        "{\"a\":1",
+                                        "{\"a\":1,",
+                                        "{\"a\":1,}",
+                                        "{a:1}",
+                                        "{\"a\" 1}",
+                                        "{1:2}",
+                                        "{,}",
+                                        "[}",
+                                        "{]",
+                                        "1 2",
+                                        "[] []",
+                                        "{} x",
+                                        "// a\n1",
+                                        "\"\xff\"",
+                                        "\"\xc0\xaf\"",
+                                        "\"a\xe2\x82\"",
+                                        "\"\xed\xa0\x80\"",
+                                        "\"\xf4\x90\x80\x80\"",
+                                        "\"\xc3\"",
+                                        "{\"\x80\":1}",
+                                        "\"\\ud83d\"",
+                                        "\"\\ud83d\\u0041\"",
+                                        "\"\\ude00\"",
+                                        "\"\\ud83dx\"",
+                                        "\"\\ud83d\\n\"",
+                                        "\xef\xbb\xbf"
+                                        "1"};
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         ck_assert_msg(!is_json(texts[i]), "%s was accepted", texts[i]);
@@ -115,13 +153,107 @@ START_TEST(strings)
     check_string("\"a\\\"\\\\\\/\\b\\f\\n\\r\\tz\"", 32, "a\"\\/\b\f\n\r\tz");
     check_string("\"\\u0041\\u00e9\\u20AC\\ud83d\\ude00\"", 32,
                  "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
-    check_string("\"\\ud83d\\u0041\\udc00x\"", 32,
-                 "\xef\xbf\xbd"
-                 "A\xef\xbf\xbdx");
-    check_string("\"\\ud83d\"", 32, "\xef\xbf\xbd");
     check_string("\"abcdef\"", 4, "abc");
     check_string("\"ab\\u20acd\"", 4, "ab"); /* a character does not fit: cut before it */
+    check_string("\"ab\xe2\x82\xac"
+                 "d\"",
+                 4, "ab");
+    check_string("\"ab\xe2\x82\xac"
+                 "d\"",
+                 6, "ab\xe2\x82\xac");
     check_string("\"abcdef\"", 1, "");
+}
+END_TEST
+
+static const char *integer(const char *text, uint64_t *out)
+{
+    struct dg_json j;
+
+    dg_json_open(&j, text, strlen(text));
+    return dg_json_integer(&j, out) && dg_json_end(&j) ? NULL : j.error;
+}
+
+START_TEST(integers)
+{
+    static const char *const none[] = {"-1", "1.0", "1e3",   "01", "",
+                                          "x",  "-0",  "\"1\"", "1.", "+1"};
+    uint64_t n = 7;
+
+    ck_assert_ptr_null(integer(" 0", &n));
+    ck_assert_uint_eq(n, 0);
+    ck_assert_ptr_null(integer("9007199254740993", &n)); /* 2^53 + 1 */
+    ck_assert_uint_eq(n, 9007199254740993u);
+    ck_assert_ptr_null(integer("18446744073709551615", &n));
+    ck_assert_uint_eq(n, UINT64_MAX);
+    n = 7;
+    ck_assert_str_eq(integer("18446744073709551616", &n), "an integer below 2^64");
+    ck_assert_str_eq(integer("99999999999999999999999", &n), "an integer below 2^64");
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        ck_assert_msg(integer(none[i], &n), "%s", none[i]);
+    ck_assert_uint_eq(n, 7);
+}
+END_TEST
+
+/* Is the text one whose objects have each name once? */
+static bool is_unique(const char *text)
+{
+    struct dg_names names = {0};
+    struct dg_json j;
+    bool ok;
+
+    dg_json_open(&j, text, strlen(text));
+    dg_json_unique(&j, &names);
+    dg_json_skip(&j);
+    ok = dg_json_end(&j);
+    ck_assert(ok || strcmp(j.error, "a name that the object does not have yet") == 0);
+    dg_names_free(&names);
+    return ok;
+}
+
+START_TEST(names_stand_once)
+{
+    ck_assert(is_unique("{\"a\":{\"a\":1,\"b\":2},\"b\":{\"a\":1},\"c\":[{\"a\":1},{\"a\":2}]}"));
+    ck_assert(is_unique("{\"\":1,\"a\":2,\"A\":3,\"\\u0000\":4}"));
+    ck_assert(!is_unique("{\"a\":1,\"a\":1}"));
+    ck_assert(!is_unique("{\"\":1,\"\":1}"));
+    ck_assert(!is_unique("{\"a\":1,\"\\u0061\":1}")); /* the same name, written otherwise */
+    ck_assert(!is_unique("{\"\\u00e9x\":1,\"\xc3\xa9x\":1}"));
+    ck_assert(!is_unique("[{\"a\":{\"b\":1,\"c\":[],\"b\":2}}]"));
+    ck_assert(!is_unique("{\"a\":{\"x\":1},\"b\":2,\"a\":{\"y\":1}}"));
+}
+END_TEST
+
+/* 2^17 names, among them none twice, and then one. */
+START_TEST(many_names)
+{
+    struct dg_names set = {0};
+    char name[16];
+
+    for (int i = 0; i < 1 << 17; i++)
+        ck_assert_int_eq(
+            dg_names_add(&set, (uint32_t)i & 3, name, (size_t)snprintf(name, sizeof name, "%d", i)),
+            1);
+    ck_assert_uint_eq(set.n, 1 << 17);
+    ck_assert_int_eq(dg_names_add(&set, 77777 & 3, "77777", 5), 0);
+    ck_assert_uint_eq(dg_names_find(&set, 77777 & 3, "77777", 5), 77777);
+    ck_assert_uint_eq(dg_names_find(&set, 0, "77777", 5), SIZE_MAX);
+    ck_assert_int_eq(dg_names_add(&set, 0, "77777", 5), 1); /* of another scope */
+    dg_names_free(&set);
+    ck_assert_uint_eq(dg_names_find(&set, 0, "77777", 5), SIZE_MAX);
+}
+END_TEST
+
+START_TEST(booleans)
+{
+    static const char text[] = "[true, false, 1]";
+    struct dg_json j;
+    bool value = false;
+
+    dg_json_open(&j, text, strlen(text));
+    ck_assert(dg_json_array(&j) && dg_json_item(&j) && dg_json_boolean(&j, &value) && value);
+    ck_assert(dg_json_item(&j) && dg_json_boolean(&j, &value) && !value);
+    ck_assert(dg_json_item(&j) && !dg_json_boolean(&j, &value));
+    ck_assert_str_eq(j.error, "true or false");
 }
 END_TEST
 
@@ -186,7 +318,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {accepted, refused, depth, strings, values, errors_stick, NULL};
+    const TTest *const tests[] = {accepted, refused,          depth,      strings,
+                                  integers, names_stand_once, many_names, booleans,
+                                  values,   errors_stick,     NULL};
 
     return run_suite("json", tests);
 }
