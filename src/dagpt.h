@@ -187,19 +187,24 @@ DG_API struct dg_sizes dg_model_sizes(const struct dg_model *model);
 
 /* ---- tokenizer ---- */
 
-/* GPT-2's byte-pair encoding. Ids 0 ... 255 are the bytes, 256 + i is what merge i makes, and the
- * last is <|endoftext|>. Read-only once open: threads may share it. */
+/* GPT-2's byte-pair encoding. Read-only once open: threads may share it. */
 struct dg_tokenizer;
 
-/* Reads a merges file (merges.txt, vocab.bpe): "#version: ..." and then a merge a line. The second
- * reads it from memory; `name` stands for it in errors. DG_ERR_TOKEN. */
+/* Reads a tokenizer's file, of one of three kinds, which its first bytes tell: merges (merges.txt,
+ * vocab.bpe), where ids 0 ... 255 are the bytes, 256 + i is what merge i makes and the last is
+ * <|endoftext|>; tokenizer.json; or llm.c's gpt2_tokenizer.bin. The second reads data[0 ... n - 1], which
+ * `name` stands for in errors. DG_ERR_TOKEN. */
 DG_API enum dg_status dg_tokenizer_open(struct dg_tokenizer **out, const char *path,
                                         struct dg_error *err);
-DG_API enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *merges, size_t n,
+DG_API enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *data, size_t n,
                                          const char *name, struct dg_error *err);
 DG_API void dg_tokenizer_free(struct dg_tokenizer *t);            /* takes NULL */
-DG_API uint32_t dg_tokenizer_vocab(const struct dg_tokenizer *t); /* 256 + merges + 1 */
-DG_API int32_t dg_tokenizer_end(const struct dg_tokenizer *t);    /* the id of <|endoftext|> */
+DG_API uint32_t dg_tokenizer_vocab(const struct dg_tokenizer *t); /* ids are 0 ... this - 1 */
+
+/* The ids that stand at the beginning and at the end of a text: of both <|endoftext|>, where the file does
+ * not say otherwise. -1: there is none. */
+DG_API int32_t dg_tokenizer_begin(const struct dg_tokenizer *t);
+DG_API int32_t dg_tokenizer_end(const struct dg_tokenizer *t);
 
 /* The ids of text[0 ... n - 1], any bytes: *ids has *n_ids of them, and room for one more, and is the
  * caller's to free().
@@ -208,7 +213,7 @@ DG_API enum dg_status dg_tokenizer_encode(const struct dg_tokenizer *t, const ch
                                           int32_t **ids, size_t *n_ids, struct dg_error *err);
 
 /* The same, but the special tokens in a text, of which a merges file brings one, <|endoftext|>, are
- * read as their ids; of several at one place the longest. What stands between them is encoded as if
+ * read as their ids (tokens that tokenizer.json adds without calling them special are always); of several at one place the longest. What stands between them is encoded as if
  * each were a text of its own. Not for text that strangers wrote. */
 DG_API enum dg_status dg_tokenizer_encode_special(const struct dg_tokenizer *t, const char *text,
                                                   size_t n, int32_t **ids, size_t *n_ids,

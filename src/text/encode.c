@@ -24,9 +24,9 @@ enum { SHORT = 32, WINDOW = 1024 }; /* bytes */
 
 /* ---- a short piece ---- */
 
-static uint32_t encode_short(const struct dg_tokenizer *t, const char *s, uint32_t n, int32_t *ids)
+uint32_t dg_bpe(const struct dg_tokenizer *t, const char *s, uint32_t n, uint32_t *id)
 {
-    uint32_t id[SHORT], rank[SHORT]; /* rank[i]: of the pair i, i + 1 */
+    uint32_t rank[DG_BPE_MOST]; /* rank[i]: of the pair i, i + 1 */
 
     for (uint32_t i = 0; i < n; i++)
         id[i] = t->of_byte[(unsigned char)s[i]];
@@ -49,8 +49,16 @@ static uint32_t encode_short(const struct dg_tokenizer *t, const char *s, uint32
         if (best + 1 < n)
             rank[best] = dg_merged(t, id[best], id[best + 1]);
     }
+    return n;
+}
+
+static uint32_t encode_short(const struct dg_tokenizer *t, const char *s, uint32_t n, int32_t *ids)
+{
+    uint32_t token[SHORT];
+
+    n = dg_bpe(t, s, n, token);
     for (uint32_t i = 0; i < n; i++)
-        ids[i] = (int32_t)id[i];
+        ids[i] = t->id[token[i]];
     return n;
 }
 
@@ -180,7 +188,7 @@ struct encoder {
 static void emit(struct encoder *e, const struct tokens *tokens, uint32_t first, uint32_t last)
 {
     for (uint32_t i = first; i < last; i++)
-        e->ids[e->n_ids++] = (int32_t)tokens->id[i];
+        e->ids[e->n_ids++] = e->t->id[tokens->id[i]];
 }
 
 /* The first token from a's *i on that b has, too. b begins where a's token *i does. */
@@ -269,47 +277,58 @@ static bool encode_text(struct encoder *e, const char *text, size_t n)
 
 /* ---- special tokens ---- */
 
-/* Bytes of the longest special token that text[0 ... n - 1] begins with, and its id; 0: none. */
-static size_t special_at(const struct dg_tokenizer *t, const char *text, size_t n, uint32_t *id)
+/* Bytes of the longest of the first `some` special tokens that text[0 ... n - 1] begins with, and its
+ * number; 0: none. */
+static size_t special_at(const struct dg_tokenizer *t, uint32_t some, const char *text, size_t n,
+                         uint32_t *token)
 {
     size_t longest = 0;
 
-    for (uint32_t i = 0; i < t->n_special; i++) {
+    if (!t->starts_special[(unsigned char)text[0]])
+        return 0;
+    for (uint32_t i = 0; i < some; i++) {
         const size_t start = t->start[t->special[i]];
         const size_t length = t->start[t->special[i] + 1] - start;
 
         if (length > longest && length <= n && memcmp(text, t->bytes + start, length) == 0) {
             longest = length;
-            *id = t->special[i];
+            *token = t->special[i];
         }
     }
     return longest;
 }
 
-/* Where the first special token of text[from ... n - 1] begins, its bytes and its id; n, with 0 bytes:
+/* Where the first special token of text[from ... n - 1] begins, its bytes and its number; n, with 0 bytes:
  * there is none. */
-static size_t find_special(const struct dg_tokenizer *t, const char *text, size_t from, size_t n,
-                           size_t *length, uint32_t *id)
+static size_t find_special(const struct dg_tokenizer *t, uint32_t some, const char *text,
+                           size_t from, size_t n, size_t *length, uint32_t *token)
 {
     *length = 0;
-    while (from < n && (*length = special_at(t, text + from, n - from, id)) == 0)
+    if (some == 0)
+        return n;
+    while (from < n && (*length = special_at(t, some, text + from, n - from, token)) == 0)
         from++;
     return from;
 }
 
+static uint32_t some_special(const struct dg_tokenizer *t, bool special)
+{
+    return special ? t->n_special : t->n_always;
+}
+
 /* What stands between special tokens is encoded as if each were a text of its own. */
-static bool encode_special(struct encoder *e, const char *text, size_t n)
+static bool encode_between(struct encoder *e, uint32_t some, const char *text, size_t n)
 {
     size_t length;
-    uint32_t id;
+    uint32_t token;
 
     for (size_t at = 0; at < n; at += length) {
-        const size_t end = find_special(e->t, text, at, n, &length, &id);
+        const size_t end = find_special(e->t, some, text, at, n, &length, &token);
 
         if (!encode_text(e, text + at, end - at))
             return false;
         if (length > 0)
-            e->ids[e->n_ids++] = (int32_t)id;
+            e->ids[e->n_ids++] = e->t->id[token];
         at = end;
     }
     return true;
@@ -323,17 +342,18 @@ enum { LOOK_AHEAD = 8 };
 
 size_t dg_tokenizer_border(const struct dg_tokenizer *t, const char *text, size_t n, bool special)
 {
+    const uint32_t some = some_special(t, special);
     size_t ahead = LOOK_AHEAD, border = 0;
 
-    for (uint32_t i = 0; special && i < t->n_special; i++) {
+    for (uint32_t i = 0; i < some; i++) {
         const size_t length = t->start[t->special[i] + 1] - t->start[t->special[i]];
 
         ahead = length > ahead ? length : ahead;
     }
     for (size_t at = 0, end, length = 0; at < n; at = end + length) {
-        uint32_t id;
+        uint32_t token;
 
-        end = special ? find_special(t, text, at, n, &length, &id) : n;
+        end = find_special(t, some, text, at, n, &length, &token);
         while (at < end && (at += dg_split(text + at, end - at)) + ahead <= n)
             border = at;
         if (length > 0 && end + length + ahead <= n)
@@ -349,7 +369,7 @@ static enum dg_status encode(const struct dg_tokenizer *t, size_t window, bool s
                              struct dg_error *err)
 {
     struct encoder e = {.t = t, .window = window, .ids = malloc((n + 1) * sizeof *e.ids)};
-    const bool ok = e.ids && (special ? encode_special : encode_text)(&e, text, n);
+    const bool ok = e.ids && encode_between(&e, some_special(t, special), text, n);
 
     free(e.work.heap);
     if (!ok) {

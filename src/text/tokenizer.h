@@ -1,11 +1,12 @@
-/* tokenizer.h - a vocabulary and its merges, as src/text and its tests see them: tokenizer.c reads
- * them from a file, encode.c applies them. The public calls are in dagpt.h.
+/* tokenizer.h - a vocabulary and its merges, as src/text and its tests see them: vocabulary.c makes them of
+ * what a file says, encode.c applies them. The public calls are in dagpt.h.
  * Threads: read-only once made. */
 #ifndef DG_TEXT_TOKENIZER_H
 #define DG_TEXT_TOKENIZER_H
 
 #include "../base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,21 +14,27 @@ enum { DG_N_BYTES = 256 }; /* values of a byte */
 
 #define DG_NO_MERGE UINT32_MAX /* a rank behind all others */
 
+/* Tokens have numbers, by which merges name them, and ids, which are the file's. */
 struct dg_merge {
     uint32_t left, right;
-    uint32_t made; /* the id that the two become, which is also the rank; 0: an empty place */
+    uint32_t made; /* the token that the two become, which is also the rank; 0: an empty place */
 };
 
 struct dg_tokenizer {
-    struct dg_arena *arena;       /* holds the tokenizer itself, too */
-    uint32_t n;                   /* tokens; the last is <|endoftext|> */
-    char *bytes;                  /* of all tokens, one after the other */
-    size_t *start;                /* [n + 1] where in bytes each begins */
-    uint32_t of_byte[DG_N_BYTES]; /* the id of each byte */
+    struct dg_arena *arena; /* holds the tokenizer itself, too */
+    uint32_t n;             /* tokens: the 256 bytes, those of merges in their order, others */
+    uint32_t room;          /* for so many */
+    char *bytes;            /* of all tokens, one after the other */
+    size_t *start;          /* [n + 1] where in bytes each begins */
+    int32_t *id;            /* [n] of each token */
+    uint32_t *token;        /* [n] of each id */
+    int32_t begin, end;     /* ids; -1: there is none */
+    uint32_t of_byte[DG_N_BYTES]; /* the token of each byte */
     struct dg_merge *merges;      /* [mask + 1] by hash of left and right */
-    uint32_t *special;            /* [n_special] ids that text is read as where that is asked for */
-    uint32_t n_special;
-    uint32_t *strings; /* [mask + 1] by hash of a token's bytes: id + 1, or 0 */
+    uint32_t *special; /* [n_special] tokens that text is read as where that is asked for */
+    uint32_t n_special, n_always;    /* the first n_always: in any text */
+    bool starts_special[DG_N_BYTES]; /* with this byte one of those begins */
+    uint32_t *strings; /* [mask + 1] by hash of a token's bytes: its number + 1, or 0 */
     size_t mask;       /* a power of 2, minus 1; at most half of the places are taken */
 };
 
@@ -47,13 +54,17 @@ static inline struct dg_merge *dg_merge_at(const struct dg_tokenizer *t, uint32_
     }
 }
 
-/* The id that two neighbours become, which is also the rank of their merge; DG_NO_MERGE: none. */
+/* The token that two neighbours become, which is also the rank of their merge; DG_NO_MERGE: none. */
 static inline uint32_t dg_merged(const struct dg_tokenizer *t, uint32_t left, uint32_t right)
 {
     const uint32_t made = dg_merge_at(t, left, right)->made;
 
     return made ? made : DG_NO_MERGE;
 }
+
+/* The tokens of s[0 ... n - 1], 1 <= n <= DG_BPE_MOST, as one piece, to token[n]; their number. */
+enum { DG_BPE_MOST = 256 };
+uint32_t dg_bpe(const struct dg_tokenizer *t, const char *s, uint32_t n, uint32_t *token);
 
 /* dg_tokenizer_encode with another window: pieces longer than `window` bytes (>= 1) are encoded in
  * parts of so many. The ids do not depend on it. */

@@ -1,4 +1,4 @@
-/* The model's own tokenizer is that of the merges file beside it. So the model is looked at first: one
+/* The model's own tokenizer is the first there is of some files beside it. So the model is looked at first: one
  * that is not there has none, and that is what was wrong. */
 #include "tokenizer.h"
 #include "demo.h"
@@ -14,7 +14,7 @@ static const char *vocab_path;
 static bool special;
 
 const struct cli_option cli_tokenizer_options[] = {
-    {0, "vocab", CLI_TEXT, "FILE", "merges file; else merges.txt or vocab.bpe beside the model",
+    {0, "vocab", CLI_TEXT, "FILE", "tokenizer; else merges.txt or another beside the model",
      &vocab_path, 0, 0, NULL},
     {0},
 };
@@ -62,7 +62,8 @@ static void open_tokenizer(const char *path)
 
 static void open_beside_model(void)
 {
-    static const char *const names[] = {"merges.txt", "vocab.bpe"};
+    static const char *const names[] = {"merges.txt", "vocab.bpe", "gpt2_tokenizer.bin",
+                                        "tokenizer.json"};
     struct dg_weights *w;
     struct dg_error err;
 
@@ -76,7 +77,9 @@ static void open_beside_model(void)
         free(path);
     }
     if (!tokenizer)
-        cli_die(DG_ERR_TOKEN, "%s: no merges.txt or vocab.bpe beside it; --vocab FILE names one",
+        cli_die(DG_ERR_TOKEN,
+                "%s: no merges.txt, vocab.bpe, gpt2_tokenizer.bin or tokenizer.json beside it; "
+                "--vocab FILE names one",
                 cli_model_path());
 }
 

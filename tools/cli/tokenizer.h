@@ -8,7 +8,8 @@
 extern const struct cli_option cli_tokenizer_options[]; /* --vocab */
 extern const struct cli_option cli_encode_options[];    /* --special */
 
-/* The tokenizer of --vocab; else the model's: merges.txt or vocab.bpe beside it. Leaves with 3 when
+/* The tokenizer of --vocab; else the model's: merges.txt, vocab.bpe, gpt2_tokenizer.bin or tokenizer.json
+ * beside it, the first there is. Leaves with 3 when
  * that model cannot be, and with 4 when there is no tokenizer. Call it once; it is freed when the
  * program leaves. */
 const struct dg_tokenizer *cli_tokenizer(void);

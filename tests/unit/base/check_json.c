@@ -176,7 +176,7 @@ static const char *integer(const char *text, uint64_t *out)
 START_TEST(integers)
 {
     static const char *const none[] = {"-1", "1.0", "1e3",   "01", "",
-                                          "x",  "-0",  "\"1\"", "1.", "+1"};
+                                       "x",  "-0",  "\"1\"", "1.", "+1"};
     uint64_t n = 7;
 
     ck_assert_ptr_null(integer(" 0", &n));

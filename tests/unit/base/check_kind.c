@@ -105,19 +105,21 @@ START_TEST(unknown)
 }
 END_TEST
 
-START_TEST(text_or_not)
+START_TEST(ids)
 {
-    ck_assert(kind_of("", 0)->text);
-    ck_assert(kind_of("#version: 0.2\n", 14)->text);
-    ck_assert(kind_of("a b\n", 4)->text);
-    ck_assert(!kind_of("<html>", 6)->text);
-    ck_assert(!kind_of("version https://git-lfs.github.com", 34)->text);
+    ck_assert_int_eq(kind_of("", 0)->id, DG_KIND_TEXT);
+    ck_assert_int_eq(kind_of("#version: 0.2\n", 14)->id, DG_KIND_TEXT);
+    ck_assert_int_eq(kind_of("a b\n", 4)->id, DG_KIND_TEXT);
+    ck_assert_int_eq(kind_of("<html>", 6)->id, DG_KIND_OTHER);
+    ck_assert_int_eq(kind_of("version https://git-lfs.github.com", 34)->id, DG_KIND_OTHER);
+    ck_assert_int_eq(kind_of("{}", 2)->id, DG_KIND_JSON);
+    ck_assert_int_eq(kind_of("\xc8\xd7\x34\x01", 4)->id, DG_KIND_LLMC_TOKENIZER);
 }
 END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {known, cut_and_changed, unknown, text_or_not, NULL};
+    const TTest *const tests[] = {known, cut_and_changed, unknown, ids, NULL};
 
     return run_suite("kind", tests);
 }
