@@ -60,7 +60,10 @@ SUITES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/check_*.c))
 # The runtime's suites once more, on a sync.h that lets other threads go ahead at random places.
 YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/unit/runtime/%,$(SUITES)))
 
-.PHONY: all run lab install test yield-suites test-bits test-neon test-all rooms check-docs check-format format pictures \
+# The runtime under an explorer of schedules: a program of a flavour of its own (tests/prove/explore.h).
+PROVE  := $(BUILD)-sync_prove/tests/prove/prove
+
+.PHONY: all prove prove-program run lab install test yield-suites test-bits test-neon test-all rooms check-docs check-format format pictures \
         graph-pictures \
         poly ulp need-check need-pcre2 clean help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
@@ -127,11 +130,17 @@ install: all  ## install the command and its man page below PREFIX (/usr/local)
 
 # ---- tests: the only part that needs more than gcc and make ----
 
-test: need-check need-pcre2 rooms check-docs all $(SUITES) yield-suites  ## build and run all tests (SAN=thread|address|undefined too)
-	@BUILD=$(BUILD) SAN=$(SAN) tests/run.sh $(SUITES) $(YIELD)
+test: need-check need-pcre2 rooms check-docs all $(SUITES) yield-suites prove-program  ## build and run all tests (SAN=thread|address|undefined too)
+	@BUILD=$(BUILD) SAN=$(SAN) tests/run.sh $(SUITES) $(YIELD) $(PROVE)
 
 yield-suites: need-check
 	@+$(MAKE) --no-print-directory BUILD=$(BUILD)-sync_yield SYNC=tests/support/sync_yield $(YIELD)
+
+prove-program:
+	@+$(MAKE) --no-print-directory BUILD=$(BUILD)-sync_prove SYNC=tests/support/sync_prove SAN= $(PROVE)
+
+prove: prove-program  ## explore the runtime's schedules: 10 million, and all of small plans (half an hour)
+	@$(PROVE) --random 300000 --states 4000000
 
 test-bits: need-check $(BUILD)/tests/unit/model/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
 	@DAGPT_BITS=full CK_DEFAULT_TIMEOUT=0 $(BUILD)/tests/unit/model/check_bits
@@ -168,6 +177,16 @@ $(BUILD)/tests/unit/trace/check_trace: $(patsubst %,$(BUILD)/tools/trace/trace_%
 $(BUILD)/tests/unit/cli/check_stream:  $(BUILD)/tools/cli/stream.o
 $(BUILD)/tests/unit/cli/check_output:  $(patsubst %,$(BUILD)/tools/cli/%.o,output signals)
 $(BUILD)/tests/unit/cli/check_leaving: $(patsubst %,$(BUILD)/tools/cli/%.o,leaving signals)
+
+# Plain accesses are checked for races: tests/prove/heap.c answers the calls that the flag puts before them.
+ifeq ($(notdir $(SYNC)),sync_prove)
+PROVED := $(patsubst %,$(BUILD)/%.o,src/runtime/trace $(addprefix tests/prove/,deque litmus runtime))
+$(PROVED): NEED_CFLAGS += -fsanitize=thread
+
+$(BUILD)/tests/prove/prove: $(PROVED) $(patsubst %,$(BUILD)/%.o,src/base/status $(addprefix \
+                            tests/prove/,explorer heap memory prove)) $(BUILD)/linked-with
+	@echo "LINK $@"; $(LINK) -o $@ $(filter %.o,$^) $(LDLIBS) $(NEED_LDLIBS)
+endif
 
 $(BUILD)/tests/guard/ulp $(BUILD)/tests/guard/bench_guard: %: %.o $(LIB) $(BUILD)/linked-with
 	$(call link)

@@ -52,20 +52,26 @@ static inline uint32_t dg_queue_peek(const struct dg_queue *q, uint32_t *head)
     return dg_load_acquire(&q->slots[*head]) - 1; /* 0 - 1 is DG_NO_TILE */
 }
 
+/* Is there a tile at that position, which may be one past the last? Relaxed: the answer is a reason to wake
+ * somebody, who looks for itself. */
+static inline bool dg_queue_holds(const struct dg_queue *q, uint32_t at)
+{
+    return dg_load_relaxed(&q->slots[at]) != 0;
+}
+
 /* Takes the tile that was seen at that position; false when another worker was faster. */
 static inline bool dg_queue_take(struct dg_queue *q, uint32_t head)
 {
     return dg_change_relaxed(&q->head, head, head + 1);
 }
 
-/* Takes the oldest tile, or DG_NO_TILE. */
-static inline uint32_t dg_queue_pop(struct dg_queue *q)
+/* Takes the oldest tile, and tells its position, or DG_NO_TILE. */
+static inline uint32_t dg_queue_pop(struct dg_queue *q, uint32_t *head)
 {
     for (;;) {
-        uint32_t head;
-        const uint32_t tile = dg_queue_peek(q, &head);
+        const uint32_t tile = dg_queue_peek(q, head);
 
-        if (tile == DG_NO_TILE || dg_queue_take(q, head))
+        if (tile == DG_NO_TILE || dg_queue_take(q, *head))
             return tile;
     }
 }

@@ -10,6 +10,14 @@
  * that loads a weight, in the order in which they are wanted. With nothing to run it polls for a
  * bounded time and then sleeps; who pushes wakes as many as it pushed.
  *
+ * No worker is parked while a ready tile lies unclaimed, but for the time that a thread takes which is
+ * about to wake one: after a push, or after taking a tile that another lies behind. The second is
+ * needed, too. Of two that push to one queue, the first to have its place may be the last to write it;
+ * until then the other's tile is hidden behind an empty slot, and whom the other wakes goes back to
+ * sleep. The first one's wake is for one worker; that one finds both tiles, takes one, and wakes the
+ * next. So each of a row of hidden tiles is passed on. (That worker was woken by a thread which
+ * knew of every sleeper that did not see the slot, so it may look at the count with a relaxed load.)
+ *
  * Invariants: a tile is pushed or kept exactly once a step; a join is never queued: whoever takes
  * its count to 0 lowers its successors' at once; the step is over when the plan's last join, `end`,
  * is reached, and then every tile is done, because every tile leads to it.
@@ -134,6 +142,13 @@ static inline void pass(struct dg_run *run, uint32_t node)
     }
 }
 
+/* A tile has been taken, and another lies behind it: see "no worker is parked" above. */
+static inline void wake_for_next(struct dg_run *run, uint32_t queue, uint32_t taken)
+{
+    if (dg_queue_holds(&run->queues[queue], taken + 1) && dg_team_sleepers(run->team))
+        dg_team_wake(run->team, 1);
+}
+
 static inline void push(struct dg_run *run, uint32_t queue, const uint32_t *list, uint32_t n)
 {
     dg_queue_push(&run->queues[queue], list, n);
@@ -146,12 +161,20 @@ static inline uint32_t peek(const struct dg_run *run, uint32_t queue, uint32_t *
 
 static inline bool take(struct dg_run *run, uint32_t queue, uint32_t at)
 {
-    return dg_queue_take(&run->queues[queue], at);
+    if (!dg_queue_take(&run->queues[queue], at))
+        return false;
+    wake_for_next(run, queue, at);
+    return true;
 }
 
 static inline uint32_t pop(struct dg_run *run, uint32_t queue)
 {
-    return dg_queue_pop(&run->queues[queue]);
+    uint32_t at;
+    const uint32_t tile = dg_queue_pop(&run->queues[queue], &at);
+
+    if (tile != DG_NO_TILE)
+        wake_for_next(run, queue, at);
+    return tile;
 }
 
 static inline void wake(struct dg_run *run, unsigned n)
@@ -419,7 +442,7 @@ static void reset_dataflow(struct dg_run *run)
 {
     const struct dg_plan *plan = run->plan;
 
-    dg_store_relaxed(&run->over, 0);
+    dg_store_relaxed(&run->over, run->inputs[dg_plan_end(plan)] == 0); /* a plan without tiles */
     for (uint32_t n = 0; n < plan->n_nodes; n++)
         dg_store_relaxed(&run->waits[n], run->inputs[n]);
     for (unsigned w = 0; w <= run->workers; w++)

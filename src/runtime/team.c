@@ -263,6 +263,11 @@ void dg_team_sleep(struct dg_team *team, unsigned worker)
     dg_bell_wait(&team->list[worker].bell, 0);
 }
 
+bool dg_team_sleepers(const struct dg_team *team)
+{
+    return dg_load_relaxed(&team->sleepers) != 0;
+}
+
 void dg_team_wake(struct dg_team *team, unsigned n)
 {
     if (dg_add_acq_rel(&team->sleepers, 0) == 0) /* a read that takes part in the order of writes */

@@ -48,6 +48,9 @@ void dg_team_doze(struct dg_team *team, unsigned worker);
 void dg_team_rise(struct dg_team *team, unsigned worker);
 void dg_team_sleep(struct dg_team *team, unsigned worker);
 
+/* Does any worker doze or sleep that this thread knows of? Cheaper than a wake, and no substitute for one. */
+bool dg_team_sleepers(const struct dg_team *team);
+
 /* Wakes up to n of the workers that doze or sleep. */
 void dg_team_wake(struct dg_team *team, unsigned n);
 

@@ -21,7 +21,8 @@ tools/cli src src/base src/model tools/trace
 tools/bench src src/base src/graph src/model src/runtime tools/cli tools/limits tools/trace
 tools/command src src/base src/graph src/dump src/model tools/cli tools/trace tools/bench
 tools/dev src src/base src/model tools/cli
-tests/support src src/graph src/runtime src/model
+tests/support src src/graph src/runtime src/model tests/prove
+tests/prove src src/base src/graph src/runtime
 tests/unit src src/base src/graph src/dump src/ops src/runtime src/text src/model tests/support tools/cli tools/trace
 tests/guard src src/base src/ops tests/support
 ROOMS
@@ -70,7 +71,8 @@ if grep -nE '# *include *[<"](stdatomic|pthread|threads|semaphore)\.h[>"]|__(ato
     echo "only src/runtime/sync/sync.h may have those" >&2
     status=1
 fi
-if grep -nE '# *include *".*\.c"' -r src tools tests --include='*.[ch]'; then
+# tests/prove/runtime.c looks into the runtime's structs.
+if grep -nE '# *include *".*\.c"' -r src tools tests --include='*.[ch]' | grep -v '^tests/prove/runtime\.c:'; then
     echo "a .c is no header" >&2
     status=1
 fi

@@ -31,17 +31,24 @@ static void push(struct dg_queue *q, uint32_t tile)
     dg_queue_push(q, &tile, 1);
 }
 
+static uint32_t pop(struct dg_queue *q)
+{
+    uint32_t at;
+
+    return dg_queue_pop(q, &at);
+}
+
 START_TEST(empty)
 {
     struct dg_queue *q = new_queue(3), *none = new_queue(0);
 
     for (int i = 0; i < 5; i++) {
-        ck_assert_uint_eq(dg_queue_pop(q), DG_NO_TILE);
-        ck_assert_uint_eq(dg_queue_pop(none), DG_NO_TILE);
+        ck_assert_uint_eq(pop(q), DG_NO_TILE);
+        ck_assert_uint_eq(pop(none), DG_NO_TILE);
     }
     push(q, 0);
-    ck_assert_uint_eq(dg_queue_pop(q), 0);
-    ck_assert_uint_eq(dg_queue_pop(q), DG_NO_TILE);
+    ck_assert_uint_eq(pop(q), 0);
+    ck_assert_uint_eq(pop(q), DG_NO_TILE);
     free_queue(q);
     free_queue(none);
 }
@@ -61,9 +68,9 @@ START_TEST(fifo)
             list[n++] = 3 * in++;
         dg_queue_push(q, list, n);
         for (n = random_below(&state, 5); n > 0 && out < in; n--)
-            ck_assert_uint_eq(dg_queue_pop(q), 3 * out++);
+            ck_assert_uint_eq(pop(q), 3 * out++);
         if (out == in)
-            ck_assert_uint_eq(dg_queue_pop(q), DG_NO_TILE);
+            ck_assert_uint_eq(pop(q), DG_NO_TILE);
     }
     free_queue(q);
 }
@@ -80,15 +87,15 @@ START_TEST(reset)
             for (uint32_t i = 0; i < pushes; i++)
                 push(q, i);
             for (uint32_t i = 0; i < pops; i++)
-                ck_assert_uint_eq(dg_queue_pop(q), i);
+                ck_assert_uint_eq(pop(q), i);
             dg_queue_reset(q);
-            ck_assert_uint_eq(dg_queue_pop(q), DG_NO_TILE);
+            ck_assert_uint_eq(pop(q), DG_NO_TILE);
         }
     }
     for (uint32_t i = 0; i < ROOM; i++)
         push(q, 100 + i);
     for (uint32_t i = 0; i < ROOM; i++)
-        ck_assert_uint_eq(dg_queue_pop(q), 100 + i);
+        ck_assert_uint_eq(pop(q), 100 + i);
     free_queue(q);
 }
 END_TEST
@@ -105,9 +112,9 @@ START_TEST(take_what_was_seen)
     ck_assert_uint_eq(dg_queue_peek(q, &again), 7);
     ck_assert(dg_queue_take(q, head));
     ck_assert(!dg_queue_take(q, again));
-    ck_assert_uint_eq(dg_queue_pop(q), 8);
+    ck_assert_uint_eq(pop(q), 8);
     ck_assert_uint_eq(dg_queue_peek(q, &head), 9);
-    ck_assert_uint_eq(dg_queue_pop(q), 9);
+    ck_assert_uint_eq(pop(q), 9);
     ck_assert(!dg_queue_take(q, head));
     ck_assert_uint_eq(dg_queue_peek(q, &head), DG_NO_TILE);
     free_queue(q);
@@ -158,7 +165,7 @@ static void *popper(void *arg)
     uint32_t next[MAX_PUSHERS] = {0};
 
     while (dg_load_relaxed(&c->n_popped) < c->pushers * c->n) {
-        const uint32_t tile = dg_queue_pop(c->queue);
+        const uint32_t tile = pop(c->queue);
 
         if (tile == DG_NO_TILE) {
             sched_yield();
@@ -200,7 +207,7 @@ static void run_crowd(uint32_t pushers, uint32_t poppers, uint32_t n)
     ck_assert_uint_eq(dg_load_relaxed(&c.wrong), 0);
     for (uint32_t i = 0; i < pushers * n; i++)
         ck_assert_uint_eq(dg_load_relaxed(&c.popped[i]), 1);
-    ck_assert_uint_eq(dg_queue_pop(c.queue), DG_NO_TILE);
+    ck_assert_uint_eq(pop(c.queue), DG_NO_TILE);
     free_queue(c.queue);
     free(c.carried);
     free(c.popped);
