@@ -3,13 +3,14 @@
 #include "json_write.h"
 #include "utf8.h"
 
+#include <math.h>
 #include <string.h>
 
 static void write_character(FILE *to, const char *s, size_t length, uint32_t code, const char *also)
 {
     if (code == '"' || code == '\\')
         fprintf(to, "\\%c", (char)code);
-    else if (code < 0x20 || code == 0x7F || (code < 0x80 && strchr(also, (char)code)))
+    else if (dg_is_control(code) || (code < 0x80 && strchr(also, (char)code)))
         fprintf(to, "\\u%04x", (unsigned)code);
     else
         fwrite(s, 1, length, to);
@@ -35,4 +36,13 @@ void dg_json_write_string(FILE *to, const char *s, const char *also)
     putc('"', to);
     dg_json_write_bytes(to, s, strlen(s), also);
     putc('"', to);
+}
+
+struct dg_json_number dg_json_real(double value, int digits)
+{
+    struct dg_json_number n = {"null"};
+
+    if (isfinite(value))
+        snprintf(n.text, sizeof n.text, "%.*g", digits, value);
+    return n;
 }

@@ -1,17 +1,33 @@
 /* The text is made where the error is found: only there are the file's name, the value and what was
  * expected at hand. It has a fixed size in the caller's struct, so that an error about memory needs
  * none. A name in it may hold anything, a newline or a terminal's escape sequence; '?' takes the
- * place of a control character, and not an escape, so that the text keeps its length. */
+ * place of a control character, and not an escape, so that the text becomes no longer. A byte that is
+ * no UTF-8 may be a control character, too: 0x9B begins an escape sequence in Latin-1. */
 #include "status.h"
+#include "utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void dg_one_line(char *text)
 {
-    for (unsigned char *c = (unsigned char *)text; *c; c++)
-        if (*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    const size_t n = strlen(text);
+    size_t made = 0;
+
+    for (size_t at = 0, length; at < n; at += length) {
+        uint32_t code;
+
+        length = dg_utf8_decode(text + at, n - at, &code);
+        if (length > 0 && !dg_is_control(code)) {
+            memmove(text + made, text + at, length);
+            made += length;
+        } else {
+            text[made++] = '?';
+            length += length == 0;
+        }
+    }
+    text[made] = '\0';
 }
 
 enum dg_status dg_fail(struct dg_error *err, enum dg_status status, const char *format, ...)

@@ -11,7 +11,8 @@ __attribute__((format(printf, 3, 4))) enum dg_status dg_fail(struct dg_error *er
                                                              enum dg_status status,
                                                              const char *format, ...);
 
-/* Makes any text one printable line: control characters become '?'. */
+/* Makes any text one printable line of UTF-8: a control character (dg_is_control) becomes '?', and so
+ * does a byte that is no part of UTF-8. */
 void dg_one_line(char *text);
 
 /* dg_fail for a failed allocation of `bytes` bytes for `what`. */

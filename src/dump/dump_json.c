@@ -3,6 +3,7 @@
 #include "../base/json_write.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 /* , "key": "value", or null */
 static void put_member(FILE *to, const char *key, const char *s)
@@ -51,6 +52,12 @@ static void put_reads(FILE *to, const struct dg_dump_node *n)
     fputc(']', to);
 }
 
+/* Nanoseconds, without a fraction. */
+static struct dg_json_number whole(double ns)
+{
+    return dg_json_real(round(ns), 17);
+}
+
 static void put_measured(FILE *to, const struct dg_measure *m)
 {
     bool first = true;
@@ -60,9 +67,10 @@ static void put_measured(FILE *to, const struct dg_measure *m)
         return;
     }
     fprintf(to,
-            ", \"measured\": {\"ns\": %.0f, \"share\": %.6f, \"slack_ns\": %.0f, "
-            "\"path_ns\": %.0f, \"workers\": [",
-            m->ns, m->share, m->slack_ns, m->path_ns);
+            ", \"measured\": {\"ns\": %s, \"share\": %s, \"slack_ns\": %s, \"path_ns\": %s, "
+            "\"workers\": [",
+            whole(m->ns).text, dg_json_real(m->share, 6).text, whole(m->slack_ns).text,
+            whole(m->path_ns).text);
     for (unsigned w = 0; w < DG_MAX_WORKERS; w++) {
         if (m->workers[w / 64] >> w % 64 & 1) {
             fprintf(to, "%s%u", first ? "" : ", ", w);
@@ -147,7 +155,8 @@ void dg_dump_json(const struct dg_dump *d, FILE *to)
         fputs("null", to);
     fputs(",\n \"measured\": ", to);
     if (d->measured)
-        fprintf(to, "{\"most_ns\": %.0f, \"span_ns\": %.0f}", d->most_ns, d->span_ns);
+        fprintf(to, "{\"most_ns\": %s, \"span_ns\": %s}", whole(d->most_ns).text,
+                whole(d->span_ns).text);
     else
         fputs("null", to);
     fputs(",\n \"clusters\": [", to);

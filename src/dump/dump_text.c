@@ -352,7 +352,7 @@ static size_t printable(const char *s, size_t n)
     uint32_t code;
     const size_t length = dg_utf8_decode(s, n, &code);
 
-    if (length == 0 || code < 0x20 || (code >= 0x7F && code < 0xA0))
+    if (length == 0 || dg_is_control(code))
         return 0;
     return code == 0xFFFE || code == 0xFFFF ? 0 : length;
 }

@@ -149,7 +149,7 @@ candidates() {
 
 # python CODE FILE... - CODE succeeds; where there is no python3 it is not asked.
 if command -v python3 >/dev/null; then
-    python() { python3 -c "$@" 2>"$dir/err"; }
+    python() { python3 -c "$@" 2>"$dir/python"; }
 else
     echo "$suite: no python3: JSON is not parsed"
     python() { true; }

@@ -1,7 +1,10 @@
 /* What was measured, as text, a section at a time, and as JSON, all at once: a reader waits for the text, and
  * a program for the object. */
 #include "bench.h"
+#include "../cli/text.h"
 #include "../../src/base/json_write.h"
+
+#include <stdlib.h>
 
 /* ---- text ---- */
 
@@ -24,7 +27,10 @@ static void print_head(const char *section)
 
 void bench_print_machine(const struct bench_report *r)
 {
-    printf("model     %s: a decoded token reads %.1f MB\n", r->path, 1e-6 * r->step_bytes);
+    char *name = text_printable(r->path);
+
+    printf("model     %s: a decoded token reads %.1f MB\n", name, 1e-6 * r->step_bytes);
+    free(name);
     printf("machine   %u usable CPU%s, %s; %u workers, schedule %s\n", r->cpus,
            r->cpus == 1 ? "" : "s", dg_isa_name(r->isa), r->workers, dg_sched_name(r->sched));
     printf("          %-12s%12s%14s\n", "awake", "read GB/s", "FMA GFLOP/s");
@@ -149,15 +155,22 @@ void bench_print_what_if(const struct bench_report *r)
 
 /* ---- JSON ---- */
 
+static struct dg_json_number real(double value)
+{
+    return dg_json_real(value, 6);
+}
+
 /* The members that every measurement has. */
 static void json_stat(const struct bench_stat *s, const char *ms_name)
 {
-    printf("\"%s\": %.6g, \"p10\": %.6g, \"p90\": %.6g, ", ms_name, s->ms, s->p10, s->p90);
+    printf("\"%s\": %s, \"p10\": %s, \"p90\": %s, ", ms_name, real(s->ms).text, real(s->p10).text,
+           real(s->p90).text);
     if (s->limit_ms > 0)
-        printf("\"limit_ms\": %.6g, \"limit_ratio\": %.6g, \"bound_by\": \"%s\", \"flops\": %.0f, "
-               "\"bytes\": %.0f, ",
-               s->limit_ms, s->limit_ratio, s->memory_bound ? "reading" : "computing", s->flops,
-               s->bytes);
+        printf("\"limit_ms\": %s, \"limit_ratio\": %s, \"bound_by\": \"%s\", \"flops\": %s, "
+               "\"bytes\": %s, ",
+               real(s->limit_ms).text, real(s->limit_ratio).text,
+               s->memory_bound ? "reading" : "computing", dg_json_real(s->flops, 17).text,
+               dg_json_real(s->bytes, 17).text);
     printf("\"kept\": %u, \"taken\": %u", s->kept, s->taken);
 }
 
@@ -167,20 +180,21 @@ static void json_machine(const struct bench_report *r)
 
     printf("{\"model\": {\"path\": ");
     dg_json_write_string(stdout, r->path, "");
-    printf(", \"maxT\": %u, \"V\": %u, \"L\": %u, \"NH\": %u, \"C\": %u, \"step_bytes\": %.0f},\n",
+    printf(", \"maxT\": %u, \"V\": %u, \"L\": %u, \"NH\": %u, \"C\": %u, \"step_bytes\": %s},\n",
            r->sizes.positions, r->sizes.vocab, r->sizes.layers, r->sizes.heads, r->sizes.channels,
-           r->step_bytes);
+           dg_json_real(r->step_bytes, 17).text);
     printf(" \"machine\": {\"cpus\": %u, \"isa\": \"%s\", \"workers\": %u, \"awake\": %u, "
-           "\"read_gbps\": %.6g, \"fma_gflops\": %.6g, \"limits\": [",
-           r->cpus, dg_isa_name(r->isa), r->workers, top->workers, top->read_gbps, top->fma_gflops);
+           "\"read_gbps\": %s, \"fma_gflops\": %s, \"limits\": [",
+           r->cpus, dg_isa_name(r->isa), r->workers, top->workers, real(top->read_gbps).text,
+           real(top->fma_gflops).text);
     for (unsigned i = 0; i < r->n_crews; i++) {
         const struct limits *l = &r->limits[i], *b = &r->brackets[i];
 
-        printf("%s{\"workers\": %u, \"read_gbps\": %.6g, \"fma_gflops\": %.6g", i ? ",\n  " : "",
-               l->workers, l->read_gbps, l->fma_gflops);
+        printf("%s{\"workers\": %u, \"read_gbps\": %s, \"fma_gflops\": %s", i ? ",\n  " : "",
+               l->workers, real(l->read_gbps).text, real(l->fma_gflops).text);
         if (b->workers)
-            printf(", \"bracket_read_gbps\": %.6g, \"bracket_fma_gflops\": %.6g", b->read_gbps,
-                   b->fma_gflops);
+            printf(", \"bracket_read_gbps\": %s, \"bracket_fma_gflops\": %s",
+                   real(b->read_gbps).text, real(b->fma_gflops).text);
         printf("}");
     }
     printf("]},\n \"sched_name\": \"%s\", \"disagree\": %g", dg_sched_name(r->sched),
@@ -189,13 +203,13 @@ static void json_machine(const struct bench_report *r)
 
 static void json_lab(const struct bench_report *r)
 {
-    printf(",\n \"lab\": {\"ids_in\": 2, \"ids_out\": %u, \"first_ms\": %.6g, ", r->lab_ids - 2,
-           r->lab_first_ms);
+    printf(",\n \"lab\": {\"ids_in\": 2, \"ids_out\": %u, \"first_ms\": %s, ", r->lab_ids - 2,
+           real(r->lab_first_ms).text);
     json_stat(&r->lab, "ms");
     printf("},\n \"no_cache\": [");
     for (unsigned i = 0; i < r->n_no_cache; i++) {
-        printf("%s{\"ids\": %u, \"workers\": %u, \"speedup\": %.6g, ", i ? ",\n  " : "",
-               r->no_cache_ids, r->no_cache_workers[i], r->no_cache[i].speedup);
+        printf("%s{\"ids\": %u, \"workers\": %u, \"speedup\": %s, ", i ? ",\n  " : "",
+               r->no_cache_ids, r->no_cache_workers[i], real(r->no_cache[i].speedup).text);
         json_stat(&r->no_cache[i], "ms");
         printf("}");
     }
@@ -219,11 +233,13 @@ static void json_workers(const struct bench_report *r)
         const struct bench_stat *s = r->scaling[i];
         const struct limits *l = &r->beside[i], *first = &r->beside[0];
 
-        printf("%s{\"workers\": %u, \"decode_speedup\": %.6g, \"decode_efficiency\": %.6g, "
-               "\"prefill_speedup\": %.6g, \"prefill_efficiency\": %.6g,\n   \"read_speedup\": "
-               "%.6g, \"fma_speedup\": %.6g,\n   ",
-               i ? ",\n  " : "", n, s[0].speedup, s[0].speedup / n, s[1].speedup, s[1].speedup / n,
-               l->read_gbps / first->read_gbps, l->fma_gflops / first->fma_gflops);
+        printf("%s{\"workers\": %u, \"decode_speedup\": %s, \"decode_efficiency\": %s, "
+               "\"prefill_speedup\": %s, \"prefill_efficiency\": %s,\n   \"read_speedup\": "
+               "%s, \"fma_speedup\": %s,\n   ",
+               i ? ",\n  " : "", n, real(s[0].speedup).text, real(s[0].speedup / n).text,
+               real(s[1].speedup).text, real(s[1].speedup / n).text,
+               real(l->read_gbps / first->read_gbps).text,
+               real(l->fma_gflops / first->fma_gflops).text);
         json_pair(s, r->workers_tokens);
     }
     printf("]");
@@ -235,10 +251,11 @@ static void json_guesses(const struct bench_report *r)
     for (unsigned i = 0; i < r->n_guesses; i++) {
         const struct bench_guess *g = &r->guesses[i];
 
-        printf("%s{\"tokens\": %u, \"workers\": %u, \"predicted_ms\": %.6g, \"measured_ms\": %.6g, "
-               "\"error\": %.6g, \"p10\": %.6g, \"p90\": %.6g, \"kept\": %u, \"taken\": %u}",
-               i ? ",\n  " : "", g->tokens ? g->tokens : 1, g->workers, g->predicted_ms,
-               g->measured_ms, g->error, g->p10, g->p90, g->kept, g->taken);
+        printf("%s{\"tokens\": %u, \"workers\": %u, \"predicted_ms\": %s, \"measured_ms\": %s, "
+               "\"error\": %s, \"p10\": %s, \"p90\": %s, \"kept\": %u, \"taken\": %u}",
+               i ? ",\n  " : "", g->tokens ? g->tokens : 1, g->workers, real(g->predicted_ms).text,
+               real(g->measured_ms).text, real(g->error).text, real(g->p10).text, real(g->p90).text,
+               g->kept, g->taken);
     }
     printf("]");
 }
@@ -259,10 +276,11 @@ void bench_print_json(const struct bench_report *r)
     if (r->lab.taken)
         json_lab(r);
     for (unsigned i = 0; i < r->n_tiles; i++)
-        printf("%s{\"shape\": \"%s\", \"tiles\": %u, \"workers\": %u, \"ns_per_tile\": %.6g, "
-               "\"median\": %.6g, \"p90\": %.6g}%s",
+        printf("%s{\"shape\": \"%s\", \"tiles\": %u, \"workers\": %u, \"ns_per_tile\": %s, "
+               "\"median\": %s, \"p90\": %s}%s",
                i ? ",\n  " : ",\n \"sched\": [", r->tiles[i].shape, r->tiles[i].tiles,
-               r->tiles[i].workers, r->tiles[i].ns_per_tile, r->tiles[i].median, r->tiles[i].p90,
+               r->tiles[i].workers, real(r->tiles[i].ns_per_tile).text,
+               real(r->tiles[i].median).text, real(r->tiles[i].p90).text,
                i + 1 == r->n_tiles ? "]" : "");
     for (int s = 0; r->has_schedules && s < BENCH_SCHEDS; s++) {
         printf("%s{\"name\": \"%s\", ", s ? ",\n  " : ",\n \"schedules\": [",

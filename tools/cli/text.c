@@ -2,6 +2,7 @@
 #include "text.h"
 #include "escapes.h"
 #include "leaving.h"
+#include "../../src/base/status.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -134,4 +135,12 @@ bool text_line(struct text *line)
     *line = (struct text){bytes, (size_t)n};
     text_trim(line);
     return true;
+}
+
+char *text_printable(const char *name)
+{
+    const struct text t = copy_of(name);
+
+    dg_one_line(t.bytes);
+    return t.bytes;
 }

@@ -31,4 +31,7 @@ bool text_line(struct text *line);
 /* Takes the line end off, LF or CR LF, if there is one. */
 void text_trim(struct text *t);
 
+/* A name as one printable line (dg_one_line()); the caller's to free. */
+char *text_printable(const char *name);
+
 #endif

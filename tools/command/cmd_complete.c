@@ -71,7 +71,7 @@ struct completion {
     size_t n;     /* ids in it; the engine has seen some of them */
     struct stream out;
     double prompt_seconds, decode_seconds;
-    size_t n_prompt, n_decoded, n_new; /* ids evaluated as prompt and one by one; new ones */
+    size_t n_prompt, n_decoded, n_new; /* ids to evaluate as prompt; evaluated one by one; new */
 };
 
 static void release_text(void *arg, const char *bytes, size_t n)
@@ -123,7 +123,6 @@ static int32_t next_id(struct completion *c)
     cli_check(dg_sampler_next(c->sampler, cli_logits(c->e), c->ids, c->n, &id, &err), &err);
     if (c->n_new == 0) {
         c->prompt_seconds = cli_seconds() - start;
-        c->n_prompt = n;
     } else {
         c->decode_seconds += cli_seconds() - start;
         c->n_decoded++;
@@ -133,7 +132,8 @@ static int32_t next_id(struct completion *c)
 
 static enum finish generate(struct completion *c)
 {
-    c->n_prompt = c->n_new = c->n_decoded = 0;
+    c->n_prompt = c->n - cli_position(c->e); /* also where none is made */
+    c->n_new = c->n_decoded = 0;
     c->prompt_seconds = c->decode_seconds = 0;
     while (c->n_new < most_new) {
         int32_t id;

@@ -5,12 +5,14 @@
 #include "../../src/base/json_write.h"
 #include "../cli/leaving.h"
 #include "../cli/options.h"
+#include "../cli/text.h"
 #include "../../src/graph/plan.h"
 #include "../../src/model/gpt2.h"
 #include "../../src/model/sequence.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static uint64_t rows = 64;
 static bool json;
@@ -72,8 +74,10 @@ struct facts {
 static void print_text(const struct facts *f)
 {
     const struct dg_weights *w = f->weights;
+    char *name = text_printable(cli_model_path());
 
-    printf("model     %s\n", cli_model_path());
+    printf("model     %s\n", name);
+    free(name);
     printf("          %s version %u, %s; maxT %u, V %u, L %u, NH %u, C %u\n", w->format, w->version,
            dg_dtype_name(w->dtype), w->sizes.positions, w->sizes.vocab, w->sizes.layers,
            w->sizes.heads, w->sizes.channels);

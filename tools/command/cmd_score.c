@@ -100,13 +100,16 @@ static int32_t *ids_of(const struct dg_tokenizer *t, const struct text *text, si
 
 static void print_sum(double sum, size_t tokens, size_t bytes)
 {
-    const double mean = sum / (double)tokens;
+    const double mean = sum / (double)tokens, bits = -sum / log(2) / (double)bytes;
 
-    printf(json ? "{\"tokens\": %zu, \"bytes\": %zu, \"logprob\": %.6f, \"mean_logprob\": %.6f, "
-                  "\"perplexity\": %.6f, \"bits_per_byte\": %.6f}\n"
-                : "tokens           %zu\nbytes            %zu\nlog-probability  %.6f\n"
-                  "  per token      %.6f\nperplexity       %.6f\nbits per byte    %.6f\n",
-           tokens, bytes, sum, mean, exp(-mean), -sum / log(2) / (double)bytes);
+    if (json)
+        printf("{\"tokens\": %zu, \"bytes\": %zu, \"logprob\": %.6f, \"mean_logprob\": %.6f, "
+               "\"perplexity\": %s, \"bits_per_byte\": %.6f}\n",
+               tokens, bytes, sum, mean, dg_json_real(exp(-mean), 12).text, bits);
+    else
+        printf("tokens           %zu\nbytes            %zu\nlog-probability  %.6f\n"
+               "  per token      %.6f\nperplexity       %.6f\nbits per byte    %.6f\n",
+               tokens, bytes, sum, mean, exp(-mean), bits);
 }
 
 int cmd_score(int argc, char **argv)

@@ -126,7 +126,15 @@ START_TEST(fail_truncates)
 }
 END_TEST
 
-/* Every byte: controls become '?', all others stay, those of UTF-8 too. */
+static void expect_line(const char *text, const char *expected)
+{
+    struct dg_error err;
+
+    dg_fail(&err, DG_ERR_TOKEN, "%s", text);
+    ck_assert_str_eq(err.text, expected);
+}
+
+/* Controls become '?', and so do bytes that are no UTF-8; all else stays. */
 START_TEST(fail_is_one_line)
 {
     char text[256];
@@ -138,7 +146,13 @@ START_TEST(fail_is_one_line)
     dg_fail(&err, DG_ERR_TOKEN, "%s", text);
     ck_assert_uint_eq(strlen(err.text), 255);
     for (int i = 0; i < 255; i++)
-        ck_assert_int_eq(err.text[i], i + 1 < 0x20 || i + 1 == 0x7f ? '?' : text[i]);
+        ck_assert_int_eq(err.text[i], i + 1 < 0x20 || i + 1 >= 0x7f ? '?' : text[i]);
+    expect_line("a\xC2\x80\xC2\x9B\xC2\x9Fz", "a???z");
+    expect_line("\xC2\xA0\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80",
+                "\xC2\xA0\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80");
+    expect_line("\xE2\x80\xA8\xE2\x80\xA9\xE2\x80\xA6", "??\xE2\x80\xA6");
+    expect_line("\xC3\xA9\x9B[2J\xC3", "\xC3\xA9?[2J?");
+    expect_line("\xED\xA0\x80\xC0\x9B", "?????");
 }
 END_TEST
 

@@ -5,6 +5,7 @@
 #include "../../../src/base/json_write.h"
 #include "../../../src/base/utf8.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +61,7 @@ static void check_bytes(const char *bytes, size_t n, const char *also)
                      "%s reads as another text", text);
     for (size_t i = 0, step; i < length; i += step) {
         step = dg_utf8_decode(text + i, length - i, &code);
-        quick_assert_msg(step > 0 && code >= 0x20 && code != 0x7F, "byte %zu of %s", i, text);
+        quick_assert_msg(step > 0 && !dg_is_control(code), "byte %zu of %s", i, text);
         quick_assert_msg(code > 0x7F || !strchr(also, (int)code), "%c in %s", (int)code, text);
     }
     free(text);
@@ -100,6 +101,20 @@ START_TEST(exact)
     expect_text("\xE2\x82<", 3, "<", "\"\\ufffd\\ufffd\\u003c\"");
     expect_text("\xC3\xA9", 1, "", "\"\\ufffd\""); /* the second byte is not the string's */
     expect_text("\xEF\xBF\xBF", 3, "", "\"\xEF\xBF\xBF\"");
+    expect_text("\xC2\x80\xC2\x9B\xC2\x9F\xC2\xA0", 8, "", "\"\\u0080\\u009b\\u009f\xC2\xA0\"");
+    expect_text("\xE2\x80\xA8\xE2\x80\xAA", 6, "", "\"\\u2028\xE2\x80\xAA\"");
+}
+END_TEST
+
+START_TEST(numbers)
+{
+    ck_assert_str_eq(dg_json_real(0.1, 6).text, "0.1");
+    ck_assert_str_eq(dg_json_real(0.1, 17).text, "0.10000000000000001");
+    ck_assert_str_eq(dg_json_real(123456789, 9).text, "123456789");
+    ck_assert_str_eq(dg_json_real(-2.2250738585072014e-308, 17).text, "-2.2250738585072014e-308");
+    ck_assert_str_eq(dg_json_real(INFINITY, 6).text, "null");
+    ck_assert_str_eq(dg_json_real(-INFINITY, 6).text, "null");
+    ck_assert_str_eq(dg_json_real(NAN, 6).text, "null");
 }
 END_TEST
 
@@ -161,7 +176,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {every_byte, exact, whole_string, random_bytes, python, NULL};
+    const TTest *const tests[] = {every_byte,   exact,  whole_string, numbers,
+                                  random_bytes, python, NULL};
 
     return run_suite("json_write", tests);
 }
