@@ -47,10 +47,20 @@
  * Options: all zeros is the default of each options struct, and 0 of each enum in it means "choose".
  *          `size` is sizeof the struct, so that a program goes on working with a library whose struct
  *          has grown; 0 stands for the struct of version 0.2. What is out of its range is refused.
- * Threads: a team belongs to the thread that made it, and runs one thing at a time. Objects that
- *          share no team are independent. Nothing here prints, exits or keeps global state.
  * Errors:  a function that can fail returns a status and, when it is not DG_OK, fills *err, which may be
- *          NULL.
+ *          NULL. What it was to make is then NULL, or as it was where that is a number. A function with
+ *          a status refuses a NULL that it does not say it takes: DG_ERR_USAGE; another does nothing
+ *          with it, and returns 0, NULL or what it says. Nothing here prints, exits or keeps global state.
+ * Lifetime: objects are freed in any order, each once: a model lives on until the last engine of it is
+ *          freed, a team until the last engine and trace of it are, an engine until its last sequence is.
+ * Threads: every function may be called from any thread.
+ *          A team runs one thing at a time: evals of several sequences, or engines, that share it take
+ *          turns, step by step, and so do dg_model_open(), dg_team_progress() and the calls on a trace.
+ *          What shares no team runs side by side, also on one model.
+ *          A sequence and a sampler are used by one thread at a time; an eval that finds another of the
+ *          same sequence under way is refused. Models and tokenizers are shared freely.
+ * Fork:    threads are not copied into a child, so that it cannot use its parent's teams: DG_ERR_RESOURCE.
+ *          It may free them, and make a team and an engine for a loaded model that it has inherited.
  */
 #ifndef DAGPT_H
 #define DAGPT_H
@@ -122,13 +132,13 @@ struct dg_team;
  * most `cpus` of them are awake at a time (0: dg_usable_cpus()); the rest stay parked. */
 DG_API enum dg_status dg_team_new(struct dg_team **out, unsigned workers, unsigned cpus,
                                   struct dg_error *err);
-DG_API void dg_team_free(struct dg_team *team); /* takes NULL */
+DG_API void dg_team_free(struct dg_team *team); /* takes NULL; not inside an eval */
 DG_API unsigned dg_team_workers(const struct dg_team *team);
 DG_API unsigned dg_team_awake(const struct dg_team *team); /* min(workers, cpus) */
 
-/* From now on the team's worker 0, which is the caller, calls tell(arg, done) after each tile that
- * it has run: `done`, of 0 to 1, is how far the step has come, about. tell may not use the team,
- * except to cancel. NULL: no more. */
+/* From now on the team's worker 0, which is the thread that calls eval, calls tell(arg, done) after each
+ * tile that it has run: `done`, of 0 to 1, is how far the step has come, about. tell may cancel; what
+ * else it asks of the team is refused. NULL: no more. */
 DG_API void dg_team_progress(struct dg_team *team, void (*tell)(void *arg, double done), void *arg);
 
 /* Ends what the team is at: no worker begins another tile, and the eval (or dg_model_open()) that is
@@ -150,7 +160,7 @@ struct dg_trace;
  * whole or, when it might not fit, not at all. One trace for a team at a time. */
 DG_API enum dg_status dg_trace_new(struct dg_trace **out, struct dg_team *team, size_t max_events,
                                    struct dg_error *err);
-DG_API void dg_trace_free(struct dg_trace *trace); /* takes NULL; before its team */
+DG_API void dg_trace_free(struct dg_trace *trace); /* takes NULL */
 
 /* Only the steps that evaluate positions first ... end - 1 of a sequence, or some of them, are
  * recorded. Loading a model counts as position 0. */
@@ -173,8 +183,8 @@ DG_API enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, st
 
 /* Reads the model file at `path` (llm.c's, version 1, 3 or 5) and packs its weights, with all of the
  * team, to which the model keeps no reference. Without a team (NULL) the weights are read as part of
- * the model's first step, each before it is used: until that eval has returned, the model belongs to
- * one engine alone, and an eval that cannot read the file fails with DG_ERR_IO. */
+ * the model's first step, each before it is used, and an eval that cannot read the file fails with
+ * DG_ERR_IO. Until that eval has returned, the model takes one engine alone. */
 DG_API enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_team *team,
                                     struct dg_error *err);
 
@@ -182,7 +192,7 @@ DG_API enum dg_status dg_model_open(struct dg_model **out, const char *path, str
  * weights are read. */
 DG_API enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n,
                                      const char *name, struct dg_team *team, struct dg_error *err);
-DG_API void dg_model_free(struct dg_model *model); /* takes NULL; after its engines */
+DG_API void dg_model_free(struct dg_model *model); /* takes NULL */
 DG_API struct dg_sizes dg_model_sizes(const struct dg_model *model);
 
 /* ---- tokenizer ---- */
@@ -202,7 +212,7 @@ DG_API void dg_tokenizer_free(struct dg_tokenizer *t);            /* takes NULL 
 DG_API uint32_t dg_tokenizer_vocab(const struct dg_tokenizer *t); /* ids are 0 ... this - 1 */
 
 /* The ids that stand at the beginning and at the end of a text: of both <|endoftext|>, where the file does
- * not say otherwise. -1: there is none. */
+ * not say otherwise. -1: there is none, or t is NULL. */
 DG_API int32_t dg_tokenizer_begin(const struct dg_tokenizer *t);
 DG_API int32_t dg_tokenizer_end(const struct dg_tokenizer *t);
 
@@ -238,11 +248,12 @@ struct dg_engine_options {
  * there are many. */
 struct dg_engine;
 
-/* The engine borrows model and team until it is freed. opt may be NULL for the defaults. */
+/* opt may be NULL for the defaults. DG_ERR_USAGE when an option is out of its range, or the model is still
+ * to be loaded by the first eval of another engine. */
 DG_API enum dg_status dg_engine_new(struct dg_engine **out, struct dg_model *model,
                                     struct dg_team *team, const struct dg_engine_options *opt,
                                     struct dg_error *err);
-DG_API void dg_engine_free(struct dg_engine *engine); /* takes NULL; after its sequences */
+DG_API void dg_engine_free(struct dg_engine *engine); /* takes NULL */
 
 /* One text: its ids so far, as keys and values, and the logits of the last eval. */
 struct dg_sequence;
@@ -254,7 +265,8 @@ DG_API void dg_sequence_free(struct dg_sequence *sequence); /* takes NULL */
 /* Appends ids[0 ... n-1] to the sequence, n >= 1, in steps of at most `chunk` rows, and gives the last
  * n_logits of them logits, 0 <= n_logits <= n.
  * Refused, and the sequence is as it was: DG_ERR_TOKEN when n is 0, an id is outside the vocabulary or
- * the sequence would exceed `positions`; DG_ERR_USAGE when n_logits is out of its range. Where memory
+ * the sequence would exceed `positions`; DG_ERR_USAGE when n_logits is out of its range, another eval of
+ * the sequence is under way, or a function that an eval of the team calls has called this. Where memory
  * is missing (DG_ERR_RESOURCE), the weights cannot be read (DG_ERR_IO) or dg_team_cancel() has been
  * called (DG_ERR_CANCELLED), the position is as it was, and there are no logits. */
 DG_API enum dg_status dg_sequence_eval(struct dg_sequence *sequence, const int32_t *ids, size_t n,
@@ -278,10 +290,11 @@ DG_API enum dg_status dg_softmax(float *probs, const float *logits, size_t n, in
                                  struct dg_error *err);
 
 /* The first id whose cumulative probability, summed in float in vocabulary order, exceeds coin;
- * the last id when none does. n >= 1. */
+ * the last id when none does. -1 when there are no probabilities: n is 0, or probs NULL. */
 DG_API int32_t dg_pick(const float *probs, size_t n, float coin);
 
-/* log(exp(logits[id]) / sum over all n), natural, in double precision; NaN unless 0 <= id < n. */
+/* log(exp(logits[id]) / sum over all n), natural, in double precision; NaN unless 0 <= id < n, and for
+ * logits NULL. */
 DG_API double dg_log_probability(const float *logits, size_t n, int32_t id);
 
 /* How the next id is drawn, in the order in which it is applied. All zeros: the most likely id. */

@@ -44,6 +44,20 @@ enum dg_status dg_fail(struct dg_error *err, enum dg_status status, const char *
     return status;
 }
 
+bool dg_is_given(const void *p, const char *what, struct dg_error *err)
+{
+    if (!p)
+        dg_fail(err, DG_ERR_USAGE, "%s: got NULL", what);
+    return p;
+}
+
+bool dg_is_place(void *out, struct dg_error *err)
+{
+    if (out)
+        memset(out, 0, sizeof(void *));
+    return dg_is_given(out, "out", err);
+}
+
 enum dg_status dg_fail_memory(struct dg_error *err, const char *what, size_t bytes)
 {
     return dg_fail(err, DG_ERR_RESOURCE, "out of memory for %s: %zu bytes", what, bytes);

@@ -15,6 +15,13 @@ __attribute__((format(printf, 3, 4))) enum dg_status dg_fail(struct dg_error *er
  * does a byte that is no part of UTF-8. */
 void dg_one_line(char *text);
 
+/* False, and DG_ERR_USAGE in *err, where a function is given NULL for `what`. */
+bool dg_is_given(const void *p, const char *what, struct dg_error *err);
+
+/* The same of the place, a pointer to a pointer, for what a function makes; it is emptied, so that there is
+ * no object in it when the function fails. */
+bool dg_is_place(void *out, struct dg_error *err);
+
 /* dg_fail for a failed allocation of `bytes` bytes for `what`. */
 enum dg_status dg_fail_memory(struct dg_error *err, const char *what, size_t bytes);
 

@@ -10,6 +10,7 @@
 #include "../runtime/sched.h"
 #include "../runtime/team.h"
 #include "gpt2.h"
+#include <sync.h>
 
 #include <errno.h>
 #include <inttypes.h>
@@ -33,6 +34,13 @@ struct dg_engine {
     struct dg_team *team;
     struct dg_engine_options opt;
     const struct dg_kernels *kernels;
+    bool claims; /* the model is this engine's until it is loaded */
+
+    /* One for who made it, one for each sequence. Order: relaxed up; acq_rel down: who takes the last frees
+     * what the others have used. */
+    struct dg_atomic users;
+
+    /* Touched by who has entered the team. */
     uint64_t clock;
     struct prepared plans[MAX_PLANS];
 };
@@ -54,14 +62,30 @@ static enum dg_status check_options(const struct dg_engine_options *opt, struct 
     return DG_OK;
 }
 
+static enum dg_status take_model(struct dg_engine *e, struct dg_model *m, struct dg_error *err)
+{
+    e->claims = dg_change_acq_rel(&m->state, DG_MODEL_UNLOADED, DG_MODEL_CLAIMED);
+    if (!e->claims && !dg_model_is_loaded(m))
+        return dg_fail(
+            err, DG_ERR_USAGE,
+            "model: another engine is to load it, and has not yet; dg_model_open() with a "
+            "team loads at once");
+    e->model = m;
+    dg_model_hold(m);
+    return DG_OK;
+}
+
 enum dg_status dg_engine_new(struct dg_engine **out, struct dg_model *model, struct dg_team *team,
                              const struct dg_engine_options *opt, struct dg_error *err)
 {
     struct dg_engine_options options;
-    enum dg_status st =
-        dg_options_read(&options, sizeof options, sizeof options, opt, "engine options", err);
+    enum dg_status st;
     struct dg_engine *e;
 
+    if (!dg_is_place(out, err) || !dg_is_given(model, "model", err) ||
+        !dg_is_given(team, "team", err))
+        return DG_ERR_USAGE;
+    st = dg_options_read(&options, sizeof options, sizeof options, opt, "engine options", err);
     if (st == DG_OK)
         st = check_options(&options, err);
     if (st != DG_OK)
@@ -69,10 +93,16 @@ enum dg_status dg_engine_new(struct dg_engine **out, struct dg_model *model, str
     e = calloc(1, sizeof *e);
     if (!e)
         return dg_fail_memory(err, "an engine", sizeof *e);
-    e->model = model;
-    e->team = team;
     e->opt = options;
     e->kernels = dg_kernels_for(options.isa);
+    dg_store_relaxed(&e->users, 1);
+    st = take_model(e, model, err);
+    if (st != DG_OK) {
+        free(e);
+        return st;
+    }
+    e->team = team;
+    dg_team_hold(team);
     *out = e;
     return DG_OK;
 }
@@ -88,9 +118,20 @@ static void discard(struct prepared *p)
 
 void dg_engine_free(struct dg_engine *e)
 {
-    for (int i = 0; e && i < MAX_PLANS; i++)
+    if (!e || dg_sub_acq_rel(&e->users, 1) > 0)
+        return;
+    for (int i = 0; i < MAX_PLANS; i++)
         discard(&e->plans[i]);
+    if (e->claims) /* does nothing when it has loaded */
+        (void)dg_change_acq_rel(&e->model->state, DG_MODEL_CLAIMED, DG_MODEL_UNLOADED);
+    dg_model_free(e->model);
+    dg_team_free(e->team);
     free(e);
+}
+
+void dg_engine_hold(struct dg_engine *e)
+{
+    dg_add_relaxed(&e->users, 1);
 }
 
 const struct dg_model *dg_engine_model(const struct dg_engine *e)
@@ -157,8 +198,9 @@ static enum dg_status find_plan(struct prepared **out, struct dg_engine *e, uint
     return DG_OK;
 }
 
-enum dg_status dg_engine_step(struct dg_engine *e, const struct dg_row *row, const int32_t *ids,
-                              uint32_t rows, uint32_t n_logits, float *logits, struct dg_error *err)
+static enum dg_status run_step(struct dg_engine *e, const struct dg_row *row, const int32_t *ids,
+                               uint32_t rows, uint32_t n_logits, float *logits,
+                               struct dg_error *err)
 {
     const struct dg_step step = {.row = row, .rows = rows, .kernels = e->kernels};
     struct prepared *p;
@@ -179,5 +221,17 @@ enum dg_status dg_engine_step(struct dg_engine *e, const struct dg_row *row, con
     } else if (failed) {
         st = dg_fail(err, DG_ERR_IO, "a step failed: %s", strerror(failed));
     }
+    return st;
+}
+
+enum dg_status dg_engine_step(struct dg_engine *e, const struct dg_row *row, const int32_t *ids,
+                              uint32_t rows, uint32_t n_logits, float *logits, struct dg_error *err)
+{
+    enum dg_status st = dg_team_enter(e->team, err);
+
+    if (st != DG_OK)
+        return st;
+    st = run_step(e, row, ids, rows, n_logits, logits, err);
+    dg_team_leave(e->team);
     return st;
 }

@@ -40,6 +40,8 @@ enum dg_status dg_model_outline(struct dg_model **out, const struct dg_sizes *z,
     }
     m->arena = arena;
     m->sizes = *z;
+    dg_store_relaxed(&m->state, DG_MODEL_LOADED);
+    dg_store_relaxed(&m->users, 1);
     for (enum dg_weight w = 0; w < DG_N_WEIGHTS; w++)
         for (uint32_t i = 0; i < (dg_weight_in_layers(w) ? z->layers : 1); i++)
             m->tensors[dg_weight_place(w, i)] = tensor_of(z, w, i);
@@ -76,6 +78,7 @@ enum dg_status dg_model_loaded(struct dg_model *m, int failed, struct dg_error *
                        strerror(failed));
     dg_weights_close(m->weights);
     m->weights = NULL;
+    dg_store_release(&m->state, DG_MODEL_LOADED);
     return DG_OK;
 }
 
@@ -106,7 +109,11 @@ static enum dg_status load(struct dg_model *m, struct dg_team *team, struct dg_e
     if (st == DG_OK)
         st = dg_run_new(&run, plan, team, err);
     if (st == DG_OK)
+        st = dg_team_enter(team, err);
+    if (st == DG_OK) {
         st = dg_model_loaded(m, dg_run_step(run, &step, DG_SCHED_DATAFLOW), err);
+        dg_team_leave(team);
+    }
     dg_run_free(run);
     dg_plan_free(plan);
     dg_graph_free(g);
@@ -125,6 +132,7 @@ static enum dg_status open_model(struct dg_model **out, struct dg_weights *weigh
         return st;
     }
     m->weights = weights;
+    dg_store_relaxed(&m->state, DG_MODEL_UNLOADED);
     st = allocate(m, err);
     if (st == DG_OK && team)
         st = load(m, team, err);
@@ -139,8 +147,11 @@ enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_
                              struct dg_error *err)
 {
     struct dg_weights *w;
-    const enum dg_status st = dg_weights_open(&w, path, err);
+    enum dg_status st;
 
+    if (!dg_is_place(out, err) || !dg_is_given(path, "path", err))
+        return DG_ERR_USAGE;
+    st = dg_weights_open(&w, path, err);
     return st == DG_OK ? open_model(out, w, team, err) : st;
 }
 
@@ -148,16 +159,23 @@ enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n,
                               struct dg_team *team, struct dg_error *err)
 {
     struct dg_weights *w;
-    const enum dg_status st = dg_weights_open_memory(&w, data, n, name, err);
+    enum dg_status st;
 
+    if (!dg_is_place(out, err) || !dg_is_given(data, "data", err) ||
+        !dg_is_given(name, "name", err))
+        return DG_ERR_USAGE;
+    st = dg_weights_open_memory(&w, data, n, name, err);
     return st == DG_OK ? open_model(out, w, team, err) : st;
 }
 
 enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg_error *err)
 {
     struct dg_weights *w;
-    const enum dg_status st = dg_weights_open(&w, path, err);
+    enum dg_status st;
 
+    if (!dg_is_given(path, "path", err) || !dg_is_given(sizes, "sizes", err))
+        return DG_ERR_USAGE;
+    st = dg_weights_open(&w, path, err);
     if (st != DG_OK)
         return st;
     *sizes = w->sizes;
@@ -167,7 +185,7 @@ enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg
 
 void dg_model_free(struct dg_model *m)
 {
-    if (!m)
+    if (!m || dg_sub_acq_rel(&m->users, 1) > 0)
         return;
     dg_weights_close(m->weights);
     dg_arena_free(m->arena); /* m itself lies in it */
@@ -175,7 +193,7 @@ void dg_model_free(struct dg_model *m)
 
 struct dg_sizes dg_model_sizes(const struct dg_model *m)
 {
-    return m->sizes;
+    return m ? m->sizes : (struct dg_sizes){0};
 }
 
 uint64_t dg_model_parameters(const struct dg_model *m)

@@ -1,16 +1,31 @@
 /* model.h - a model: its sizes, and its packed weights as tensors that every graph of it copies.
  * Memory:  a model owns the weights' data, and until it is loaded the open file.
- * Threads: read-only once loaded. */
+ * Threads: read-only once loaded; until then it belongs to one engine, which has claimed it. */
 #ifndef DG_MODEL_MODEL_H
 #define DG_MODEL_MODEL_H
 
 #include "weights.h"
+#include <sync.h>
+
+enum dg_model_state {
+    DG_MODEL_LOADED, /* or an outline */
+    DG_MODEL_UNLOADED,
+    DG_MODEL_CLAIMED, /* unloaded, and an engine has it */
+};
 
 struct dg_model {
     struct dg_arena *arena; /* holds the model itself, too */
     struct dg_sizes sizes;
     struct dg_tensor *tensors;  /* [dg_weight_count(&sizes)] by dg_weight_place() */
     struct dg_weights *weights; /* where they are to be loaded from; NULL: loaded, or an outline */
+
+    /* An enum dg_model_state. Order: release by who has loaded it, acquire by other threads' engines, so that
+     * they see the weights. If weakened: an engine reads weights that are not there yet on Arm. */
+    struct dg_atomic state;
+
+    /* One for who opened it, one for each engine. Order: relaxed up; acq_rel down: who takes the last
+     * frees what the others have read. */
+    struct dg_atomic users;
 };
 
 /* A model of those sizes with tensors that have no data: enough to build and plan its graphs. */
@@ -23,13 +38,19 @@ static inline const struct dg_tensor *dg_model_weight(const struct dg_model *m, 
     return &m->tensors[dg_weight_place(w, layer)];
 }
 
+/* One user more: dg_model_free() has to be called once more before the model is gone. */
+static inline void dg_model_hold(struct dg_model *m)
+{
+    dg_add_relaxed(&m->users, 1);
+}
+
 /* A model that was opened without a team is loaded by the first graph that has a load op for each
  * weight. Who has run it says so: dg_model_loaded() closes the file; the graph's sources are then gone.
  * failed is what the step returned, and makes it DG_ERR_IO or, if ECANCELED, DG_ERR_CANCELLED: then
  * nothing changes. */
 static inline bool dg_model_is_loaded(const struct dg_model *m)
 {
-    return !m->weights;
+    return dg_load_acquire(&m->state) == DG_MODEL_LOADED;
 }
 enum dg_status dg_model_loaded(struct dg_model *m, int failed, struct dg_error *err);
 

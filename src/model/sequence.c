@@ -6,6 +6,7 @@
 #include "../base/status.h"
 #include "../ops/cache.h"
 #include "engine.h"
+#include <sync.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -20,6 +21,10 @@ struct dg_sequence {
     float *logits; /* room for `room` of them */
     size_t room;
     bool has_logits; /* of the last eval */
+
+    /* 1: a thread is in dg_sequence_eval(). Order: acq_rel up, release down: who comes next sees what the
+     * one before has done. If weakened: an eval goes on from another's half-written position. */
+    struct dg_atomic busy;
 };
 
 static struct dg_cache_shape cache_shape(const struct dg_sizes *z)
@@ -37,12 +42,19 @@ size_t dg_sequence_cache_bytes(const struct dg_sizes *z)
 enum dg_status dg_sequence_new(struct dg_sequence **out, struct dg_engine *engine,
                                struct dg_error *err)
 {
-    const struct dg_sizes z = dg_engine_model(engine)->sizes;
-    const struct dg_cache_shape shape = cache_shape(&z);
-    const size_t bytes = dg_cache_bytes(&shape);
-    struct dg_arena *arena = dg_arena_new();
-    struct dg_sequence *s = arena ? dg_arena_alloc(arena, sizeof *s) : NULL;
+    struct dg_cache_shape shape;
+    struct dg_arena *arena;
+    struct dg_sequence *s;
+    struct dg_sizes z;
+    size_t bytes;
 
+    if (!dg_is_place(out, err) || !dg_is_given(engine, "engine", err))
+        return DG_ERR_USAGE;
+    z = dg_engine_model(engine)->sizes;
+    shape = cache_shape(&z);
+    bytes = dg_cache_bytes(&shape);
+    arena = dg_arena_new();
+    s = arena ? dg_arena_alloc(arena, sizeof *s) : NULL;
     if (s) {
         s->rows = dg_arena_array(arena, z.positions, sizeof *s->rows);
         s->cache = dg_cache_in(bytes ? dg_arena_alloc(arena, bytes) : NULL, &shape);
@@ -53,6 +65,7 @@ enum dg_status dg_sequence_new(struct dg_sequence **out, struct dg_engine *engin
     }
     s->arena = arena;
     s->engine = engine;
+    dg_engine_hold(engine);
     s->sizes = z;
     *out = s;
     return DG_OK;
@@ -63,7 +76,8 @@ void dg_sequence_free(struct dg_sequence *s)
     if (!s)
         return;
     free(s->logits);
-    dg_arena_free(s->arena);
+    dg_engine_free(s->engine);
+    dg_arena_free(s->arena); /* s itself lies in it */
 }
 
 static enum dg_status check_request(const struct dg_sequence *s, const int32_t *ids, size_t n,
@@ -106,8 +120,8 @@ static enum dg_status make_room(struct dg_sequence *s, size_t n_logits, struct d
     return DG_OK;
 }
 
-enum dg_status dg_sequence_eval(struct dg_sequence *s, const int32_t *ids, size_t n,
-                                size_t n_logits, struct dg_error *err)
+static enum dg_status eval(struct dg_sequence *s, const int32_t *ids, size_t n, size_t n_logits,
+                           struct dg_error *err)
 {
     const size_t before = s->position, first = n - n_logits; /* row that has logits */
     const size_t chunk = dg_engine_chunk(s->engine) ? dg_engine_chunk(s->engine) : n;
@@ -135,19 +149,33 @@ enum dg_status dg_sequence_eval(struct dg_sequence *s, const int32_t *ids, size_
     return st;
 }
 
+enum dg_status dg_sequence_eval(struct dg_sequence *s, const int32_t *ids, size_t n,
+                                size_t n_logits, struct dg_error *err)
+{
+    enum dg_status st;
+
+    if (!dg_is_given(s, "sequence", err) || (n > 0 && !dg_is_given(ids, "ids", err)))
+        return DG_ERR_USAGE;
+    if (!dg_change_acq_rel(&s->busy, 0, 1))
+        return dg_fail(err, DG_ERR_USAGE, "sequence: another eval of it is under way");
+    st = eval(s, ids, n, n_logits, err);
+    dg_store_release(&s->busy, 0);
+    return st;
+}
+
 const float *dg_sequence_logits(const struct dg_sequence *s)
 {
-    return s->has_logits ? s->logits : NULL;
+    return s && s->has_logits ? s->logits : NULL;
 }
 
 size_t dg_sequence_position(const struct dg_sequence *s)
 {
-    return s->position;
+    return s ? s->position : 0;
 }
 
 void dg_sequence_rewind(struct dg_sequence *s, size_t position)
 {
-    if (position >= s->position)
+    if (!s || position >= s->position)
         return;
     s->position = position;
     s->has_logits = false;

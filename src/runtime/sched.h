@@ -2,7 +2,7 @@
  *
  * Memory:  a run owns the counters, queues and scratch of one plan; it borrows plan and team.
  *          Nothing is allocated during a step.
- * Threads: one step of a team at a time, started by the thread that made the team. */
+ * Threads: one step of a team at a time, by a thread that has entered the team, or all by the same one. */
 #ifndef DG_RUNTIME_SCHED_H
 #define DG_RUNTIME_SCHED_H
 

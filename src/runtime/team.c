@@ -17,6 +17,7 @@
  * 0.) */
 #include "team.h"
 #include "bell.h"
+#include "turn.h"
 
 #include <fenv.h>
 #include <stdlib.h>
@@ -39,6 +40,12 @@ struct worker {
 struct dg_team {
     unsigned workers, awake;
     unsigned started; /* threads that run: workers 1 ... started */
+    struct dg_turn turn;
+
+    /* One for who made it, and one for each engine and trace. Order: relaxed up, by who has one; acq_rel
+     * down: who takes the last sees all that the others did. If weakened: a bell is freed that another
+     * thread's step still rings. */
+    struct dg_atomic users;
     uint64_t spin_ns, job_spin_ns;
     struct worker *list;                  /* [workers] */
     void (*tell)(void *arg, double done); /* or NULL */
@@ -117,6 +124,8 @@ enum dg_status dg_team_new(struct dg_team **out, unsigned workers, unsigned cpus
     const unsigned usable = dg_usable_cpus();
     struct dg_team *team;
 
+    if (!dg_is_place(out, err))
+        return DG_ERR_USAGE;
     if (workers < 1 || workers > DG_MAX_WORKERS)
         return dg_fail(err, DG_ERR_USAGE, "workers: got %u, expected 1 to %d", workers,
                        DG_MAX_WORKERS);
@@ -124,6 +133,7 @@ enum dg_status dg_team_new(struct dg_team **out, unsigned workers, unsigned cpus
     if (!team)
         return dg_fail_memory(err, "a team", sizeof *team);
     *team = (struct dg_team){.workers = workers};
+    dg_store_relaxed(&team->users, 1);
     if (cpus == 0)
         cpus = usable;
     team->awake = workers < cpus ? workers : cpus;
@@ -134,9 +144,11 @@ enum dg_status dg_team_new(struct dg_team **out, unsigned workers, unsigned cpus
     team->list = aligned_alloc(DG_CACHE_LINE, workers * sizeof *team->list);
     if (!team->list || !dg_bell_init(&team->left))
         goto fail;
+    if (!dg_turn_init(&team->turn))
+        goto fail_after_left;
     if (!start_worker(team, 0)) {
-        dg_bell_destroy(&team->left);
-        goto fail;
+        dg_turn_destroy(&team->turn);
+        goto fail_after_left;
     }
     for (unsigned i = 1; i < workers; i++) {
         if (!start_worker(team, i)) {
@@ -146,16 +158,16 @@ enum dg_status dg_team_new(struct dg_team **out, unsigned workers, unsigned cpus
     }
     *out = team;
     return DG_OK;
+fail_after_left:
+    dg_bell_destroy(&team->left);
 fail:
     free(team->list);
     free(team);
     return dg_fail_memory(err, "a team", workers * sizeof *team->list);
 }
 
-void dg_team_free(struct dg_team *team)
+static void end_helpers(struct dg_team *team)
 {
-    if (!team)
-        return;
     team->over = true;
     for (unsigned i = 1; i <= team->started; i++) {
         dg_bell_ring(&team->list[i].bell);
@@ -164,18 +176,43 @@ void dg_team_free(struct dg_team *team)
     }
     dg_bell_destroy(&team->list[0].bell);
     dg_bell_destroy(&team->left);
+    dg_turn_destroy(&team->turn);
+}
+
+void dg_team_hold(struct dg_team *team)
+{
+    dg_add_relaxed(&team->users, 1);
+}
+
+/* A fork has no helpers to end, and its bells may be as a helper left them in the middle of a wait. */
+void dg_team_free(struct dg_team *team)
+{
+    if (!team || dg_sub_acq_rel(&team->users, 1) > 0)
+        return;
+    if (!dg_turn_is_foreign(&team->turn))
+        end_helpers(team);
     free(team->list);
     free(team);
 }
 
+enum dg_status dg_team_enter(struct dg_team *team, struct dg_error *err)
+{
+    return dg_turn_take(&team->turn, err);
+}
+
+void dg_team_leave(struct dg_team *team)
+{
+    dg_turn_give(&team->turn);
+}
+
 unsigned dg_team_workers(const struct dg_team *team)
 {
-    return team->workers;
+    return team ? team->workers : 0;
 }
 
 unsigned dg_team_awake(const struct dg_team *team)
 {
-    return team->awake;
+    return team ? team->awake : 0;
 }
 
 uint64_t dg_team_spin_ns(const struct dg_team *team)
@@ -185,8 +222,11 @@ uint64_t dg_team_spin_ns(const struct dg_team *team)
 
 void dg_team_progress(struct dg_team *team, void (*tell)(void *arg, double done), void *arg)
 {
+    if (!team || dg_team_enter(team, NULL) != DG_OK)
+        return;
     team->tell = tell;
     team->tell_arg = arg;
+    dg_team_leave(team);
 }
 
 bool dg_team_tells(const struct dg_team *team)
@@ -201,12 +241,14 @@ void dg_team_tell(const struct dg_team *team, double done)
 
 void dg_team_cancel(struct dg_team *team)
 {
-    dg_store_relaxed(&team->cancelled, 1);
+    if (team)
+        dg_store_relaxed(&team->cancelled, 1);
 }
 
 void dg_team_uncancel(struct dg_team *team)
 {
-    dg_store_relaxed(&team->cancelled, 0);
+    if (team)
+        dg_store_relaxed(&team->cancelled, 0);
 }
 
 const struct dg_atomic *dg_team_cancelled(const struct dg_team *team)

@@ -4,13 +4,20 @@
  * they could only take CPUs from those that hold a tile. (Four workers on two CPUs, all of them
  * awake: see docs/performance.md.)
  *
- * Threads: the thread that made the team is worker 0 and the only one to call dg_team_run(); the
- *          sleeping calls below are for workers inside a job. */
+ * Threads: whoever calls dg_team_run() is worker 0 for that job: any thread that has entered, or all the
+ *          while the same one. The sleeping calls below are for workers inside a job. */
 #ifndef DG_RUNTIME_TEAM_H
 #define DG_RUNTIME_TEAM_H
 
 #include "../base/status.h"
 #include <sync.h>
+
+/* Between the two the team is this thread's: it waits until it is. dg_turn_take() has the errors. */
+enum dg_status dg_team_enter(struct dg_team *team, struct dg_error *err);
+void dg_team_leave(struct dg_team *team);
+
+/* One user more: dg_team_free() has to be called once more before the team is gone. */
+void dg_team_hold(struct dg_team *team);
 
 /* Runs job(arg, worker) on every awake worker, worker 0 being the caller, and returns when all
  * have returned. Floating-point environment: the default one (rounding to nearest, denormals kept,

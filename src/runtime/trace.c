@@ -33,13 +33,48 @@ static bool make_lanes(struct dg_trace *t)
     return true;
 }
 
+/* The team's next step is recorded. */
+static enum dg_status join(struct dg_trace *t, struct dg_team *team, struct dg_error *err)
+{
+    enum dg_status st = dg_team_enter(team, err);
+
+    if (st != DG_OK)
+        return st;
+    if (dg_team_trace(team)) {
+        st = dg_fail(err, DG_ERR_USAGE, "trace: the team has one already");
+    } else {
+        dg_team_hold(team);
+        t->team = team;
+        t->number = dg_team_set_trace(team, t);
+        t->start = dg_now_ns();
+    }
+    dg_team_leave(team);
+    return st;
+}
+
+/* False: a step is under way that this thread itself has begun, so that the trace is still needed. */
+static bool part(struct dg_trace *t)
+{
+    const enum dg_status st = t->team ? dg_team_enter(t->team, NULL) : DG_ERR_RESOURCE;
+
+    if (st == DG_ERR_USAGE)
+        return false;
+    if (st == DG_OK) {
+        dg_team_set_trace(t->team, NULL);
+        dg_team_leave(t->team);
+    }
+    dg_team_free(t->team);
+    return true;
+}
+
 enum dg_status dg_trace_new(struct dg_trace **out, struct dg_team *team, size_t max_events,
                             struct dg_error *err)
 {
     struct dg_trace *t;
+    enum dg_status st;
 
-    if (dg_team_trace(team))
-        return dg_fail(err, DG_ERR_USAGE, "trace: the team has one already");
+    if (!dg_is_place(out, err) || !dg_is_given(team, "team", err))
+        return DG_ERR_USAGE;
     t = calloc(1, sizeof *t);
     if (!t)
         return dg_fail_memory(err, "a trace", sizeof *t);
@@ -52,19 +87,18 @@ enum dg_status dg_trace_new(struct dg_trace **out, struct dg_team *team, size_t 
         return dg_fail(err, DG_ERR_RESOURCE, "out of memory for %zu events of each of %u workers",
                        max_events, dg_team_awake(team));
     }
-    t->team = team;
-    t->number = dg_team_set_trace(team, t);
-    t->start = dg_now_ns();
-    *out = t;
-    return DG_OK;
+    st = join(t, team, err);
+    if (st == DG_OK)
+        *out = t;
+    else
+        dg_trace_free(t);
+    return st;
 }
 
 void dg_trace_free(struct dg_trace *t)
 {
-    if (!t)
+    if (!t || !part(t))
         return;
-    if (t->team)
-        dg_team_set_trace(t->team, NULL);
     dg_arena_free(t->arena);
     free(t->plans);
     free(t->steps);
@@ -74,8 +108,11 @@ void dg_trace_free(struct dg_trace *t)
 
 void dg_trace_window(struct dg_trace *t, uint64_t first, uint64_t end)
 {
+    if (!t || dg_team_enter(t->team, NULL) != DG_OK)
+        return;
     t->first = first;
     t->end = end;
+    dg_team_leave(t->team);
 }
 
 /* ---- between steps ---- */

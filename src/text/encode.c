@@ -13,6 +13,7 @@
  * two windows that overlap have the same token at the same place, the tokens of the first up to
  * there and those of the second from there on are such a sequence. */
 #include "tokenizer.h"
+#include "../base/status.h"
 #include "split.h"
 
 #include <stdlib.h>
@@ -368,9 +369,15 @@ static enum dg_status encode(const struct dg_tokenizer *t, size_t window, bool s
                              const char *text, size_t n, int32_t **ids, size_t *n_ids,
                              struct dg_error *err)
 {
-    struct encoder e = {.t = t, .window = window, .ids = malloc((n + 1) * sizeof *e.ids)};
-    const bool ok = e.ids && encode_between(&e, some_special(t, special), text, n);
+    struct encoder e = {.t = t, .window = window};
+    bool ok;
 
+    if (!dg_is_place(ids, err) || !dg_is_given(n_ids, "n_ids", err) ||
+        !dg_is_given(t, "tokenizer", err) || (n > 0 && !dg_is_given(text, "text", err)))
+        return DG_ERR_USAGE;
+    *n_ids = 0;
+    e.ids = n < SIZE_MAX / sizeof *e.ids ? malloc((n + 1) * sizeof *e.ids) : NULL;
+    ok = e.ids && encode_between(&e, some_special(t, special), text, n);
     free(e.work.heap);
     if (!ok) {
         free(e.ids);

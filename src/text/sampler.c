@@ -46,6 +46,9 @@ enum dg_status dg_softmax(float *probs, const float *logits, size_t n, int32_t *
     enum dg_status st = DG_OK;
     fenv_t callers;
 
+    if (!dg_is_given(probs, "probs", err) || !dg_is_given(logits, "logits", err) ||
+        !dg_is_given(best, "best", err))
+        return DG_ERR_USAGE;
     if (n < 1 || n > INT32_MAX)
         st = dg_fail(err, DG_ERR_USAGE, "softmax: got %zu logits, expected 1 to %d", n, INT32_MAX);
     if (st == DG_OK)
@@ -76,6 +79,8 @@ int32_t dg_pick(const float *probs, size_t n, float coin)
     int32_t id;
     fenv_t callers;
 
+    if (!probs || n < 1 || n > INT32_MAX)
+        return -1;
     fegetenv(&callers);
     fesetenv(FE_DFL_ENV);
     id = pick(probs, n, coin);
@@ -83,17 +88,29 @@ int32_t dg_pick(const float *probs, size_t n, float coin)
     return id;
 }
 
-double dg_log_probability(const float *logits, size_t n, int32_t id)
+static double log_probability(const float *logits, size_t n, int32_t id)
 {
     double max = -INFINITY, sum = 0;
 
-    if (id < 0 || (size_t)id >= n)
-        return NAN;
     for (size_t i = 0; i < n; i++)
         max = fmax(max, (double)logits[i]);
     for (size_t i = 0; i < n; i++)
         sum += exp((double)logits[i] - max);
     return (double)logits[id] - max - log(sum);
+}
+
+double dg_log_probability(const float *logits, size_t n, int32_t id)
+{
+    double p;
+    fenv_t callers;
+
+    if (!logits || id < 0 || (size_t)id >= n)
+        return NAN;
+    fegetenv(&callers);
+    fesetenv(FE_DFL_ENV);
+    p = log_probability(logits, n, id);
+    fesetenv(&callers);
+    return p;
 }
 
 /* ---- drawing ---- */
@@ -132,10 +149,13 @@ enum dg_status dg_sampler_new(struct dg_sampler **out, uint32_t vocab,
                               const struct dg_sampling *sampling, struct dg_error *err)
 {
     struct dg_sampling how;
-    enum dg_status st = dg_options_read(&how, sizeof how, sizeof how, sampling, "sampling", err);
     struct dg_arena *arena;
     struct dg_sampler *s;
+    enum dg_status st;
 
+    if (!dg_is_place(out, err))
+        return DG_ERR_USAGE;
+    st = dg_options_read(&how, sizeof how, sizeof how, sampling, "sampling", err);
     if (st != DG_OK)
         return st;
     how.repeat_penalty = how.repeat_penalty == 0 ? 1 : how.repeat_penalty;
@@ -307,9 +327,13 @@ static enum dg_status check_ids(const struct dg_sampler *s, const int32_t *ids, 
 enum dg_status dg_sampler_next(struct dg_sampler *s, const float *logits, const int32_t *ids,
                                size_t n, int32_t *next, struct dg_error *err)
 {
-    enum dg_status st = check_ids(s, ids, n, err);
+    enum dg_status st;
     fenv_t callers;
 
+    if (!dg_is_given(s, "sampler", err) || !dg_is_given(logits, "logits", err) ||
+        (n > 0 && !dg_is_given(ids, "ids", err)) || !dg_is_given(next, "next", err))
+        return DG_ERR_USAGE;
+    st = check_ids(s, ids, n, err);
     if (st == DG_OK)
         st = check_finite(logits, s->vocab, err);
     if (st != DG_OK)

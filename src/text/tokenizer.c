@@ -10,24 +10,24 @@ void dg_tokenizer_free(struct dg_tokenizer *t)
 
 uint32_t dg_tokenizer_vocab(const struct dg_tokenizer *t)
 {
-    return t->n;
+    return t ? t->n : 0;
 }
 
 int32_t dg_tokenizer_end(const struct dg_tokenizer *t)
 {
-    return t->end;
+    return t ? t->end : -1;
 }
 
 int32_t dg_tokenizer_begin(const struct dg_tokenizer *t)
 {
-    return t->begin;
+    return t ? t->begin : -1;
 }
 
 const char *dg_tokenizer_bytes(const struct dg_tokenizer *t, int32_t id, size_t *n)
 {
     uint32_t token;
 
-    if (id < 0 || (uint32_t)id >= t->n)
+    if (!t || !n || id < 0 || (uint32_t)id >= t->n)
         return NULL;
     token = t->token[id];
     *n = t->start[token + 1] - t->start[token];

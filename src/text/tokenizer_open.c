@@ -9,8 +9,12 @@
 enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *data, size_t n,
                                   const char *name, struct dg_error *err)
 {
-    const struct dg_kind *kind = dg_kind_of(data, n);
+    const struct dg_kind *kind;
 
+    if (!dg_is_place(out, err) || (n > 0 && !dg_is_given(data, "data", err)) ||
+        !dg_is_given(name, "name", err))
+        return DG_ERR_USAGE;
+    kind = dg_kind_of(n > 0 ? data : "", n);
     if (kind && kind->id == DG_KIND_LLMC_TOKENIZER)
         return dg_tokenizer_of_llmc(out, data, n, name, err);
     if (kind && kind->id == DG_KIND_JSON)
@@ -24,10 +28,13 @@ enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *data, s
 enum dg_status dg_tokenizer_open(struct dg_tokenizer **out, const char *path, struct dg_error *err)
 {
     struct dg_file file;
-    enum dg_status st = dg_file_open(&file, path, err);
+    enum dg_status st;
     char *text;
     int failed;
 
+    if (!dg_is_place(out, err) || !dg_is_given(path, "path", err))
+        return DG_ERR_USAGE;
+    st = dg_file_open(&file, path, err);
     if (st != DG_OK) {
         if (err)
             err->status = DG_ERR_TOKEN;
