@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -65,4 +67,35 @@ int dg_file_read(const struct dg_file *file, uint64_t offset, void *buf, size_t 
         bytes -= (size_t)got;
     }
     return 0;
+}
+
+enum dg_status dg_file_load(char **data, size_t *n, const char *path, uint64_t most,
+                            struct dg_error *err)
+{
+    struct dg_file file;
+    enum dg_status st = dg_file_open(&file, path, err);
+    char *all;
+    int failed;
+
+    if (st != DG_OK)
+        return st;
+    if (file.bytes > most || file.bytes >= SIZE_MAX) {
+        dg_file_close(&file);
+        return dg_fail(err, DG_ERR_MODEL,
+                       "%s: size: got %" PRIu64 " bytes, expected at most %" PRIu64, path,
+                       file.bytes, most);
+    }
+    all = malloc((size_t)file.bytes + 1);
+    failed = all ? dg_file_read(&file, 0, all, (size_t)file.bytes) : 0;
+    dg_file_close(&file);
+    if (!all)
+        return dg_fail_memory(err, path, (size_t)file.bytes);
+    if (failed) {
+        free(all);
+        return dg_fail(err, DG_ERR_IO, "%s: cannot read: %s", path, strerror(failed));
+    }
+    all[file.bytes] = '\0';
+    *data = all;
+    *n = (size_t)file.bytes;
+    return DG_OK;
 }

@@ -9,6 +9,8 @@
 
 #include "status.h"
 
+#include <stddef.h>
+
 struct dg_file {
     int fd;             /* -1: closed, or in memory */
     const char *memory; /* NULL: on disk */
@@ -25,5 +27,10 @@ struct dg_file dg_file_of_memory(const void *data, size_t bytes);
 /* Reads exactly `bytes` bytes at `offset`. 0, or an errno value; EIO also stands for a file that
  * ended early. */
 int dg_file_read(const struct dg_file *file, uint64_t offset, void *buf, size_t bytes);
+
+/* All of a file of at most `most` bytes: *data[*n], and a '\0' behind them, is the caller's to free().
+ * DG_ERR_MODEL when it is none or larger, DG_ERR_IO, DG_ERR_RESOURCE. */
+enum dg_status dg_file_load(char **data, size_t *n, const char *path, uint64_t most,
+                            struct dg_error *err);
 
 #endif

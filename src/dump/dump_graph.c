@@ -215,8 +215,9 @@ static bool same_input(const struct folding *f, const struct dg_op *a, const str
 static bool same_op(const struct folding *f, const struct dg_op *a, const struct dg_op *b,
                     bool first)
 {
-    if (a->type != b->type || a->n_in != b->n_in || a->heads != b->heads || a->gelu != b->gelu ||
-        a->first_row != b->first_row || a->residual != b->residual || !same_tensor(a->out, b->out))
+    if (a->type != b->type || a->n_in != b->n_in || a->heads != b->heads ||
+        a->activation != b->activation || a->first_row != b->first_row ||
+        a->residual != b->residual || !same_tensor(a->out, b->out))
         return false;
     if (strcmp(dg_short_name(a->name, a->layer), dg_short_name(b->name, b->layer)) != 0)
         return false;

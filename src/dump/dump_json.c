@@ -94,8 +94,8 @@ static void put_node(FILE *to, const struct dg_dump *d, const struct dg_dump_nod
         fprintf(to,
                 ", \"type\": \"%s\", \"gelu\": %s, \"residual\": %s, \"heads\": %u, "
                 "\"layer\": %d, \"times\": %u",
-                n->op->type->name, boolean(n->op->gelu), boolean(n->op->residual), n->op->heads,
-                n->op->layer, n->times);
+                n->op->type->name, boolean(n->op->activation == DG_GELU), boolean(n->op->residual),
+                n->op->heads, n->op->layer, n->times);
     put_tensor(to, n->tensor);
     if (n->tensor)
         put_box(to, "box", n->box);

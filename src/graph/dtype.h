@@ -3,19 +3,33 @@
 #define DG_GRAPH_DTYPE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum dg_dtype {
     DG_F32,
     DG_I32,
     DG_BF16, /* the upper half of a float */
+    DG_F16,  /* IEEE 754's binary16 */
+    DG_Q8_0, /* in files: groups of 32 along a row, each an F16 scale and 32 int8 */
     DG_N_DTYPES
 };
 
+enum { DG_Q8_0_GROUP = 32, DG_Q8_0_BYTES = 34 };
+
+/* Of an element; 0 where elements lie in groups. */
 static inline size_t dg_dtype_bytes(enum dg_dtype type)
 {
-    static const unsigned char bytes[DG_N_DTYPES] = {[DG_F32] = 4, [DG_I32] = 4, [DG_BF16] = 2};
+    static const unsigned char bytes[DG_N_DTYPES] = {
+        [DG_F32] = 4, [DG_I32] = 4, [DG_BF16] = 2, [DG_F16] = 2};
 
     return bytes[type];
+}
+
+/* Of n elements of a row, one after the other: of groups as many as that takes. */
+static inline uint64_t dg_dtype_run(enum dg_dtype type, uint64_t n)
+{
+    return type == DG_Q8_0 ? (n + DG_Q8_0_GROUP - 1) / DG_Q8_0_GROUP * DG_Q8_0_BYTES
+                           : n * dg_dtype_bytes(type);
 }
 
 /* Scales that one output of so many elements has: of a dtype with scales one for each group of elements
@@ -31,7 +45,9 @@ static inline size_t dg_dtype_scales(enum dg_dtype type, size_t depth)
 static inline const char *dg_dtype_name(enum dg_dtype type)
 {
     static const char *const names[DG_N_DTYPES] = {
-        [DG_F32] = "float32", [DG_I32] = "int32", [DG_BF16] = "bfloat16"};
+        [DG_F32] = "float32", [DG_I32] = "int32", [DG_BF16] = "bfloat16",
+        [DG_F16] = "float16", [DG_Q8_0] = "Q8_0",
+    };
 
     return names[type];
 }

@@ -54,6 +54,15 @@ struct dg_cost {
     uint64_t bytes; /* read and written, each element once */
 };
 
+/* What a block's hidden layer goes through. */
+enum dg_activation {
+    DG_NO_ACTIVATION,
+    DG_GELU,     /* by tanh: GPT-2's */
+    DG_GELU_ERF, /* as it is defined */
+    DG_RELU,
+    DG_N_ACTIVATIONS
+};
+
 struct dg_op_type {
     const char *name;
 
@@ -93,9 +102,10 @@ struct dg_op {
     /* Attributes; each is 0 where its type does not use it. */
     uint32_t heads;     /* attention, and a matmul whose output is cut by heads */
     uint32_t first_row; /* tail, attention: output row r is the input's, or step's, first_row + r */
-    bool gelu;          /* matmul: gelu is applied to the result (fused) */
     bool residual;      /* matmul: the last input is added to the result (fused) */
-    const void *source; /* load, embed: where the bytes come from (src/ops/source.h) */
+    enum dg_activation activation; /* matmul: applied to the result, before that (fused) */
+    float epsilon;                 /* layernorm: added to the variance, >= 0 */
+    const void *source;            /* load, embed: where the bytes come from (src/ops/source.h) */
 };
 
 #endif

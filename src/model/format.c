@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "weights are read as they lie in the file: little-endian"
@@ -14,8 +15,10 @@
 /* A file that is no model, by what it seems to be. */
 static enum dg_status refuse(const char *name, const struct dg_kind *kind, struct dg_error *err)
 {
-    return dg_fail(err, DG_ERR_MODEL, "%s: kind of file: got %s, expected an llm.c checkpoint%s%s",
-                   name, kind->name, kind->advice ? "; " : "", kind->advice ? kind->advice : "");
+    return dg_fail(
+        err, DG_ERR_MODEL,
+        "%s: kind of file: got %s, expected an llm.c checkpoint or a Hugging Face folder%s%s", name,
+        kind->name, kind->advice ? "; " : "", kind->advice ? kind->advice : "");
 }
 
 /* The format that the file claims to be of; the first where it claims none and is of no known kind: its
@@ -39,22 +42,38 @@ static enum dg_status find_format(const struct dg_format **out, const struct dg_
     return kind ? refuse(name, kind, err) : DG_OK;
 }
 
-/* Takes over an open file, also on errors. */
-static enum dg_status open_rest(struct dg_weights **out, struct dg_file file, const char *name,
-                                struct dg_error *err)
+/* The folder of a file: all before its name. */
+static char *folder_of(const char *path)
 {
-    const struct dg_format *format;
-    enum dg_status st = find_format(&format, &file, name, err);
-    struct dg_weights *w = st == DG_OK ? calloc(1, sizeof *w) : NULL;
+    const char *slash = strrchr(path, '/');
+
+    return strndup(path, slash ? (size_t)(slash - path) + 1 : 0);
+}
+
+static struct dg_weights *new_weights(const char *name, char *folder)
+{
+    struct dg_weights *w = calloc(1, sizeof *w);
 
     if (!w) {
-        dg_file_close(&file);
-        return st == DG_OK ? dg_fail_memory(err, "a table of weights", sizeof *w) : st;
+        free(folder);
+        return NULL;
     }
-    w->file = file;
-    w->format = format->name;
     w->name = strdup(name);
-    st = w->name ? format->read(w, err) : dg_fail_memory(err, "a name", strlen(name));
+    w->folder = folder;
+    w->recipe = DG_GPT2_RECIPE;
+    w->begin = w->end = -1;
+    if (!w->name) {
+        dg_weights_close(w);
+        return NULL;
+    }
+    return w;
+}
+
+/* Takes over the weights, also on errors. */
+static enum dg_status read_rest(struct dg_weights **out, struct dg_weights *w, struct dg_error *err)
+{
+    const enum dg_status st = w->format->read(w, err);
+
     if (st == DG_OK)
         *out = w;
     else
@@ -62,16 +81,70 @@ static enum dg_status open_rest(struct dg_weights **out, struct dg_file file, co
     return st;
 }
 
+/* Takes over an open file and the name of its folder, also on errors. */
+static enum dg_status open_rest(struct dg_weights **out, struct dg_file file, const char *name,
+                                char *folder, struct dg_error *err)
+{
+    struct dg_weights *w = new_weights(name, folder);
+    enum dg_status st = DG_OK;
+
+    if (w)
+        w->files = malloc(sizeof *w->files);
+    if (!w || !w->files) {
+        dg_weights_close(w);
+        dg_file_close(&file);
+        return dg_fail_memory(err, "a table of weights", sizeof *w);
+    }
+    w->files[0] = file;
+    w->n_files = 1;
+    w->bytes = file.bytes;
+    st = find_format(&w->format, &file, name, err);
+    if (st == DG_OK)
+        return read_rest(out, w, err);
+    dg_weights_close(w);
+    return st;
+}
+
+static enum dg_status open_folder(struct dg_weights **out, const char *path, struct dg_error *err)
+{
+    const size_t n = strlen(path);
+    char *folder = malloc(n + 2);
+    struct dg_weights *w;
+
+    if (folder) {
+        memcpy(folder, path, n + 1);
+        if (path[n - 1] != '/')
+            memcpy(folder + n, "/", 2);
+    }
+    w = folder ? new_weights(path, folder) : NULL;
+    if (!w)
+        return dg_fail_memory(err, "a table of weights", sizeof *w);
+    w->format = &dg_format_huggingface;
+    return read_rest(out, w, err);
+}
+
 enum dg_status dg_weights_open(struct dg_weights **out, const char *path, struct dg_error *err)
 {
     struct dg_file file;
-    const enum dg_status st = dg_file_open(&file, path, err);
+    struct stat about;
+    char *folder;
+    enum dg_status st;
 
-    return st == DG_OK ? open_rest(out, file, path, err) : st;
+    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode))
+        return open_folder(out, path, err);
+    st = dg_file_open(&file, path, err);
+    if (st != DG_OK)
+        return st;
+    folder = folder_of(path);
+    if (!folder) {
+        dg_file_close(&file);
+        return dg_fail_memory(err, "a name", strlen(path));
+    }
+    return open_rest(out, file, path, folder, err);
 }
 
 enum dg_status dg_weights_open_memory(struct dg_weights **out, const void *data, size_t n,
                                       const char *name, struct dg_error *err)
 {
-    return open_rest(out, dg_file_of_memory(data, n), name, err);
+    return open_rest(out, dg_file_of_memory(data, n), name, NULL, err);
 }

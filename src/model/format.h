@@ -8,15 +8,20 @@
 struct dg_format {
     const char *name;
 
-    /* Does a file that begins with these bytes, DG_KIND_HEAD or all there are, claim to be of this format? */
+    /* NULL: it reads folders. Does a file that begins with these bytes, DG_KIND_HEAD or all there are, claim to be of this format? */
     bool (*claims)(const unsigned char *head, size_t n);
 
-    /* From w->file: fills sizes, which must pass dg_sizes_check(), version and dtype, and compares
+    /* From w->files[0], or a folder's reader from w->folder: fills sizes and recipe, which must pass dg_sizes_check(), version and dtype, and compares
      * them with the size of the file; then calls dg_weights_allocate() and fills w->sources. DG_ERR_MODEL,
      * DG_ERR_IO. */
     enum dg_status (*read)(struct dg_weights *w, struct dg_error *err);
+
+    /* The tokenizer in w->files[0]; NULL: the format has none. DG_ERR_TOKEN, also where this file has none. */
+    enum dg_status (*tokenizer)(struct dg_tokenizer **out, const struct dg_weights *w,
+                                struct dg_error *err);
 };
 
 extern const struct dg_format dg_format_llmc;
+extern const struct dg_format dg_format_huggingface;
 
 #endif

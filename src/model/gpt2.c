@@ -80,7 +80,7 @@ static struct dg_tensor *layernorm(struct builder *b, const char *name, struct d
     struct dg_tensor *y = activation(b, name, x->rows, x->cols);
     struct dg_tensor *in[] = {x, weight(b, gain), weight(b, bias)};
 
-    add_op(b, &dg_op_layernorm, name, y, in, 3);
+    add_op(b, &dg_op_layernorm, name, y, in, 3)->epsilon = b->model->recipe.epsilon;
     return y;
 }
 
@@ -151,6 +151,7 @@ static struct dg_tensor *embed(struct builder *b)
 /* The last `rows` rows of x behind the block; NULL for none, and then only keys and values are made. */
 static struct dg_tensor *block(struct builder *b, struct dg_tensor *x, uint32_t rows)
 {
+    const struct dg_op_type *activation_type = dg_op_of_activation(b->model->recipe.activation);
     const uint32_t C = x->cols, T = x->rows, heads = b->model->sizes.heads;
     struct dg_tensor *k = cache(b, "K", DG_KEYS), *v = cache(b, "V", DG_VALUES);
     struct dg_tensor *y = layernorm(b, "ln1", x, DG_LN1_GAIN, DG_LN1_BIAS), *q = NULL;
@@ -169,8 +170,8 @@ static struct dg_tensor *block(struct builder *b, struct dg_tensor *x, uint32_t 
     x = add(b, "add1", x, y);
     y = layernorm(b, "ln2", x, DG_LN2_GAIN, DG_LN2_BIAS);
     y = matmul(b, "fc", y, DG_FC_WEIGHT, DG_FC_BIAS, activation(b, "fc", rows, 4 * C), 0);
-    q = activation(b, "gelu", rows, 4 * C);
-    add_op(b, &dg_op_gelu, "gelu", q, &y, 1);
+    q = activation(b, activation_type->name, rows, 4 * C);
+    add_op(b, activation_type, activation_type->name, q, &y, 1);
     y = matmul(b, "fcproj", q, DG_FCPROJ_WEIGHT, DG_FCPROJ_BIAS, activation(b, "fcproj", rows, C),
                0);
     return add(b, "add2", x, y);
@@ -179,7 +180,7 @@ static struct dg_tensor *block(struct builder *b, struct dg_tensor *x, uint32_t 
 static void logits(struct builder *b, struct dg_tensor *x)
 {
     struct dg_tensor *y = layernorm(b, "lnf", x, DG_LNF_GAIN, DG_LNF_BIAS);
-    struct dg_tensor *in[] = {y, weight(b, DG_WTE)};
+    struct dg_tensor *in[] = {y, weight(b, b->model->recipe.own_head ? DG_HEAD : DG_WTE)};
 
     add_op(b, &dg_op_logits, "logits",
            dg_graph_end(b->g, describe(b, DG_OUTPUT, "logits", x->rows, b->model->sizes.vocab)), in,
@@ -192,7 +193,8 @@ static void load_rest(struct builder *b)
     const int layers = (int)b->model->sizes.layers;
 
     for (enum dg_weight w = 0; w < DG_N_WEIGHTS_OUTSIDE; w++)
-        weight(b, w);
+        if (dg_model_weight(b->model, w, 0)->rows > 0)
+            weight(b, w);
     for (b->layer = 0; b->layer < layers; b->layer++)
         for (enum dg_weight w = DG_N_WEIGHTS_OUTSIDE; w < DG_N_WEIGHTS; w++)
             weight(b, w);

@@ -26,7 +26,7 @@ static struct dg_tensor tensor_of(const struct dg_sizes *z, enum dg_weight w, ui
 }
 
 enum dg_status dg_model_outline(struct dg_model **out, const struct dg_sizes *z,
-                                struct dg_error *err)
+                                const struct dg_recipe *recipe, struct dg_error *err)
 {
     const uint32_t n = dg_weight_count(z);
     struct dg_arena *arena = dg_arena_new();
@@ -42,9 +42,12 @@ enum dg_status dg_model_outline(struct dg_model **out, const struct dg_sizes *z,
     m->sizes = *z;
     dg_store_relaxed(&m->state, DG_MODEL_LOADED);
     dg_store_relaxed(&m->users, 1);
+    m->recipe = recipe ? *recipe : DG_GPT2_RECIPE;
     for (enum dg_weight w = 0; w < DG_N_WEIGHTS; w++)
         for (uint32_t i = 0; i < (dg_weight_in_layers(w) ? z->layers : 1); i++)
             m->tensors[dg_weight_place(w, i)] = tensor_of(z, w, i);
+    if (!m->recipe.own_head)
+        m->tensors[DG_HEAD].rows = 0;
     *out = m;
     return DG_OK;
 }
@@ -90,7 +93,8 @@ static enum dg_status build_load_graph(struct dg_graph **out, const struct dg_mo
     enum dg_status st = dg_graph_new(out, n, n, err);
 
     for (uint32_t i = 0; i < n && st == DG_OK; i++) /* both tables by dg_weight_place() */
-        dg_graph_load(*out, &m->tensors[i], -1, &m->weights->sources[i]);
+        if (m->tensors[i].rows > 0)
+            dg_graph_load(*out, &m->tensors[i], -1, &m->weights->sources[i]);
     return st == DG_OK ? dg_graph_check(*out, err) : st;
 }
 
@@ -120,12 +124,11 @@ static enum dg_status load(struct dg_model *m, struct dg_team *team, struct dg_e
     return st;
 }
 
-/* Takes over the weights, also on errors. */
-static enum dg_status open_model(struct dg_model **out, struct dg_weights *weights,
-                                 struct dg_team *team, struct dg_error *err)
+enum dg_status dg_model_of_weights(struct dg_model **out, struct dg_weights *weights,
+                                   struct dg_team *team, struct dg_error *err)
 {
     struct dg_model *m;
-    enum dg_status st = dg_model_outline(&m, &weights->sizes, err);
+    enum dg_status st = dg_model_outline(&m, &weights->sizes, &weights->recipe, err);
 
     if (st != DG_OK) {
         dg_weights_close(weights);
@@ -152,7 +155,7 @@ enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_
     if (!dg_is_place(out, err) || !dg_is_given(path, "path", err))
         return DG_ERR_USAGE;
     st = dg_weights_open(&w, path, err);
-    return st == DG_OK ? open_model(out, w, team, err) : st;
+    return st == DG_OK ? dg_model_of_weights(out, w, team, err) : st;
 }
 
 enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n, const char *name,
@@ -165,7 +168,7 @@ enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n,
         !dg_is_given(name, "name", err))
         return DG_ERR_USAGE;
     st = dg_weights_open_memory(&w, data, n, name, err);
-    return st == DG_OK ? open_model(out, w, team, err) : st;
+    return st == DG_OK ? dg_model_of_weights(out, w, team, err) : st;
 }
 
 enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg_error *err)

@@ -16,7 +16,9 @@ enum dg_model_state {
 struct dg_model {
     struct dg_arena *arena; /* holds the model itself, too */
     struct dg_sizes sizes;
-    struct dg_tensor *tensors;  /* [dg_weight_count(&sizes)] by dg_weight_place() */
+    struct dg_recipe recipe;
+    struct dg_tensor
+        *tensors; /* [dg_weight_count(&sizes)] by dg_weight_place(); without rows: absent */
     struct dg_weights *weights; /* where they are to be loaded from; NULL: loaded, or an outline */
 
     /* An enum dg_model_state. Order: release by who has loaded it, acquire by other threads' engines, so that
@@ -28,9 +30,14 @@ struct dg_model {
     struct dg_atomic users;
 };
 
-/* A model of those sizes with tensors that have no data: enough to build and plan its graphs. */
+/* A model of those sizes with tensors that have no data: enough to build and plan its graphs. recipe NULL:
+ * DG_GPT2_RECIPE. */
 enum dg_status dg_model_outline(struct dg_model **out, const struct dg_sizes *sizes,
-                                struct dg_error *err);
+                                const struct dg_recipe *recipe, struct dg_error *err);
+
+/* dg_model_open() of weights that are open, which it takes over, also on errors. */
+enum dg_status dg_model_of_weights(struct dg_model **out, struct dg_weights *weights,
+                                   struct dg_team *team, struct dg_error *err);
 
 static inline const struct dg_tensor *dg_model_weight(const struct dg_model *m, enum dg_weight w,
                                                       uint32_t layer)

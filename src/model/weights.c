@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct dg_weight_shape dg_weight_shape(const struct dg_sizes *z, enum dg_weight w)
 {
@@ -16,6 +17,8 @@ struct dg_weight_shape dg_weight_shape(const struct dg_sizes *z, enum dg_weight 
         return (struct dg_weight_shape){"wte", DG_PANELS, z->vocab, C};
     case DG_WPE:
         return (struct dg_weight_shape){"wpe", DG_ROWS, z->positions, C};
+    case DG_HEAD:
+        return (struct dg_weight_shape){"head", DG_PANELS, z->vocab, C};
     case DG_LNF_GAIN:
         return (struct dg_weight_shape){"lnf.gain", DG_ROWS, 1, C};
     case DG_LNF_BIAS:
@@ -107,12 +110,27 @@ enum dg_status dg_weights_allocate(struct dg_weights *w, struct dg_error *err)
     return w->sources ? DG_OK : dg_fail_memory(err, "a table of weights", n * sizeof *w->sources);
 }
 
+char *dg_weights_path(const struct dg_weights *w, const char *name)
+{
+    const size_t n = strlen(w->folder), length = strlen(name);
+    char *path = malloc(n + length + 1);
+
+    if (path) {
+        memcpy(path, w->folder, n);
+        memcpy(path + n, name, length + 1);
+    }
+    return path;
+}
+
 void dg_weights_close(struct dg_weights *w)
 {
     if (!w)
         return;
-    dg_file_close(&w->file);
+    for (uint32_t i = 0; i < w->n_files; i++)
+        dg_file_close(&w->files[i]);
+    free(w->files);
     free(w->sources);
+    free(w->folder);
     free(w->name);
     free(w);
 }

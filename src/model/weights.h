@@ -1,12 +1,12 @@
 /* weights.h - a model's weights as a file has them: the model's sizes, and for each weight where its
  * elements lie. A file format is one reader (format.h) that fills this; who loads a model, or looks at its
  * sizes, does not know which.
- * Memory:  owns the open file and the table.
+ * Memory:  owns the open files and the table.
  * Threads: read-only once open. */
 #ifndef DG_MODEL_WEIGHTS_H
 #define DG_MODEL_WEIGHTS_H
 
-#include "../graph/tensor.h"
+#include "../graph/op.h"
 #include "../ops/source.h"
 
 /* GPT-2's weights. q, k and v are weights of their own, whatever a file does. */
@@ -15,6 +15,7 @@ enum dg_weight {
     DG_WPE,
     DG_LNF_GAIN,
     DG_LNF_BIAS,
+    DG_HEAD,              /* what gives logits; most models have none, and use wte */
     DG_N_WEIGHTS_OUTSIDE, /* above: one of each; from here on: one in each layer */
     DG_LN1_GAIN = DG_N_WEIGHTS_OUTSIDE,
     DG_LN1_BIAS,
@@ -35,6 +36,15 @@ enum dg_weight {
     DG_N_WEIGHTS
 };
 
+/* In what a GPT-2 may differ from those published, beside its sizes. */
+struct dg_recipe {
+    enum dg_activation activation; /* of the hidden layer: not DG_NO_ACTIVATION */
+    float epsilon;                 /* of layernorm: > 0, finite */
+    bool own_head;                 /* there is a DG_HEAD */
+};
+
+#define DG_GPT2_RECIPE ((struct dg_recipe){DG_GELU, 1e-5f, false})
+
 /* Matrices are [outputs][inputs] in panels, vectors [1][n] in rows, wpe [positions][channels] in rows. */
 struct dg_weight_shape {
     const char *name; /* "wte", "q.weight" */
@@ -50,7 +60,7 @@ static inline bool dg_weight_in_layers(enum dg_weight w)
 }
 
 /* All weights of a model have places 0 ... dg_weight_count() - 1: those outside the layers, then layer by
- * layer. `layer` counts for those in layers alone. */
+ * layer; DG_HEAD has one also where there is none. `layer` counts for those in layers alone. */
 static inline uint32_t dg_weight_count(const struct dg_sizes *sizes)
 {
     return DG_N_WEIGHTS_OUTSIDE + sizes->layers * (DG_N_WEIGHTS - DG_N_WEIGHTS_OUTSIDE);
@@ -62,24 +72,38 @@ static inline uint32_t dg_weight_place(enum dg_weight w, uint32_t layer)
 }
 
 struct dg_weights {
-    struct dg_file file;
-    char *name; /* of the file, for errors */
+    struct dg_file *files; /* [n_files] the first is the one that was opened, or a folder's first */
+    uint32_t n_files;
+    uint64_t bytes; /* of all files */
+    char *name;     /* of the file or folder, for errors */
     struct dg_sizes sizes;
-    const char *format;        /* "llm.c" */
-    uint32_t version;          /* of the format */
-    enum dg_dtype dtype;       /* of the file's matrices */
-    struct dg_source *sources; /* [dg_weight_count(sizes)] */
+    struct dg_recipe recipe;
+    char *folder; /* where its files are, with a final '/'; NULL: in memory */
+    const struct dg_format *format;
+    uint32_t version;    /* of the format */
+    enum dg_dtype dtype; /* of the file's matrices */
+    struct dg_source
+        *sources;       /* [dg_weight_count(sizes)]; of a weight that there is not: file NULL */
+    int32_t begin, end; /* ids that begin and end a text; -1: it does not say */
 };
 
-/* Opens a model file of any format that there is a reader for, and checks all of it but the weights
- * themselves. The second: data[0 ... n - 1], which it borrows, and which `name` stands for in errors. */
+/* Opens a model, a file or a folder, of any format that there is a reader for, and checks all of it but the
+ * weights themselves. The second: data[0 ... n - 1], which it borrows, and which `name` stands for in errors. */
 enum dg_status dg_weights_open(struct dg_weights **out, const char *path, struct dg_error *err);
 enum dg_status dg_weights_open_memory(struct dg_weights **out, const void *data, size_t n,
                                       const char *name, struct dg_error *err);
 void dg_weights_close(struct dg_weights *w); /* takes NULL */
 
-/* For a reader: room for the sources of a model of w->sizes. */
+/* The tokenizer that belongs to the model: in its file, or the first there is of some files in its folder, with the
+ * ids w->begin and w->end where the model says so. DG_ERR_TOKEN: there is none, or it is damaged. */
+enum dg_status dg_weights_tokenizer(struct dg_tokenizer **out, const struct dg_weights *w,
+                                    struct dg_error *err);
+
+/* For a reader: room for the sources of a model of w->sizes, which has none so far. */
 enum dg_status dg_weights_allocate(struct dg_weights *w, struct dg_error *err);
+
+/* The folder's file of that name; the caller's to free, NULL: out of memory. */
+char *dg_weights_path(const struct dg_weights *w, const char *name);
 
 /* Where a weight is. */
 static inline const struct dg_source *dg_weights_find(const struct dg_weights *w,

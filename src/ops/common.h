@@ -33,6 +33,18 @@ static inline void dg_product(const struct dg_kernels *k, float *y, size_t y_str
                         out.c1 - out.c0, depth);
 }
 
+/* y[i] = activation of x[i]. y may be x. */
+static inline void dg_activate(const struct dg_kernels *k, enum dg_activation a, float *y,
+                               const float *x, size_t n)
+{
+    if (a == DG_GELU)
+        k->gelu(y, x, n);
+    else if (a == DG_GELU_ERF)
+        k->gelu_erf(y, x, n);
+    else
+        k->relu(y, x, n);
+}
+
 /* DG_ERR_USAGE unless t is float, in that layout and of that shape. what: "x", "bias", ... */
 enum dg_status dg_expect_shape(const struct dg_op *op, const char *what, const struct dg_tensor *t,
                                enum dg_layout layout, uint32_t rows, uint32_t cols,

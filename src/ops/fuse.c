@@ -1,4 +1,4 @@
-/* gelu and residual into the matmul that feeds them. The matmul takes over the output tensor of the
+/* Activation and residual into the matmul that feeds them. The matmul takes over the output tensor of the
  * op that goes; its own output, which nobody writes or reads any more, is pruned. */
 #include "common.h"
 
@@ -20,9 +20,9 @@ static bool absorb(struct dg_graph *g, struct dg_op *op, unsigned i)
         m->in[m->n_in++] = other;
         m->residual = true;
     } else {
-        if (m->gelu)
+        if (m->activation)
             return false;
-        m->gelu = true;
+        m->activation = dg_activation_of(op->type);
     }
     m->out = op->out;
     dg_graph_remove(g, op);
@@ -35,7 +35,7 @@ unsigned dg_graph_fuse(struct dg_graph *g)
 
     for (unsigned i = 0; i < g->n_ops;) {
         struct dg_op *op = &g->ops[i];
-        const bool went = (op->type == &dg_op_gelu && absorb(g, op, 0)) ||
+        const bool went = (dg_activation_of(op->type) && absorb(g, op, 0)) ||
                           (op->type == &dg_op_add && (absorb(g, op, 1) || absorb(g, op, 0)));
 
         if (went)

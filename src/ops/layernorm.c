@@ -14,6 +14,9 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
         st = dg_expect_shape(op, "bias", op->in[2], DG_ROWS, 1, y->cols, err);
     if (st == DG_OK)
         st = dg_expect_shape(op, "y", y, DG_ROWS, x->rows, x->cols, err);
+    if (st == DG_OK && !(op->epsilon >= 0.0f))
+        st = dg_fail(err, DG_ERR_USAGE, "op %s: epsilon: got %g, expected 0 or more", op->name,
+                     (double)op->epsilon);
     return st;
 }
 
@@ -36,7 +39,7 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
     (void)scratch;
     for (size_t r = out.r0; r < out.r1; r++)
         step->kernels->layernorm(dg_at(op->out, r, 0), dg_at(op->in[0], r, 0), op->in[1]->data,
-                                 op->in[2]->data, op->out->cols);
+                                 op->in[2]->data, op->epsilon, op->out->cols);
     return 0;
 }
 

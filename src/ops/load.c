@@ -1,13 +1,13 @@
-/* Reads a weight from its file and packs it. A tile takes some panels; 16 rows at a time are read into
- * scratch, which fits into the second-level cache, and packed from there. Of a transposed matrix a column's
- * part for all of the tile is read at once, since 16 elements are too few for a call. */
+/* Reads a weight from its file and packs it, some lines at a time, as many as fit into the second-level cache:
+ * rows, 16 of them, or columns where it is stored transposed. A tile takes some panels; of a transposed one all
+ * of them, and some columns, so that what it reads lies together in the file. */
 #include "common.h"
 #include "pack.h"
 #include "source.h"
 
 #include <string.h>
 
-enum { TILE_ELEMENTS = 256 << 10 };
+enum { TILE_ELEMENTS = 256 << 10, ELEMENTS_AT_ONCE = 64 << 10 };
 
 static enum dg_status check(const struct dg_op *op, struct dg_error *err)
 {
@@ -19,15 +19,22 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
     return DG_OK;
 }
 
-static uint32_t tile_rows(const struct dg_tensor *w)
+static bool is_transposed(const struct dg_op *op)
 {
-    return (uint32_t)dg_round_up(dg_div_up(TILE_ELEMENTS, w->cols), DG_LANES);
+    const struct dg_source *s = op->source;
+
+    return s && s->transposed;
 }
 
 static struct dg_cut split(const struct dg_op *op, const struct dg_tiling *tiling)
 {
+    const struct dg_tensor *w = op->out;
+
     (void)tiling;
-    return (struct dg_cut){tile_rows(op->out), op->out->cols};
+    if (is_transposed(op))
+        return (struct dg_cut){w->rows, (uint32_t)dg_div_up(TILE_ELEMENTS, w->rows)};
+    return (struct dg_cut){(uint32_t)dg_round_up(dg_div_up(TILE_ELEMENTS, w->cols), DG_LANES),
+                           w->cols};
 }
 
 static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
@@ -36,39 +43,38 @@ static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t p
     const enum dg_dtype from = s ? s->dtype : DG_F32;
 
     (void)past;
-    return (struct dg_cost){0, (dg_dtype_bytes(from) + dg_dtype_bytes(op->out->dtype)) *
-                                   dg_box_area(out)};
+    return (struct dg_cost){0, dg_dtype_run(from, dg_box_area(out)) +
+                                   dg_dtype_bytes(op->out->dtype) * dg_box_area(out)};
 }
 
-/* Rows that are read at once. */
-static size_t rows_at_once(const struct dg_op *op)
+/* Lines that are read at once. */
+static size_t lines_at_once(const struct dg_op *op)
 {
-    const struct dg_source *s = op->source;
-
-    return s && dg_source_is_transposed(s) ? tile_rows(op->out) : DG_LANES;
+    return is_transposed(op) ? dg_div_up(ELEMENTS_AT_ONCE, op->out->rows) : DG_LANES;
 }
 
 static uint64_t scratch(const struct dg_op *op, struct dg_cut cut)
 {
     (void)cut;
-    return sizeof(float) * (uint64_t)rows_at_once(op) * op->out->cols;
+    return sizeof(float) * (uint64_t)lines_at_once(op) *
+           (is_transposed(op) ? op->out->rows : op->out->cols);
 }
 
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
 {
-    const size_t cols = op->out->cols, some = rows_at_once(op);
-    float *rows = scratch;
+    const bool transposed = is_transposed(op);
+    const size_t length = transposed ? op->out->rows : op->out->cols, some = lines_at_once(op);
+    const size_t last = transposed ? out.c1 : out.r1;
 
     (void)step;
-    for (size_t r = out.r0, n; r < out.r1; r += n) {
+    for (size_t i = transposed ? out.c0 : out.r0, n; i < last; i += n) {
         int failed;
 
-        n = out.r1 - r < some ? out.r1 - r : some;
-        failed = dg_source_read(op->source, r, n, cols, rows);
+        n = last - i < some ? last - i : some;
+        failed = dg_source_read(op->source, i, n, length, scratch);
         if (failed)
             return failed;
-        for (size_t i = 0; i < n; i += DG_LANES)
-            dg_pack(op->out, r + i, n - i < DG_LANES ? n - i : DG_LANES, rows + i * cols);
+        (transposed ? dg_pack_columns : dg_pack)(op->out, i, n, scratch);
     }
     return 0;
 }

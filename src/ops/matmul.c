@@ -1,4 +1,4 @@
-/* y = x w^T + bias, then, where the graph was rewritten, gelu and residual.
+/* y = x w^T + bias, then, where the graph was rewritten, an activation and a residual.
  *
  * The product goes to y and the rest is a second pass over the tile, which is in the first-level
  * cache then. Output for a cache is computed in scratch and stored from there: it lies there as
@@ -19,7 +19,7 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
         st = dg_expect_shape(op, "bias", bias, DG_ROWS, 1, y->cols, err);
     if (st == DG_OK && op->residual)
         st = dg_expect_shape(op, "residual", op->in[3], DG_ROWS, y->rows, y->cols, err);
-    if (st == DG_OK && y->role == DG_CACHE && (op->gelu || op->residual))
+    if (st == DG_OK && y->role == DG_CACHE && (op->activation || op->residual))
         st = dg_fail(err, DG_ERR_USAGE, "op %s: nothing can be fused into a cache", op->name);
     if (st == DG_OK && y->role == DG_CACHE &&
         (y->dtype != DG_F32 || (y->layout != DG_KEYS && y->layout != DG_VALUES)))
@@ -39,7 +39,7 @@ static struct dg_box reads(const struct dg_op *op, unsigned i, struct dg_box out
 
 static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
-    const uint64_t each = 2 * (uint64_t)op->in[1]->cols + (op->gelu ? 10 : 0) + op->residual;
+    const uint64_t each = 2 * (uint64_t)op->in[1]->cols + (op->activation ? 10 : 0) + op->residual;
 
     (void)past;
     return (struct dg_cost){
@@ -78,8 +78,8 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
     if (cached)
         store_in_caches(op, out, step, to);
     for (size_t r = 0; r < rows; r++) {
-        if (op->gelu)
-            k->gelu(to + r * y->cols, to + r * y->cols, cols);
+        if (op->activation)
+            dg_activate(k, op->activation, to + r * y->cols, to + r * y->cols, cols);
         if (op->residual)
             k->add(to + r * y->cols, dg_at(op->in[3], out.r0 + r, out.c0), to + r * y->cols, cols);
     }

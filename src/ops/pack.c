@@ -6,6 +6,7 @@
 
 struct packer {
     void (*pack)(const struct dg_tensor *w, size_t row, size_t n, const float *rows);
+    void (*pack_columns)(const struct dg_tensor *w, size_t col, size_t n, const float *columns);
     void (*unpack)(const struct dg_tensor *w, size_t row, float *to);
 };
 
@@ -32,6 +33,29 @@ static void pack_f32(const struct dg_tensor *w, size_t row, size_t n, const floa
     }
 }
 
+/* A column's part of a panel is 16 floats side by side, here and there. */
+static void pack_columns_f32(const struct dg_tensor *w, size_t col, size_t n, const float *columns)
+{
+    const size_t rows = w->rows, cols = w->cols;
+    float *data = w->data;
+
+    for (size_t r = 0; r < rows; r += DG_LANES) {
+        const size_t some = rows - r < DG_LANES ? rows - r : DG_LANES;
+
+        for (size_t c = 0; c < n; c++) {
+            const float *from = columns + c * rows + r;
+
+            if (w->layout == DG_ROWS)
+                for (size_t i = 0; i < some; i++)
+                    data[(r + i) * cols + col + c] = from[i];
+            else if (some == DG_LANES)
+                memcpy(data + r * cols + (col + c) * DG_LANES, from, DG_LANES * sizeof *from);
+            else
+                memcpy(data + r * cols + (col + c) * DG_LANES, from, some * sizeof *from);
+        }
+    }
+}
+
 static void unpack_f32(const struct dg_tensor *w, size_t row, float *to)
 {
     const size_t cols = w->cols, lane = row % DG_LANES;
@@ -49,7 +73,7 @@ static void unpack_f32(const struct dg_tensor *w, size_t row, float *to)
 /* ---- by dtype ---- */
 
 static const struct packer packers[DG_N_DTYPES] = {
-    [DG_F32] = {pack_f32, unpack_f32},
+    [DG_F32] = {pack_f32, pack_columns_f32, unpack_f32},
 };
 
 bool dg_can_pack(const struct dg_tensor *w)
@@ -60,6 +84,11 @@ bool dg_can_pack(const struct dg_tensor *w)
 void dg_pack(const struct dg_tensor *w, size_t row, size_t n, const float *rows)
 {
     packers[w->dtype].pack(w, row, n, rows);
+}
+
+void dg_pack_columns(const struct dg_tensor *w, size_t col, size_t n, const float *columns)
+{
+    packers[w->dtype].pack_columns(w, col, n, columns);
 }
 
 void dg_unpack(const struct dg_tensor *w, size_t row, float *to)

@@ -12,6 +12,10 @@ bool dg_can_pack(const struct dg_tensor *w);
  * multiple of DG_LANES, and lanes past the last row of the weight stay as they are: zero. */
 void dg_pack(const struct dg_tensor *w, size_t row, size_t n, const float *rows);
 
+/* Stores columns col ... col + n - 1 from columns[n][rows]; of those lanes past the last row stay as they
+ * are, too. */
+void dg_pack_columns(const struct dg_tensor *w, size_t col, size_t n, const float *columns);
+
 /* One row of it, to to[cols]. */
 void dg_unpack(const struct dg_tensor *w, size_t row, float *to);
 

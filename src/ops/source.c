@@ -1,66 +1,87 @@
-/* Elements are read with as few calls as their place allows: rows that lie one after the other with one,
- * rows with gaps with one for each, and of a transposed matrix a column's part with one for each column.
- * What is read is widened to float on the way. */
+/* Elements are read with as few calls as their place allows: lines that lie one after the other with one, lines
+ * with gaps with one for each. What is read is widened to float on the way: narrow elements are read into the
+ * upper part of the buffer and widened from the front, so that none is overwritten before it is read. */
 #include "source.h"
 
 #include <assert.h>
 #include <string.h>
 
-/* A run of elements that lie one after the other, to buf[0 ... n - 1]. Narrow ones are read into the upper
- * part of buf and widened from the front, so that no element is overwritten before it is read. */
+static float float_of(uint32_t bits)
+{
+    float f;
+
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+/* The exponent is moved by a multiplication, which normalizes subnormals, too; of infinities and NaNs it is
+ * all ones. */
+static float float_of_half(uint16_t half)
+{
+    const uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13, sign = (uint32_t)(half & 0x8000)
+                                                                       << 16;
+    uint32_t bits;
+    float f = float_of(magnitude) * 0x1p112f;
+
+    memcpy(&bits, &f, sizeof bits);
+    if ((half & 0x7c00) == 0x7c00)
+        bits = magnitude | 0x7f800000;
+    return float_of(bits | sign);
+}
+
+static uint16_t half_at(const char *raw)
+{
+    uint16_t half;
+
+    memcpy(&half, raw, sizeof half);
+    return half;
+}
+
+static void widen_q8_0(const char *raw, size_t n, float *buf)
+{
+    for (size_t i = 0; i < n; i += DG_Q8_0_GROUP, raw += DG_Q8_0_BYTES) {
+        const float scale = float_of_half(half_at(raw));
+        int8_t group[DG_Q8_0_GROUP];
+
+        memcpy(group, raw + 2, sizeof group);
+        for (size_t k = 0; k < DG_Q8_0_GROUP; k++)
+            buf[i + k] = scale * (float)group[k];
+    }
+}
+
+static void widen(enum dg_dtype from, const char *raw, size_t n, float *buf)
+{
+    if (from == DG_Q8_0)
+        widen_q8_0(raw, n, buf);
+    else if (from == DG_F16)
+        for (size_t i = 0; i < n; i++)
+            buf[i] = float_of_half(half_at(raw + 2 * i));
+    else if (from == DG_BF16)
+        for (size_t i = 0; i < n; i++)
+            buf[i] = float_of((uint32_t)half_at(raw + 2 * i) << 16);
+}
+
+/* A run of elements that lie one after the other, to buf[0 ... n - 1]. */
 static int read_run(const struct dg_source *s, uint64_t offset, size_t n, float *buf)
 {
-    const size_t bytes = dg_dtype_bytes(s->dtype) * n;
+    const size_t bytes = (size_t)dg_dtype_run(s->dtype, n);
     char *raw = (char *)(buf + n) - bytes;
     const int failed = dg_file_read(s->file, offset, raw, bytes);
 
-    assert(s->dtype == DG_F32 || s->dtype == DG_BF16);
-    if (s->dtype == DG_F32 || failed)
-        return failed;
-    for (size_t i = 0; i < n; i++) { /* DG_BF16 */
-        uint16_t half;
-        uint32_t bits;
-
-        memcpy(&half, raw + i * sizeof half, sizeof half);
-        bits = (uint32_t)half << 16;
-        memcpy(&buf[i], &bits, sizeof bits);
-    }
-    return 0;
+    assert(s->dtype != DG_I32 && (s->dtype != DG_Q8_0 || n % DG_Q8_0_GROUP == 0));
+    if (!failed)
+        widen(s->dtype, raw, n, buf);
+    return failed;
 }
 
-enum { PART = 256 }; /* rows of a column that are read at once */
-
-static int read_transposed(const struct dg_source *s, uint64_t offset, size_t rows, size_t cols,
-                           float *buf)
+int dg_source_read(const struct dg_source *s, size_t line, size_t lines, size_t length, float *buf)
 {
-    float run[PART];
-
-    for (size_t r = 0; r < rows; r += PART) {
-        const size_t n = rows - r < PART ? rows - r : PART;
-
-        for (size_t c = 0; c < cols; c++) {
-            const int failed = read_run(s, offset + r * s->row_stride + c * s->col_stride, n, run);
-
-            if (failed)
-                return failed;
-            for (size_t i = 0; i < n; i++)
-                buf[(r + i) * cols + c] = run[i];
-        }
-    }
-    return 0;
-}
-
-int dg_source_read(const struct dg_source *s, size_t row, size_t rows, size_t cols, float *buf)
-{
-    const uint64_t offset = s->offset + row * s->row_stride;
+    const uint64_t offset = s->offset + line * s->stride;
     int failed = 0;
 
-    assert(s->col_stride == dg_dtype_bytes(s->dtype) || s->row_stride == dg_dtype_bytes(s->dtype));
-    if (dg_source_is_transposed(s))
-        return read_transposed(s, offset, rows, cols, buf);
-    if (s->row_stride == cols * dg_dtype_bytes(s->dtype))
-        return read_run(s, offset, rows * cols, buf);
-    for (size_t r = 0; r < rows && !failed; r++)
-        failed = read_run(s, offset + r * s->row_stride, cols, buf + r * cols);
+    if (s->stride == dg_dtype_run(s->dtype, length))
+        return read_run(s, offset, lines * length, buf);
+    for (size_t i = 0; i < lines && !failed; i++)
+        failed = read_run(s, offset + i * s->stride, length, buf + i * length);
     return failed;
 }

@@ -7,32 +7,28 @@
 #include "../base/file.h"
 #include "../graph/dtype.h"
 
-/* A matrix in a file: element (row, col) is at offset + row * row_stride + col * col_stride. Rows are a
- * weight's outputs. Row-major: col_stride is an element's bytes; transposed, as (inputs, outputs):
- * row_stride is. One of the two must be. op->source points to one; NULL in a graph that is only looked
- * at. Strides and offset are in bytes. */
+#include <stdbool.h>
+
+/* A matrix in a file. Rows are a weight's outputs. Its lines, the rows, or transposed the columns, begin
+ * `stride` bytes apart, the first at offset, and the elements of each lie one after the other.
+ * op->source points to one; NULL in a graph that is only looked at. */
 struct dg_source {
     const struct dg_file *file;
     uint64_t offset;
-    uint64_t row_stride, col_stride;
-    enum dg_dtype dtype;
+    uint64_t stride;
+    enum dg_dtype dtype; /* DG_F32, DG_BF16, DG_F16; DG_Q8_0: lines are of whole groups */
+    bool transposed;     /* as (inputs, outputs) */
 };
 
 /* A row-major matrix without gaps. */
 static inline struct dg_source dg_source_rows(const struct dg_file *file, uint64_t offset,
                                               enum dg_dtype dtype, uint64_t cols)
 {
-    return (struct dg_source){file, offset, cols * dg_dtype_bytes(dtype), dg_dtype_bytes(dtype),
-                              dtype};
+    return (struct dg_source){file, offset, dg_dtype_run(dtype, cols), dtype, false};
 }
 
-static inline bool dg_source_is_transposed(const struct dg_source *s)
-{
-    return s->col_stride != dg_dtype_bytes(s->dtype);
-}
-
-/* Rows row ... row + rows - 1, columns 0 ... cols - 1, as floats, to buf[rows][cols]. 0, or an errno
- * value. */
-int dg_source_read(const struct dg_source *s, size_t row, size_t rows, size_t cols, float *buf);
+/* Lines line ... line + lines - 1, elements 0 ... length - 1 of each, as floats, to buf[lines][length]. 0,
+ * or an errno value. */
+int dg_source_read(const struct dg_source *s, size_t line, size_t lines, size_t length, float *buf);
 
 #endif

@@ -296,7 +296,7 @@ expect_error 3 "$dir/short: size: got 37695 bytes, expected 37696" tokens -m "$d
 : >"$dir/empty"
 for command in tokens next; do
     expect_error 3 '/nonexistent: cannot open' $command -m /nonexistent 1
-    expect_error 3 "$dir: not a regular file" $command -m "$dir" 1
+    expect_error 3 "$dir: got a folder without config.json" $command -m "$dir" 1
     expect_error 3 "$dir/empty: kind of file: got an empty file" $command -m "$dir/empty" 1
     expect_error 3 "$dir/short: size" $command -m "$dir/short" 1
 done

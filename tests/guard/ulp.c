@@ -1,4 +1,4 @@
-/* ulp [ISA] - the largest error of exp and tanh over every float, against libm in double. Exits
+/* ulp [ISA] - the largest error of exp, tanh and erf over every float, against libm in double. Exits
  * with 1 when one is larger than src/ops/kernels/poly.h says. ISA: scalar, avx2, avx512 or neon; else the
  * best. */
 #include "../support/ulp.h"
@@ -9,7 +9,8 @@
 #include <stdio.h>
 
 enum { BLOCK = 1 << 14 };
-static const double EXP_LIMIT = 1.009, TANH_LIMIT = 1.068; /* poly.h; 1.0089... is 1.009 */
+static const double EXP_LIMIT = 1.009, TANH_LIMIT = 1.068,
+                    ERF_LIMIT = 1.038; /* poly.h; 1.0089... is 1.009 */
 
 typedef void map(float *y, const float *x, size_t n);
 
@@ -59,7 +60,7 @@ int main(int argc, char **argv)
 {
     const struct dg_kernels *k = dg_kernels_for(choose(argc > 1 ? argv[1] : NULL));
     const uint32_t minus = 1u << 31, largest = bits_of_float(INFINITY) - 1;
-    struct worst e = {0}, t = {0};
+    struct worst e = {0}, t = {0}, r = {0};
     bool ok;
 
     printf("%s\n", dg_isa_name(k->isa));
@@ -70,5 +71,9 @@ int main(int argc, char **argv)
     measure(&t, k->tanh, tanh, 0, largest);
     measure(&t, k->tanh, tanh, minus, minus | largest);
     ok = report("tanh", &t, TANH_LIMIT) && ok;
+    fflush(stdout);
+    measure(&r, k->erf, erf, 0, largest);
+    measure(&r, k->erf, erf, minus, minus | largest);
+    ok = report("erf", &r, ERF_LIMIT) && ok;
     return ok ? 0 : 1;
 }

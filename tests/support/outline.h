@@ -12,7 +12,7 @@ static inline struct dg_model *outline(struct dg_sizes sizes)
     struct dg_model *model = NULL;
 
     ck_assert_msg(dg_sizes_check(&sizes, "test", &err) == DG_OK, "%s", err.text);
-    ck_assert_msg(dg_model_outline(&model, &sizes, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_model_outline(&model, &sizes, NULL, &err) == DG_OK, "%s", err.text);
     return model;
 }
 

@@ -108,6 +108,7 @@ static unsigned parse_show(void)
 struct subject {
     const char *name; /* of the model */
     struct dg_sizes sizes;
+    struct dg_recipe recipe;
     struct dg_gpt2_shape shape;
     struct dg_tiling tiling;
     struct trace_file *trace; /* NULL: none */
@@ -139,6 +140,7 @@ static void choose_from_model(struct subject *s)
     cli_model_check(cli_weights_open(&w, &err), &err);
     s->name = cli_model_path();
     s->sizes = w->sizes;
+    s->recipe = w->recipe;
     dg_weights_close(w);
     s->shape = (struct dg_gpt2_shape){rows ? (uint32_t)rows : 1, 1, !no_fuse, load};
     s->tiling.workers = cpus < cli_model.workers ? cpus : (uint32_t)cli_model.workers;
@@ -179,6 +181,7 @@ static void choose_from_trace(struct subject *s)
     p = trace_plan_of(s->trace, s->step);
     s->name = s->trace->model;
     s->sizes = s->trace->sizes;
+    s->recipe = DG_GPT2_RECIPE;
     cli_check(dg_sizes_check(&s->sizes, trace_path, &err), &err);
     s->shape = (struct dg_gpt2_shape){.rows = s->step->rows, .fuse = true};
     for (uint32_t i = 0; i < p->n_ops; i++) {
@@ -200,7 +203,7 @@ static void build(struct subject *s)
     if (s->shape.rows > most || past > most - s->shape.rows)
         cli_die(DG_ERR_USAGE, "%s: %u rows after %" PRIu64 ": expected at most maxT = %u positions",
                 s->name, s->shape.rows, past, most);
-    cli_check(dg_model_outline(&s->model, &s->sizes, &err), &err);
+    cli_check(dg_model_outline(&s->model, &s->sizes, &s->recipe, &err), &err);
     cli_check(dg_gpt2_graph(&s->graph, s->model, &s->shape, &err), &err);
     if (tiles || check || s->trace)
         cli_check(dg_plan_new(&s->plan, s->graph, &s->tiling, &err), &err);

@@ -7,6 +7,7 @@
 #include "../cli/options.h"
 #include "../cli/text.h"
 #include "../../src/graph/plan.h"
+#include "../../src/model/format.h"
 #include "../../src/model/gpt2.h"
 #include "../../src/model/sequence.h"
 
@@ -78,12 +79,14 @@ static void print_text(const struct facts *f)
 
     printf("model     %s\n", name);
     free(name);
-    printf("          %s version %u, %s; maxT %u, V %u, L %u, NH %u, C %u\n", w->format, w->version,
-           dg_dtype_name(w->dtype), w->sizes.positions, w->sizes.vocab, w->sizes.layers,
-           w->sizes.heads, w->sizes.channels);
+    printf("          %s", w->format->name);
+    if (w->version > 0)
+        printf(" version %u", w->version);
+    printf(", %s; maxT %u, V %u, L %u, NH %u, C %u\n", dg_dtype_name(w->dtype), w->sizes.positions,
+           w->sizes.vocab, w->sizes.layers, w->sizes.heads, w->sizes.channels);
     printf("          %" PRIu64 " parameters; %" PRIu64 " bytes in the file, %" PRIu64
            " packed in memory, %" PRIu64 " for the KV cache\n",
-           dg_model_parameters(f->model), w->file.bytes, dg_model_bytes(f->model), f->cache_bytes);
+           dg_model_parameters(f->model), w->bytes, dg_model_bytes(f->model), f->cache_bytes);
     printf("machine   %u usable CPU%s, %s\n", f->cpus, f->cpus == 1 ? "" : "s",
            dg_isa_name(dg_isa_best()));
     printf("          %u workers, %u awake at a time\n", f->workers, f->awake);
@@ -107,9 +110,9 @@ static void print_json(const struct facts *f)
            "\"L\": %u, \"NH\": %u, \"C\": %u, "
            "\"parameters\": %" PRIu64 ", \"file_bytes\": %" PRIu64 ", \"packed_bytes\": %" PRIu64
            ", \"cache_bytes\": %" PRIu64 "},\n",
-           w->format, w->version, dg_dtype_name(w->dtype), w->sizes.positions, w->sizes.vocab,
+           w->format->name, w->version, dg_dtype_name(w->dtype), w->sizes.positions, w->sizes.vocab,
            w->sizes.layers, w->sizes.heads, w->sizes.channels, dg_model_parameters(f->model),
-           w->file.bytes, dg_model_bytes(f->model), f->cache_bytes);
+           w->bytes, dg_model_bytes(f->model), f->cache_bytes);
     printf(" \"machine\": {\"cpus\": %u, \"isa\": \"%s\", \"workers\": %u, \"awake\": %u},\n",
            f->cpus, dg_isa_name(dg_isa_best()), f->workers, f->awake);
     printf(" \"plans\": [");
@@ -135,7 +138,7 @@ int cmd_info(int argc, char **argv)
     if (n > 0)
         cli_die(DG_ERR_USAGE, "info takes no argument: got '%s'", argv[1]);
     cli_model_check(cli_weights_open(&w, &err), &err);
-    cli_check(dg_model_outline(&m, &w->sizes, &err), &err);
+    cli_check(dg_model_outline(&m, &w->sizes, &w->recipe, &err), &err);
     f.weights = w;
     f.model = m;
     f.cache_bytes = dg_sequence_cache_bytes(&w->sizes);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Derive the float32 constants and polynomials used for exp and tanh.
+"""Derive the float32 constants and polynomials used for exp, tanh and erf.
 
 Run:  python3 tools/dev/derive_poly.py > src/ops/kernels/poly.h     (or: make poly)
 
@@ -28,6 +28,14 @@ tanh  0 <= a < TANH_SMALL:
       must satisfy 2 / (exp(2 TANH_MAX) + 1) < 2^-25, half an ulp below 1, so
       that the float result is exactly 1 there; this is checked.
 
+erf   0 <= a < ERF_SMALL:
+          erf(a) ~= a + a P(a^2)
+      so P approximates erf(a) / a - 1 in s = a^2, with error weight
+      a / ulp(erf(a)).
+      a >= ERF_SMALL: 1 - exp(-a + a R(a)), a clamped to ERF_MAX, so R
+      approximates ln(erfc(a)) / a + 1, with error weight a erfc(a) / 2^-24.
+      The clamp must satisfy erfc(ERF_MAX) < 2^-25; this is checked.
+
 Method: weighted minimax on a dense Chebyshev grid by the exchange algorithm
 (Remez): solve for the coefficients and the levelled error on m + 1 reference
 points, swap in the grid point of the largest error, repeat until the levelled
@@ -48,6 +56,10 @@ EXP_Q_DEGREE = 4        # exp: 5 coefficients, total degree 6
 TANH_P_DEGREE = 4       # tanh: 5 coefficients, total degree 11
 TANH_SMALL = 0.7        # branch point
 TANH_MAX = 9.02         # clamp
+ERF_P_DEGREE = 5        # erf: 6 coefficients, total degree 11
+ERF_R_DEGREE = 6        # erfc: 7 coefficients, total degree 7
+ERF_SMALL = 0.92        # branch point
+ERF_MAX = 3.95          # clamp
 GRID = 400
 
 D0 = Decimal(0)
@@ -238,13 +250,47 @@ def derive_tanh(degree=TANH_P_DEGREE, small=TANH_SMALL):
     return fit_f32(grid, fs, ws, degree + 1)
 
 
+def erf_d(a):
+    """The series of erf; for a <= 4 its terms stay below 10^7."""
+    term, total, n = a, a, 0
+    while abs(term) > Decimal(10) ** -50:
+        n += 1
+        term = -term * a * a / n
+        total += term / (2 * n + 1)
+    return total * 2 / PI.sqrt()
+
+
+def derive_erf(degree=ERF_P_DEGREE, small=ERF_SMALL):
+    top = Decimal(to_f32(Decimal(repr(small))))
+    grid = cheb_grid(D0, top * top, GRID + 1)[1:]   # in s = a^2, without 0
+    fs, ws = [], []
+    for s in grid:
+        a = s.sqrt()
+        y = erf_d(a)
+        fs.append(y / a - 1)
+        ws.append(a / ulp_f32(y))
+    return fit_f32(grid, fs, ws, degree + 1)
+
+
+def derive_erfc(degree=ERF_R_DEGREE):
+    low = Decimal(to_f32(Decimal(repr(ERF_SMALL))))
+    grid = cheb_grid(low, Decimal(to_f32(Decimal(repr(ERF_MAX)))), GRID)
+    fs, ws = [], []
+    for a in grid:
+        c = 1 - erf_d(a)
+        fs.append(c.ln() / a + 1)
+        ws.append(a * c * Decimal(2) ** 24)
+    return fit_f32(grid, fs, ws, degree + 1)
+
+
 HEAD = """\
-/* poly.h - the constants of exp, tanh, gelu and layernorm, shared by all kernels.
+/* poly.h - the constants of exp, tanh, erf and gelu, shared by all kernels.
  * Written by tools/dev/derive_poly.py (make poly); do not edit.
  *
  * Largest errors over every float of the domain, by tests/guard/ulp.c (make ulp):
  *   exp   1.009 ulp, -87.33654 <= x <= 88; below that, where the result would be subnormal, +0
- *   tanh  1.068 ulp, all x */
+ *   tanh  1.068 ulp, all x
+ *   erf   1.038 ulp, all x */
 #ifndef DG_OPS_POLY_H
 #define DG_OPS_POLY_H
 
@@ -256,7 +302,8 @@ TAIL = """
 #define GELU_SCALE %s
 #define GELU_CUBIC 0.044715f
 
-#define LAYERNORM_EPSILON 1e-5f
+/* gelu by erf: x / 2 (1 + erf(x / sqrt(2))) */
+#define GELU_ERF_SCALE %s
 
 #endif"""
 
@@ -302,7 +349,18 @@ def main():
     emit("POLY_TANH_SMALL", to_f32(Decimal(repr(TANH_SMALL))), "0.7")
     emit("POLY_TANH_MAX", top, "9.02")
     emit_poly("tanh", c)
-    print(TAIL % c_float(to_f32((2 / PI).sqrt())))
+    top = to_f32(Decimal(repr(ERF_MAX)))
+    assert 1 - erf_d(Decimal(top)) < Decimal(2) ** -25
+    c, e = derive_erf()
+    print()
+    print("/* a < POLY_ERF_SMALL: erf(a) = a + a P(a^2), %.3f ulp before rounding;" % e)
+    c2, e = derive_erfc()
+    print(" * else 1 - exp(-a + a R(a)), %.3f ulp before rounding, which is 1 from POLY_ERF_MAX on */" % e)
+    emit("POLY_ERF_SMALL", to_f32(Decimal(repr(ERF_SMALL))), repr(ERF_SMALL))
+    emit("POLY_ERF_MAX", top, repr(ERF_MAX))
+    emit_poly("erf", c)
+    emit_poly("erfc", c2)
+    print(TAIL % (c_float(to_f32((2 / PI).sqrt())), c_float(to_f32((1 / D2).sqrt()))))
 
 
 if __name__ == "__main__":

@@ -90,11 +90,11 @@ static enum dg_status read_header(struct dg_llmc_header *h, const struct dg_weig
     unsigned char raw[DG_LLMC_HEADER_BYTES];
     int failed;
 
-    if (w->file.bytes < DG_LLMC_HEADER_BYTES)
+    if (w->bytes < DG_LLMC_HEADER_BYTES)
         return dg_fail(err, DG_ERR_MODEL,
                        "%s: size: got %" PRIu64 " bytes, expected a header of %d", w->name,
-                       w->file.bytes, DG_LLMC_HEADER_BYTES);
-    failed = dg_file_read(&w->file, 0, raw, sizeof raw);
+                       w->bytes, DG_LLMC_HEADER_BYTES);
+    failed = dg_file_read(&w->files[0], 0, raw, sizeof raw);
     if (failed)
         return dg_fail(err, DG_ERR_IO, "%s: cannot read the header: %s", w->name, strerror(failed));
     if (le32(raw) != DG_LLMC_MAGIC)
@@ -131,7 +131,7 @@ static uint32_t version_that_fits(const struct dg_llmc_header *h, uint64_t bytes
 static enum dg_status check_size(const struct dg_llmc_header *h, const struct dg_weights *w,
                                  struct dg_error *err)
 {
-    const uint64_t expected = file_bytes(h), got = w->file.bytes;
+    const uint64_t expected = file_bytes(h), got = w->bytes;
     const uint32_t other = version_that_fits(h, got);
     char hint[64] = "";
 
@@ -158,7 +158,7 @@ static void place(struct dg_weights *w, const struct dg_llmc_header *h)
         for (uint32_t layer = 0; layer < s.times; layer++, at += one)
             for (uint32_t p = 0; p < s.parts; p++)
                 w->sources[dg_weight_place(s.first + p * s.step, layer)] =
-                    dg_source_rows(&w->file, at + p * one / s.parts, w->dtype,
+                    dg_source_rows(&w->files[0], at + p * one / s.parts, w->dtype,
                                    dg_weight_shape(&w->sizes, s.first).cols);
     }
 }

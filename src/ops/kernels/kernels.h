@@ -41,11 +41,18 @@ struct dg_kernels {
     /* By the dtype of the weights. NULL, in all tables: no product takes it. */
     dg_matmul *matmul[DG_N_DTYPES];
 
-    /* y[i] = (x[i] - mean) / sqrt(variance + 1e-5) * gain[i] + bias[i]. y may be x. */
-    void (*layernorm)(float *y, const float *x, const float *gain, const float *bias, size_t n);
+    /* y[i] = (x[i] - mean) / sqrt(variance + epsilon) * gain[i] + bias[i]. y may be x. */
+    void (*layernorm)(float *y, const float *x, const float *gain, const float *bias, float epsilon,
+                      size_t n);
 
     /* y[i] = x[i] / 2 * (1 + tanh(sqrt(2 / pi) * (x[i] + 0.044715 * x[i]^3))). y may be x. */
     void (*gelu)(float *y, const float *x, size_t n);
+
+    /* y[i] = x[i] / 2 * (1 + erf(x[i] / sqrt(2))). y may be x. */
+    void (*gelu_erf)(float *y, const float *x, size_t n);
+
+    /* y[i] = 0 > x[i] ? 0 : x[i]. y may be x. */
+    void (*relu)(float *y, const float *x, size_t n);
 
     /* y[i] = a[i] + b[i]. y may be a or b. */
     void (*add)(float *y, const float *a, const float *b, size_t n);
@@ -58,6 +65,9 @@ struct dg_kernels {
 
     /* y[i] = tanh(x[i]). y may be x. */
     void (*tanh)(float *y, const float *x, size_t n);
+
+    /* y[i] = erf(x[i]). y may be x. */
+    void (*erf)(float *y, const float *x, size_t n);
 
     /* s[r][j] = scale * sum over k of q[r][k] * key[j][k], for r < rows <= DG_ATTENTION_ROWS, j <
      * n, k < d. keys: [block][d][DG_LANES], key j in lane j % DG_LANES of block j / DG_LANES, blocks

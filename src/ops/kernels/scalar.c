@@ -70,6 +70,30 @@ static float gelu_of(float x)
     return 0.5f * x * (1.0f + tanh_of(GELU_SCALE * inner));
 }
 
+static float erf_of(float x)
+{
+    const float a = fabsf(x), x2 = a * a, capped = POLY_ERF_MAX < a ? POLY_ERF_MAX : a;
+    float p = poly_erf[0], q = poly_erfc[0];
+
+    for (int i = 1; i < POLY_ERF_TERMS; i++)
+        p = fmaf(p, x2, poly_erf[i]);
+    p = fmaf(a, p, a);
+    for (int i = 1; i < POLY_ERFC_TERMS; i++)
+        q = fmaf(q, capped, poly_erfc[i]);
+    q = 1.0f - exp_of(fmaf(q, capped, 0.0f - capped));
+    return copysignf(a < POLY_ERF_SMALL ? p : q, x);
+}
+
+static float gelu_erf_of(float x)
+{
+    return 0.5f * x * (1.0f + erf_of(GELU_ERF_SCALE * x));
+}
+
+static float relu_of(float x)
+{
+    return 0.0f > x ? 0.0f : x;
+}
+
 static void map_exp(float *y, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -86,6 +110,24 @@ static void map_gelu(float *y, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         y[i] = gelu_of(x[i]);
+}
+
+static void map_erf(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = erf_of(x[i]);
+}
+
+static void map_gelu_erf(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = gelu_erf_of(x[i]);
+}
+
+static void map_relu(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = relu_of(x[i]);
 }
 
 static void add(float *y, const float *a, const float *b, size_t n)
@@ -116,7 +158,8 @@ static float fold_top(float *lane)
     return lane[0];
 }
 
-static void layernorm(float *y, const float *x, const float *gain, const float *bias, size_t n)
+static void layernorm(float *y, const float *x, const float *gain, const float *bias, float epsilon,
+                      size_t n)
 {
     float sum[P] = {0}, squares[P] = {0}, mean, rstd;
 
@@ -125,7 +168,7 @@ static void layernorm(float *y, const float *x, const float *gain, const float *
     mean = fold_sum(sum) / (float)n;
     for (size_t i = 0; i < n; i++)
         squares[i % P] = fmaf(x[i] - mean, x[i] - mean, squares[i % P]);
-    rstd = 1.0f / sqrtf(fold_sum(squares) / (float)n + LAYERNORM_EPSILON);
+    rstd = 1.0f / sqrtf(fold_sum(squares) / (float)n + epsilon);
     for (size_t i = 0; i < n; i++)
         y[i] = fmaf((x[i] - mean) * rstd, gain[i], bias[i]);
 }
@@ -182,10 +225,13 @@ const struct dg_kernels dg_kernels_scalar = {
     .matmul = {[DG_F32] = matmul},
     .layernorm = layernorm,
     .gelu = map_gelu,
+    .gelu_erf = map_gelu_erf,
+    .relu = map_relu,
     .add = add,
     .softmax = softmax,
     .exp = map_exp,
     .tanh = map_tanh,
+    .erf = map_erf,
     .scores = scores,
     .mix = mix,
 };

@@ -246,6 +246,34 @@ INLINE v16 gelu16(v16 x)
     return v16_mul(v16_mul(v16_set1(0.5f), x), v16_add(v16_set1(1.0f), t));
 }
 
+INLINE v16 erf16(v16 x)
+{
+    const v16 limit = v16_set1(POLY_ERF_MAX);
+    const v16 a = v16_abs(x), capped = v16_less(limit, a, limit, a), x2 = v16_mul(a, a);
+    v16 p = v16_set1(poly_erf[0]), q = v16_set1(poly_erfc[0]);
+
+    for (int i = 1; i < POLY_ERF_TERMS; i++)
+        p = v16_fma(p, x2, v16_set1(poly_erf[i]));
+    p = v16_fma(a, p, a);
+    for (int i = 1; i < POLY_ERFC_TERMS; i++)
+        q = v16_fma(q, capped, v16_set1(poly_erfc[i]));
+    q = v16_fma(q, capped, v16_sub(v16_set1(0.0f), capped));
+    q = v16_sub(v16_set1(1.0f), exp16(q));
+    return v16_sign_of(v16_less(a, v16_set1(POLY_ERF_SMALL), p, q), x);
+}
+
+INLINE v16 gelu_erf16(v16 x)
+{
+    const v16 e = erf16(v16_mul(v16_set1(GELU_ERF_SCALE), x));
+
+    return v16_mul(v16_mul(v16_set1(0.5f), x), v16_add(v16_set1(1.0f), e));
+}
+
+INLINE v16 relu16(v16 x)
+{
+    return v16_max(v16_set1(0.0f), x);
+}
+
 #define MAP_FUNCTION(name, f)                                                                      \
     static void name(float *y, const float *x, size_t n)                                           \
     {                                                                                              \
@@ -258,7 +286,10 @@ INLINE v16 gelu16(v16 x)
     }
 MAP_FUNCTION(map_exp, exp16)
 MAP_FUNCTION(map_tanh, tanh16)
+MAP_FUNCTION(map_erf, erf16)
 MAP_FUNCTION(map_gelu, gelu16)
+MAP_FUNCTION(map_gelu_erf, gelu_erf16)
+MAP_FUNCTION(map_relu, relu16)
 
 static void add(float *y, const float *a, const float *b, size_t n)
 {
@@ -273,7 +304,8 @@ static void add(float *y, const float *a, const float *b, size_t n)
 /* ---- rows ---- */
 
 /* Zeros past the end of the row leave a lane's sum as it is: it never is -0. */
-static void layernorm(float *y, const float *x, const float *gain, const float *bias, size_t n)
+static void layernorm(float *y, const float *x, const float *gain, const float *bias, float epsilon,
+                      size_t n)
 {
     const size_t whole = n / P * P, tail = n - whole;
     v16 sum = v16_set1(0.0f), squares = sum, mean, rstd;
@@ -294,7 +326,7 @@ static void layernorm(float *y, const float *x, const float *gain, const float *
 
         squares = v16_fma(kept, kept, squares);
     }
-    rstd = v16_set1(1.0f / sqrtf(v16_sum(squares) / (float)n + LAYERNORM_EPSILON));
+    rstd = v16_set1(1.0f / sqrtf(v16_sum(squares) / (float)n + epsilon));
     for (size_t i = 0; i < n; i += P) {
         const size_t m = n - i < P ? n - i : P;
         const v16 d = v16_mul(v16_sub(v16_load_n(x + i, m), mean), rstd);
@@ -496,10 +528,13 @@ const struct dg_kernels TABLE = {
     .matmul = {[DG_F32] = matmul},
     .layernorm = layernorm,
     .gelu = map_gelu,
+    .gelu_erf = map_gelu_erf,
+    .relu = map_relu,
     .add = add,
     .softmax = softmax,
     .exp = map_exp,
     .tanh = map_tanh,
+    .erf = map_erf,
     .scores = scores,
     .mix = mix,
 };

@@ -27,11 +27,11 @@ static void open_golden(struct golden *g, const char *name, enum dg_isa isa)
     char path[128];
 
     ck_assert_msg(dg_team_new(&g->team, 2, 2, &err) == DG_OK, "%s", err.text);
-    snprintf(path, sizeof path, "tests/golden/%s.bin", name);
+    snprintf(path, sizeof path, "tests/golden/%s", name);
     ck_assert_msg(dg_model_open(&g->model, path, g->team, &err) == DG_OK, "%s", err.text);
     g->one = one_new(g->model, g->team, &opt);
     g->sizes = dg_model_sizes(g->model);
-    snprintf(path, sizeof path, "tests/golden/%s.txt", name);
+    snprintf(path, sizeof path, "tests/golden/%.*s.txt", (int)strcspn(name, "."), name);
     g->text = fopen(path, "r");
     ck_assert_ptr_nonnull(g->text);
 }
@@ -133,37 +133,44 @@ static void check_all(const char *name)
 
 START_TEST(tiny)
 {
-    check_all("tiny");
+    check_all("tiny.bin");
 }
 END_TEST
 
 START_TEST(odd)
 {
-    check_all("odd");
+    check_all("odd.bin");
 }
 END_TEST
 
 START_TEST(padded)
 {
-    check_all("padded");
+    check_all("padded.bin");
 }
 END_TEST
 
 START_TEST(bf16)
 {
-    check_all("bf16");
+    check_all("bf16.bin");
 }
 END_TEST
 
 START_TEST(small)
 {
-    check_all("small");
+    check_all("small.bin");
+}
+END_TEST
+
+START_TEST(folders)
+{
+    check_all("hf-bare");
+    check_all("hf-prefixed");
 }
 END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {tiny, odd, padded, bf16, small, NULL};
+    const TTest *const tests[] = {tiny, odd, padded, bf16, small, folders, NULL};
 
     return run_suite("golden", tests);
 }

@@ -221,7 +221,9 @@ START_TEST(wiring_of_a_fused_block)
     for (unsigned i = 0; i < g->n_ops; i++) {
         const struct dg_op *op = &g->ops[i];
 
-        ck_assert_int_eq(op->gelu, strstr(op->name, ".fc") && !strstr(op->name, "proj"));
+        ck_assert_int_eq(op->activation, strstr(op->name, ".fc") && !strstr(op->name, "proj")
+                                             ? DG_GELU
+                                             : DG_NO_ACTIVATION);
         ck_assert_int_eq(op->residual, strstr(op->name, "proj") != NULL);
         ck_assert_ptr_ne(op->type, &dg_op_gelu);
         ck_assert_ptr_ne(op->type, &dg_op_add);

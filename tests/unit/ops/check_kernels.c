@@ -227,6 +227,12 @@ static void maps_of(const struct dg_kernels *k)
         map_at(&run, k->tanh, dg_kernels_scalar.tanh, in, out, FLT_MAX);
         run.kernel = "gelu";
         map_at(&run, k->gelu, dg_kernels_scalar.gelu, in, out, FLT_MAX);
+        run.kernel = "erf";
+        map_at(&run, k->erf, dg_kernels_scalar.erf, in, out, FLT_MAX);
+        run.kernel = "gelu_erf";
+        map_at(&run, k->gelu_erf, dg_kernels_scalar.gelu_erf, in, out, FLT_MAX);
+        run.kernel = "relu";
+        map_at(&run, k->relu, dg_kernels_scalar.relu, in, out, FLT_MAX);
     }
     room_free(in);
     room_free(out);
@@ -280,6 +286,8 @@ END_TEST
 
 /* ---- rows ---- */
 
+static const float EPSILON = 1e-5f;
+
 static void layernorm_at(const struct dg_kernels *k, size_t n, enum fill fill)
 {
     const struct room x_room = room_new(n), gain_room = room_new(n), bias_room = room_new(n),
@@ -290,11 +298,11 @@ static void layernorm_at(const struct dg_kernels *k, size_t n, enum fill fill)
 
     place(gain_room, gain, n);
     place(bias_room, bias, n);
-    dg_kernels_scalar.layernorm(want, x, gain, bias, n);
-    k->layernorm(y, place(x_room, x, n), gain_room.p + MARGIN, bias_room.p + MARGIN, n);
+    dg_kernels_scalar.layernorm(want, x, gain, bias, EPSILON, n);
+    k->layernorm(y, place(x_room, x, n), gain_room.p + MARGIN, bias_room.p + MARGIN, EPSILON, n);
     expect_matrix(&run, y, n, want, n, n);
     y = place(x_room, x, n);
-    k->layernorm(y, y, gain_room.p + MARGIN, bias_room.p + MARGIN, n);
+    k->layernorm(y, y, gain_room.p + MARGIN, bias_room.p + MARGIN, EPSILON, n);
     expect_matrix(&run, y, n, want, n, n);
     free(x);
     free(gain);
@@ -820,7 +828,7 @@ static void run_all(const struct dg_kernels *k, struct around *a, float fill)
     k->tanh(lay(a, N), lay(a, N), N);
     k->gelu(lay(a, N), lay(a, N), N);
     k->add(lay(a, N), lay(a, N), lay(a, N), N);
-    k->layernorm(lay(a, N), lay(a, N), lay(a, N), lay(a, N), N);
+    k->layernorm(lay(a, N), lay(a, N), lay(a, N), lay(a, N), EPSILON, N);
     k->softmax(lay(a, N), N);
     matmul_f32(k, lay(a, ROWS * N), N, lay(a, ROWS * DEPTH), DEPTH, lay_panels(a), lay(a, N), ROWS,
                N, DEPTH);
@@ -966,15 +974,21 @@ static void layernorm_near(const struct dg_kernels *k)
         mean += (double)(x[i] += 1.5f) / C;
     for (size_t i = 0; i < C; i++)
         variance += ((double)x[i] - mean) * ((double)x[i] - mean) / C;
-    k->layernorm(y, x, gain, bias, C);
+    k->layernorm(y, x, gain, bias, EPSILON, C);
     for (size_t i = 0; i < C; i++)
         expect_near(&run, y[i],
                     ((double)x[i] - mean) / sqrt(variance + 1e-5) * (double)gain[i] +
                         (double)bias[i],
                     2e-6);
+    k->layernorm(y, x, gain, bias, 0.25f, C);
+    for (size_t i = 0; i < C; i++)
+        expect_near(&run, y[i],
+                    ((double)x[i] - mean) / sqrt(variance + 0.25) * (double)gain[i] +
+                        (double)bias[i],
+                    2e-6);
     for (size_t i = 0; i < C; i++)
         x[i] = -3.0f;
-    k->layernorm(y, x, gain, bias, C);
+    k->layernorm(y, x, gain, bias, EPSILON, C);
     expect_same(&run, y, bias, C); /* of a constant row nothing is left */
     free(x);
     free(gain);
@@ -1037,6 +1051,18 @@ static void gelu_near(const struct dg_kernels *k)
 
         expect_near(&run, y[i], v / 2.0 * (1.0 + tanh(inner)), 3e-7 * fabs(v) + 1e-44);
     }
+    k->gelu_erf(y, x, MOST);
+    for (size_t i = 0; i < MOST; i++) {
+        const double v = (double)x[i];
+
+        expect_near(&run, y[i], v / 2.0 * (1.0 + erf(v / sqrt(2.0))), 3e-7 * fabs(v) + 1e-44);
+    }
+    k->relu(y, x, MOST);
+    for (size_t i = 0; i < MOST; i++)
+        ck_assert(y[i] == (x[i] > 0.0f ? x[i] : 0.0f));
+    k->erf(y, x, MOST);
+    for (size_t i = 0; i < MOST; i++)
+        ck_assert(ulp_error(y[i], erf((double)x[i])) <= 1.038);
 }
 
 static void add_near(const struct dg_kernels *k)
@@ -1200,6 +1226,9 @@ static void nans_of_table(const struct dg_kernels *k)
     nans_of(&(struct run){k, "exp of a NaN", 1, 1, 1}, k->exp);
     nans_of(&(struct run){k, "tanh of a NaN", 1, 1, 1}, k->tanh);
     nans_of(&(struct run){k, "gelu of a NaN", 1, 1, 1}, k->gelu);
+    nans_of(&(struct run){k, "erf of a NaN", 1, 1, 1}, k->erf);
+    nans_of(&(struct run){k, "gelu_erf of a NaN", 1, 1, 1}, k->gelu_erf);
+    nans_of(&(struct run){k, "relu of a NaN", 1, 1, 1}, k->relu);
 }
 
 START_TEST(special_arguments)
