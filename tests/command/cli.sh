@@ -81,7 +81,8 @@ DAGPT_MODEL=
 mkdir "$dir/home"
 cd "$dir/home" || exit 1
 expect_error 3 'gpt2_124M.bin: cannot open' $prompt
-expect_error 3 '(-m or $DAGPT_MODEL names another model)' $prompt
+expect_error 3 '(make lab makes a model to try, -m demo takes the one in the program, ' $prompt
+expect_error 3 '-m or $DAGPT_MODEL names another)' next 1
 cp "$tiny" gpt2_124M.bin
 expect_ids "$ids" $prompt
 unset DAGPT_MODEL
@@ -224,7 +225,7 @@ check_help complete model tokens stop ignore-eos echo json interactive vocab fil
 check_help score model tokens json vocab file escapes special workers cpus sched isa chunk tile stats
 check_help encode model null vocab file escapes special
 check_help decode model null vocab file
-check_help next model top all json workers cpus sched isa chunk tile stats
+check_help next model top all text vocab json workers cpus sched isa chunk tile stats
 check_help info model rows json workers cpus tile
 for option in -m -j -n; do
     run tokens --help

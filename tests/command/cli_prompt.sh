@@ -1,5 +1,5 @@
 #!/bin/sh
-# cli_prompt.sh - how a text is taken: escapes in an argument, special tokens.
+# cli_prompt.sh - how a text is taken: escapes in an argument, special tokens, input without an end.
 . tests/command/command.sh
 
 end=$("$program" encode --special '<|endoftext|>')
@@ -69,6 +69,67 @@ for command in complete score encode; do
     cp "$dir/out" "$dir/plain"
     run $command --special '<|endoftext|>' --vocab models/demo/merges.txt -m demo
     count "$command: without --special the mark is text" eval 'succeeded && ! cmp -s "$dir/out" "$dir/plain"'
+done
+
+# ---- input without an end ----
+
+# endless COMMAND WHAT ARGUMENT... - reading /dev/zero ends with 4 and WHAT, in 400 MB of memory.
+endless() {
+    what=$1
+    shift
+    [ -n "$SAN" ] || limit='ulimit -v 400000;' # a sanitizer maps terabytes
+    (eval "$limit" && exec timeout 300 "$program" "$@") >"$dir/out" 2>"$dir/err" </dev/zero
+    status=$?
+    count "dagpt $* </dev/zero: got status $status, expected 4" failed_with 4 dagpt "$what"
+}
+
+longest=$(while read -r line; do echo "$line"; done <models/demo/merges.txt | awk 'NR > 1 {
+    gsub(/ /, ""); if (length($0) > n) n = length($0) } END { print n }')
+positions=$("$program" info --json | sed -n 's/.*"maxT": \([0-9]*\).*/\1/p')
+most=$((positions * (longest > 13 ? longest : 13)))
+for command in complete score; do
+    endless "standard input: got more than $most bytes, expected at most maxT = $positions tokens" $command
+    endless "/dev/zero: got more than $most bytes" $command -f /dev/zero
+done
+endless "standard input: got more than $most bytes" complete -i
+endless 'standard input: got a word of more than 16777216 bytes' encode
+endless '/dev/zero: got a word of more than' encode -f /dev/zero
+endless "token id 1: got '????" decode
+# A text of just so many bytes is read, with its line end too; it has too many tokens.
+head -c "$most" /dev/zero | tr '\0' x >"$dir/text"
+from_stdin "$dir/text" complete
+count 'complete: the longest text that could be' failed_with 4 dagpt 'the prompt has '
+printf '\r\n' >>"$dir/text"
+from_stdin "$dir/text" complete
+count 'complete: the longest text that could be, with a line end' failed_with 4 dagpt 'the prompt has '
+printf 'x' >>"$dir/text"
+from_stdin "$dir/text" complete
+count 'complete: a text one byte too long' failed_with 4 dagpt "got more than $most bytes"
+
+# ---- a text that is encoded while it is read ----
+
+# Words with spaces around them have the ids that they have alone: a text of 200,000 of them, in 50 MB.
+awk 'BEGIN { for (i = 0; i < 200000; i++) print "Nora  had a (ball)." }' >"$dir/text"
+"$program" encode "$(head -n 1 "$dir/text")
+" >"$dir/ids"
+(
+    [ -n "$SAN" ] || ulimit -v 50000
+    exec "$program" encode
+) <"$dir/text" >"$dir/out" 2>"$dir/err"
+status=$?
+count 'encode: a long text has the ids of its lines, and needs little memory' eval 'succeeded &&
+    awk -v line="$(cat "$dir/ids")" "BEGIN { for (i = 0; i < 200000; i++) printf \"%s%s\", i ? \" \" : \"\", line
+        print \"\" }" | cmp -s - "$dir/out"'
+tr '\n' '\0' <"$dir/text" | "$program" encode -0 >"$dir/out" 2>"$dir/err"
+status=$?
+count 'encode -0: a line for each of 200,000' eval 'succeeded && [ "$(wc -l <"$dir/out")" -eq 200000 ] &&
+    [ "$(sort -u "$dir/out")" = "$("$program" encode "$(head -n 1 "$dir/text")")" ]'
+printf 'a' >"$dir/text"
+for options in '' -0; do
+    from_stdin "$dir/text" encode $options
+    count "encode $options: a text without an end of line" [ "$(cat "$dir/out")" = "$("$program" encode a)" ]
+    from_stdin /dev/null encode $options
+    count "encode $options: nothing" eval 'succeeded && [ "$(wc -l <"$dir/out")" -eq '"$([ "$options" ] && echo 0 || echo 1)"' ]'
 done
 
 finish

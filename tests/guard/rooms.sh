@@ -17,7 +17,7 @@ src/text src src/base src/ops
 src/model src src/base src/graph src/ops src/runtime
 tools/limits src src/base src/runtime
 tools/trace src src/base src/graph src/dump src/runtime tools/limits
-tools/cli src src/base src/model tools/trace
+tools/cli src src/base src/text src/model tools/trace
 tools/bench src src/base src/graph src/model src/runtime tools/cli tools/limits tools/trace
 tools/command src src/base src/graph src/dump src/model tools/cli tools/trace tools/bench
 tools/dev src src/base src/model tools/cli

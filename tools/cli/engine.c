@@ -134,7 +134,10 @@ enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struc
 void cli_model_check(enum dg_status status, const struct dg_error *err)
 {
     if (status != DG_OK && !model_is_named())
-        cli_die(status, "%s (-m or $DAGPT_MODEL names another model)", err->text);
+        cli_die(status,
+                "%s (make lab makes a model to try, -m demo takes the one in the program, -m or "
+                "$DAGPT_MODEL names another)",
+                err->text);
     cli_check(status, err);
 }
 

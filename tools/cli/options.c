@@ -284,22 +284,3 @@ void cli_not_both(const void *a, const void *b)
         cli_die(DG_ERR_USAGE, "got --%s and --%s, expected one of them", cli_given(a),
                 cli_given(b));
 }
-
-/* ---- operands ---- */
-
-int32_t *cli_ids(char **operands, int n)
-{
-    int32_t *ids = calloc((size_t)n + 1, sizeof *ids);
-
-    if (!ids)
-        cli_die(DG_ERR_RESOURCE, "out of memory for %d ids", n);
-    for (int i = 0; i < n; i++) {
-        uint64_t id;
-
-        if (!cli_number(operands[i], &id) || id > INT32_MAX)
-            cli_die(DG_ERR_TOKEN, "token id %d: got '%s', expected a number of the vocabulary",
-                    i + 1, operands[i]);
-        ids[i] = (int32_t)id;
-    }
-    return ids;
-}

@@ -60,7 +60,4 @@ void cli_not_both(const void *a, const void *b);
 /* A decimal number without sign or blanks, all of the text; false otherwise. */
 bool cli_number(const char *text, uint64_t *out);
 
-/* Operands to ids. Leaves with 4 when one is not a number. Owned by the caller. */
-int32_t *cli_ids(char **operands, int n);
-
 #endif

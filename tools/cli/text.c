@@ -1,4 +1,5 @@
-/* A text is read whole before it is looked at: where a token ends depends on what follows. */
+/* A text is read whole before it is looked at: where a token ends depends on what follows. Standard input
+ * may have no end, so a text has a limit: that of the model where it is for one. */
 #include "text.h"
 #include "escapes.h"
 #include "leaving.h"
@@ -39,60 +40,98 @@ static struct text copy_of(const char *s)
     return t;
 }
 
-static struct text read_all(FILE *from, const char *name)
+static size_t most_bytes = 64 << 20;
+static char why_most[96] = "expected a text of at most so many";
+
+void text_limit(size_t bytes, const char *why)
+{
+    most_bytes = bytes;
+    snprintf(why_most, sizeof why_most, "%s", why);
+}
+
+/* Room for more bytes and the NUL. A line end that is taken off does not count. */
+static void make_room(struct text *t, size_t *room, const char *name)
+{
+    char *more;
+
+    if (t->n > most_bytes && t->n - most_bytes > 2)
+        cli_die(DG_ERR_TOKEN, "%s: got more than %zu bytes, %s", name, most_bytes, why_most);
+    if (*room - t->n >= 2)
+        return;
+    *room = *room ? 2 * *room : 1 << 16;
+    more = realloc(t->bytes, *room);
+    if (!more)
+        cli_die(DG_ERR_RESOURCE, "%s: out of memory for a text of %zu bytes", name, *room);
+    t->bytes = more;
+}
+
+static struct text read_all(const struct text_source *s)
 {
     struct text t = {NULL, 0};
     size_t room = 0;
 
     do {
-        if (room - t.n < 2) {
-            char *more = realloc(t.bytes, room = room ? 2 * room : 1 << 16);
-
-            if (!more)
-                cli_die(DG_ERR_RESOURCE, "%s: out of memory for a text of %zu bytes", name, room);
-            t.bytes = more;
-        }
-        t.n += fread(t.bytes + t.n, 1, room - t.n - 1, from);
-    } while (!feof(from) && !ferror(from)); /* at a terminal, another read would ask again */
-    if (ferror(from))
-        cli_die(DG_ERR_IO, "%s: cannot read: %s", name, strerror(errno));
+        make_room(&t, &room, s->name);
+        t.n += fread(t.bytes + t.n, 1, room - t.n - 1, s->from);
+    } while (!feof(s->from) && !ferror(s->from)); /* at a terminal, another read would ask again */
+    make_room(&t, &room, s->name);
     t.bytes[t.n] = '\0';
     return t;
 }
 
-static struct text read_file(const char *path)
+struct text_source text_open(void)
 {
-    FILE *f = fopen(path, "rb");
-    struct text t;
+    const bool named = file_path && strcmp(file_path, "-") != 0;
+    struct text_source s = {stdin, "standard input"};
 
-    if (!f)
-        cli_die(DG_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
-    t = read_all(f, path);
-    fclose(f);
-    return t;
+    if (named)
+        s = (struct text_source){fopen(file_path, "rb"), file_path};
+    if (!s.from)
+        cli_die(DG_ERR_IO, "%s: cannot open: %s", s.name, strerror(errno));
+    return s;
 }
 
-struct text text_read(char **operands, int n, bool trim)
+void text_close(const struct text_source *s)
+{
+    if (ferror(s->from))
+        cli_die(DG_ERR_IO, "%s: cannot read: %s", s->name, strerror(errno));
+    if (s->from != stdin)
+        fclose(s->from);
+}
+
+bool text_file_given(void)
+{
+    return file_path != NULL;
+}
+
+bool text_operand(char **operands, int n, struct text *t)
 {
     struct dg_error err;
-    struct text t;
 
     if (n > 1)
         cli_die(DG_ERR_USAGE, "got %d texts, expected one: quote it if it has blanks", n);
     if (n == 1 && file_path)
         cli_die(DG_ERR_USAGE, "got a text and -f %s, expected one of them", file_path);
-    if (n == 1) {
-        t = copy_of(operands[0]);
-        cli_check(text_unescape(&t, &err), &err);
-        return t;
-    }
-    if (escapes)
+    if (n == 0 && escapes)
         cli_die(DG_ERR_USAGE, "--escapes: got %s, expected a text as an argument",
                 file_path ? "-f" : "standard input");
-    if (file_path && strcmp(file_path, "-") != 0)
-        t = read_file(file_path);
-    else
-        t = read_all(stdin, "standard input");
+    if (n == 0)
+        return false;
+    *t = copy_of(operands[0]);
+    cli_check(text_unescape(t, &err), &err);
+    return true;
+}
+
+struct text text_read(char **operands, int n, bool trim)
+{
+    struct text_source s;
+    struct text t;
+
+    if (text_operand(operands, n, &t))
+        return t;
+    s = text_open();
+    t = read_all(&s);
+    text_close(&s);
     if (trim)
         text_trim(&t);
     return t;
@@ -116,23 +155,23 @@ void text_trim(struct text *t)
 
 bool text_line(struct text *line)
 {
-    char *bytes = NULL;
     size_t room = 0;
-    ssize_t n;
+    int c;
 
-    errno = 0;
-    n = getline(&bytes, &room, stdin);
-    if (n < 0) {
-        const int failed = errno;
-
-        free(bytes);
-        if (failed == ENOMEM)
-            cli_die(DG_ERR_RESOURCE, "standard input: out of memory for a line");
-        if (ferror(stdin))
-            cli_die(DG_ERR_IO, "standard input: cannot read: %s", strerror(failed));
+    *line = (struct text){NULL, 0};
+    do {
+        make_room(line, &room, "standard input");
+        c = getc(stdin);
+        if (c != EOF)
+            line->bytes[line->n++] = (char)c;
+    } while (c != EOF && c != '\n');
+    if (ferror(stdin))
+        cli_die(DG_ERR_IO, "standard input: cannot read: %s", strerror(errno));
+    line->bytes[line->n] = '\0';
+    if (line->n == 0) {
+        text_free(line);
         return false;
     }
-    *line = (struct text){bytes, (size_t)n};
     text_trim(line);
     return true;
 }

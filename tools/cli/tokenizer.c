@@ -4,7 +4,11 @@
 #include "demo.h"
 #include "engine.h"
 #include "leaving.h"
+#include "text.h"
+#include "../../src/base/checked.h"
+#include "../../src/base/json_write.h"
 #include "../../src/model/weights.h"
+#include "../../src/text/tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +23,11 @@ const struct cli_option cli_tokenizer_options[] = {
     {0},
 };
 
+bool cli_tokenizer_given(void)
+{
+    return vocab_path != NULL;
+}
+
 const struct cli_option cli_encode_options[] = {
     {0, "special", CLI_FLAG, NULL, "<|endoftext|> in the text is the mark, not text", &special, 0,
      0, NULL},
@@ -30,6 +39,11 @@ enum dg_status cli_encode(const struct dg_tokenizer *t, const char *bytes, size_
 {
     return (special ? dg_tokenizer_encode_special : dg_tokenizer_encode)(t, bytes, n, ids, n_ids,
                                                                          err);
+}
+
+size_t cli_encode_border(const struct dg_tokenizer *t, const char *bytes, size_t n)
+{
+    return dg_tokenizer_border(t, bytes, n, special);
 }
 
 /* `name` in the folder of the model; the caller's to free. */
@@ -108,4 +122,29 @@ void cli_tokenizer_check(const struct dg_tokenizer *t, const struct dg_sizes *si
     if (dg_tokenizer_vocab(t) != sizes->vocab)
         cli_die(DG_ERR_TOKEN, "%s: the tokenizer has %u tokens, expected the model's V = %u",
                 vocab_path ? vocab_path : cli_model_path(), dg_tokenizer_vocab(t), sizes->vocab);
+}
+
+void cli_tokenizer_limit(const struct dg_tokenizer *t, const struct dg_sizes *sizes)
+{
+    size_t longest = 1, n, most;
+    char why[80];
+
+    for (uint32_t id = 0; id < dg_tokenizer_vocab(t); id++)
+        if (dg_tokenizer_bytes(t, (int32_t)id, &n) && n > longest)
+            longest = n;
+    if (!dg_mul(longest, sizes->positions, &most))
+        return;
+    snprintf(why, sizeof why, "expected at most maxT = %u tokens of at most %zu bytes",
+             sizes->positions, longest);
+    text_limit(most, why);
+}
+
+void cli_token_write(FILE *to, const struct dg_tokenizer *t, int32_t id)
+{
+    size_t n = 0;
+    const char *bytes = dg_tokenizer_bytes(t, id, &n);
+
+    putc('"', to);
+    dg_json_write_bytes(to, bytes, n, "");
+    putc('"', to);
 }

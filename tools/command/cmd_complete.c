@@ -231,6 +231,7 @@ static void prepare(struct completion *c)
     cli_request_check(NULL, 0, 0, &c->sizes);
     c->t = cli_tokenizer();
     cli_tokenizer_check(c->t, &c->sizes);
+    cli_tokenizer_limit(c->t, &c->sizes);
     c->ids = malloc(c->sizes.positions * sizeof *c->ids);
     if (!c->ids)
         cli_die(DG_ERR_RESOURCE, "out of memory for %u ids", c->sizes.positions);

@@ -2,6 +2,7 @@
  * that is not UTF-8: an id may be a part of a character. */
 #include "commands.h"
 #include "../cli/engine.h"
+#include "../cli/ids.h"
 #include "../cli/leaving.h"
 #include "../cli/options.h"
 #include "../cli/text.h"
@@ -24,26 +25,18 @@ static const struct cli_option *const tables[] = {options, text_options, cli_tok
 
 static const struct cli_command command = {
     "decode", "[OPTION]... [ID]...",
-    "Prints the text of token ids: of the IDs, the file of -f, or standard input, separated by\n"
-    "white space. Exactly their bytes are printed, and nothing else.",
+    "Prints the text of token ids: of the IDs, the file of -f, or standard input (also -),\n"
+    "separated by white space. Exactly their bytes are printed, and nothing else.",
     tables};
 
 static size_t n_decoded;
 
-/* The word at *at, if there is one before the end of the text; *at is then behind it. */
-static bool decode_word(const struct dg_tokenizer *t, char **at)
+static void decode_word(const struct dg_tokenizer *t, const char *word)
 {
-    char *word = *at + strspn(*at, " \t\r\n\v\f");
-    const size_t length = strcspn(word, " \t\r\n\v\f");
     const char *bytes = NULL;
     uint64_t id;
     size_t n = 0;
-    char end;
 
-    if (length == 0)
-        return false;
-    end = word[length];
-    word[length] = '\0';
     n_decoded++;
     if (cli_number(word, &id) && id <= INT32_MAX)
         bytes = dg_tokenizer_bytes(t, (int32_t)id, &n);
@@ -51,52 +44,59 @@ static bool decode_word(const struct dg_tokenizer *t, char **at)
         cli_die(DG_ERR_TOKEN, "token id %zu: got '%s', expected 0 to %u", n_decoded, word,
                 dg_tokenizer_vocab(t) - 1);
     fwrite(bytes, 1, n, stdout);
-    word[length] = end;
-    *at = word + length;
-    return true;
 }
 
-static void decode_words(const struct dg_tokenizer *t, char *words)
+/* With -0 a NUL ends each line; of the last one the end may be missing. */
+static void decode_file(const struct dg_tokenizer *t, FILE *from)
 {
-    while (decode_word(t, &words))
-        ;
-}
+    enum id_kind kind, last = ID_LINE;
+    char word[ID_BYTES];
 
-static void decode_text(const struct dg_tokenizer *t, struct text *text)
-{
-    char *at = text->bytes, *end = text->bytes + text->n;
-
-    if (strlen(text->bytes) != text->n)
-        cli_die(DG_ERR_TOKEN, "token ids: got a NUL byte, expected numbers and white space");
-    while (records && at < end) {
-        char *line_end = memchr(at, '\n', (size_t)(end - at));
-
-        if (!line_end)
-            line_end = end;
-        *line_end = '\0';
-        decode_words(t, at);
-        putchar('\0');
-        at = line_end + 1;
+    while ((kind = ids_scan(from, word)) != ID_NONE) {
+        if (kind == ID_WORD)
+            decode_word(t, word);
+        else if (records)
+            putchar('\0');
+        if (ferror(stdout)) /* there may be no end of ids */
+            cli_flush();
+        last = kind;
     }
-    if (!records)
-        decode_words(t, at);
+    if (records && last == ID_WORD)
+        putchar('\0');
+}
+
+/* The ids in an operand. */
+static void decode_operand(const struct dg_tokenizer *t, char *operand)
+{
+    char word[ID_BYTES];
+    FILE *from = *operand ? fmemopen(operand, strlen(operand), "r") : NULL;
+
+    if (*operand && !from)
+        cli_die(DG_ERR_RESOURCE, "out of memory for an argument");
+    while (from && ids_scan(from, word) != ID_NONE)
+        decode_word(t, word);
+    if (from)
+        fclose(from);
 }
 
 int cmd_decode(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
     const struct dg_tokenizer *t = cli_tokenizer();
-    struct text text = {NULL, 0};
 
-    for (int i = 1; i <= n; i++)
-        decode_words(t, argv[i]);
-    if (n > 0 && records)
-        putchar('\0');
-    if (n == 0) {
-        text = text_read(NULL, 0, false);
-        decode_text(t, &text);
+    if (n > 0 && text_file_given())
+        cli_die(DG_ERR_USAGE, "got ids and -f, expected one of them");
+    if (n == 0 || (n == 1 && strcmp(argv[1], "-") == 0)) {
+        const struct text_source source = text_open();
+
+        decode_file(t, source.from);
+        text_close(&source);
+    } else {
+        for (int i = 1; i <= n; i++)
+            decode_operand(t, argv[i]);
+        if (records)
+            putchar('\0');
     }
     cli_flush();
-    text_free(&text);
     return 0;
 }

@@ -44,13 +44,9 @@ static const struct cli_command command = {
 
 static void print_token(const struct dg_tokenizer *t, int32_t id, double logprob)
 {
-    size_t n;
-    const char *bytes = dg_tokenizer_bytes(t, id, &n);
-
-    printf(json ? "{\"logprob\": %.6f, \"id\": %d, \"text\": \"" : "%.6f\t%d\t\"", logprob,
-           (int)id);
-    dg_json_write_bytes(stdout, bytes, n, "");
-    puts(json ? "\"}" : "\"");
+    printf(json ? "{\"logprob\": %.6f, \"id\": %d, \"text\": " : "%.6f\t%d\t", logprob, (int)id);
+    cli_token_write(stdout, t, id);
+    puts(json ? "}" : "");
 }
 
 /* Log-probability of ids[1 ... n - 1], each after those before it. */
@@ -124,6 +120,7 @@ int cmd_score(int argc, char **argv)
     cli_request_check(NULL, 0, 0, &sizes);
     t = cli_tokenizer();
     cli_tokenizer_check(t, &sizes);
+    cli_tokenizer_limit(t, &sizes);
     text = text_read(argv + 1, n, false);
     if (text.n == 0)
         cli_die(DG_ERR_TOKEN, "the text is empty");

@@ -2,6 +2,7 @@
  * defaults, 10 ids together and the coin of 0.5; ids are flushed one by one, since a reader may time them. */
 #include "commands.h"
 #include "../cli/engine.h"
+#include "../cli/ids.h"
 #include "../cli/leaving.h"
 #include "../cli/options.h"
 #include "../cli/recording.h"
@@ -31,8 +32,9 @@ static const struct cli_option *const tables[] = {
     cli_trace_options, NULL};
 
 static const struct cli_command command = {
-    "tokens", "[OPTION]... ID...",
-    "Completes a sequence of token ids: prints the new ids, one a line, each as soon as\n"
+    "tokens", "[OPTION]... ID...|-",
+    "Completes a sequence of token ids, of standard input where it is -: prints the new ids, one a "
+    "line, each as soon as\n"
     "it is known, until given and new ids are N together. The next id is the first, in\n"
     "vocabulary order, whose cumulative probability exceeds X; with --greedy or an option of\n"
     "sampling it is drawn as dagpt complete draws it.",
@@ -132,6 +134,7 @@ int cmd_tokens(int argc, char **argv)
 {
     struct times t = {.start = cli_seconds()};
     int32_t *ids;
+    size_t n_ids;
     int n;
 
     cli_model.fallback = "gpt2_124M.bin";
@@ -140,18 +143,19 @@ int cmd_tokens(int argc, char **argv)
         cli_die(DG_ERR_USAGE, "got --coin and --%s, expected one of them", cli_sampling_given());
     if (n == 0)
         cli_die(DG_ERR_USAGE, "no token ids; 'dagpt tokens --help' tells more");
-    ids = cli_ids(argv + 1, n);
-    if ((uint64_t)n >= total) {
+    ids = cli_ids(argv + 1, n, &n_ids);
+    if (n_ids >= total) {
         struct dg_sizes sizes;
 
-        cli_request_check(ids, (size_t)n, (size_t)n, &sizes);
-        fprintf(stderr, "dagpt: %d ids given, --total is %d: nothing to complete\n", n, (int)total);
+        cli_request_check(ids, n_ids, n_ids, &sizes);
+        fprintf(stderr, "dagpt: %zu ids given, --total is %d: nothing to complete\n", n_ids,
+                (int)total);
         free(ids);
         return 0;
     }
-    complete(cli_engine_open(ids, (size_t)n, total), ids, (size_t)n, &t);
+    complete(cli_engine_open(ids, n_ids, total), ids, n_ids, &t);
     if (cli_model.stats && t.last > 0)
-        print_stats(&t, (size_t)n);
+        print_stats(&t, n_ids);
     free(ids);
     return 0;
 }

@@ -59,7 +59,7 @@ static int run(int argc, char **argv)
     for (int i = 0; i < N_COMMANDS; i++)
         if (!strcmp(argv[1], commands[i].name))
             return commands[i].run(argc - 1, argv + 1);
-    if (argv[1][0] == '-' || (argv[1][0] >= '0' && argv[1][0] <= '9'))
+    if ((argv[1][0] == '-' && argv[1][1]) || (argv[1][0] >= '0' && argv[1][0] <= '9'))
         return cmd_tokens(argc, argv); /* dagpt ID..., perhaps after options */
     cli_die(DG_ERR_USAGE, "unknown command '%s'; 'dagpt --help' lists them", argv[1]);
 }
