@@ -172,7 +172,8 @@ $(SUITES): %: %.o $(BUILD)/tests/support/support.o $(LIB) $(BUILD)/linked-with
 
 $(BUILD)/tests/unit/model/check_spec: | $(BUILD)/spec-gpt2
 
-$(BUILD)/tests/unit/trace/check_trace: $(patsubst %,$(BUILD)/tools/trace/trace_%.o,write file read plans facts events analysis replay)
+$(BUILD)/tests/unit/trace/check_trace: $(patsubst %,$(BUILD)/tools/trace/trace_%.o,write file text read plans facts events path gaps analysis \
+                                               replay)
 
 $(BUILD)/tests/unit/cli/check_stream:  $(BUILD)/tools/cli/stream.o
 $(BUILD)/tests/unit/cli/check_output:  $(patsubst %,$(BUILD)/tools/cli/%.o,output signals)

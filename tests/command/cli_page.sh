@@ -19,15 +19,22 @@ becomes() {
 count "text is kept" becomes 'b \303\251 \342\202\254 \360\237\230\200 &amp;' 'b \303\251 \342\202\254 \360\237\230\200 &amp;'
 count "< cannot end the script" becomes '</script><!--<script>' '\\u003c/script>\\u003c!--\\u003cscript>'
 count "nor as an escape" becomes '\\u003c/script>' '\\u003c/script>'
+count "a control character of ISO 8859" becomes '\302\233' '\\u009b'
 count "quotes and backslashes" becomes '\\"\\\\' '\\"\\\\'
-count "a byte that is none of UTF-8" becomes 'a\377b\200' 'a\\ufffdb\\ufffd'
-count "an overlong <" becomes '\300\274' '\\ufffd\\ufffd'
-count "an overlong / of three bytes" becomes '\340\200\257' '\\ufffd\\ufffd\\ufffd'
-count "a surrogate" becomes '\355\240\200' '\\ufffd\\ufffd\\ufffd'
-count "past U+10FFFF" becomes '\364\220\200\200' '\\ufffd\\ufffd\\ufffd\\ufffd'
-count "a sequence cut by <" becomes '\342\202<' '\\ufffd\\ufffd\\u003c'
-count "a sequence cut by the end" becomes 'a\360\237\230' 'a\\ufffd\\ufffd\\ufffd'
-count "a name cut within a character" becomes "$(printf '%0254d' 0)\303\251" "$(printf '%0254d' 0)\\\\ufffd"
+# refused NAME - it is no UTF-8, and so no JSON.
+refused() {
+    page_of "$1"
+    failed_with 3 dagpt 'expected UTF-8'
+}
+
+count "a byte that is none of UTF-8" refused 'a\377b\200'
+count "an overlong <" refused '\300\274'
+count "an overlong / of three bytes" refused '\340\200\257'
+count "a surrogate" refused '\355\240\200'
+count "past U+10FFFF" refused '\364\220\200\200'
+count "a sequence cut by <" refused '\342\202<'
+count "a sequence cut by the end" refused 'a\360\237\230'
+count "a long name is whole" becomes "$(printf '%01254d' 0)\\303\\251" "$(printf '%01254d' 0)\\303\\251"
 count "nothing" becomes '' ''
 
 # The page admits its own style and script alone, by their hashes, and loads nothing.

@@ -208,7 +208,9 @@ assert 0 < s["span_us"] <= s["wall_us"] and s["parallelism"] >= 1
 for w in s["by_worker"]:
     parts = ("busy_us", "queue_us", "spinning_us", "parked_us", "preempted_us", "outside_us")
     assert abs(sum(w[p] for p in parts) - s["wall_us"]) < 1, w
-assert {g["reason"] for g in s["gaps"]} <= {"tile", "nothing ready", "late", "preempted"}
+assert {g["reason"] for g in s["gaps"]} <= {"tile", "late", "nothing left", "preempted", "outside"}
+assert 0 < s["loading_us"] <= s["all_tiles_us"] and s["load_tiles"] > 0 and s["load_steps"] == 0
+assert abs(s["busy_workers"] - s["work_us"] / s["wall_us"]) < 0.001 and s["beyond_limits"] is None
 END
 fi
 
@@ -270,12 +272,177 @@ count "in less than an eighth of its bytes" [ "$(sed '1,/id="trace"/d' "$dir/pag
 expect_error 5 'cannot write' trace "$trace" --html "$dir/none/page.html"
 expect_error 2 '--html' trace "$trace" --html "$dir/page.html" --json
 
+# ---- where it comes from: a pipe, standard input, gzip ----
+
+record --total 12
+run trace "$trace" --json
+sed 's/"file": "[^"]*"//' "$dir/out" >"$dir/expected"
+
+# as_expected LABEL - the last run printed the same JSON, whatever it called the file.
+as_expected() {
+    sed 's/"file": "[^"]*"//' "$dir/out" | cmp -s - "$dir/expected"
+    count "$1" [ $? -eq 0 ]
+}
+
+# fed FILE ARGUMENT... - runs the program with the file coming through a pipe on standard input.
+fed() {
+    file=$1
+    shift
+    cat "$file" | "$program" "$@" >"$dir/out" 2>"$dir/err"
+    status=$?
+}
+
+gzip -c "$trace" >"$dir/trace.json.gz"
+cp "$dir/trace.json.gz" "$dir/packed"
+mkfifo "$dir/fifo"
+for file in "$trace" "$dir/trace.json.gz" "$dir/packed"; do
+    run trace --json "$file"
+    as_expected "trace $file"
+    fed "$file" trace --json -
+    as_expected "$file | trace -"
+    "$program" trace --json - <"$file" >"$dir/out" 2>"$dir/err"
+    as_expected "trace - <$file"
+    cat "$file" >"$dir/fifo" &
+    run trace --json "$dir/fifo"
+    as_expected "trace FIFO, $file"
+done
+run graph --trace "$trace" -o "$dir/one.dot"
+sed 's/step [0-9]* of [^:]*://' "$dir/one.dot" >"$dir/expected"
+fed "$dir/packed" graph --trace -
+sed 's/step [0-9]* of [^:]*://' "$dir/out" >"$dir/got"
+count "graph --trace -, packed" cmp -s "$dir/got" "$dir/expected"
+{ printf '\037'; sleep 0.3; tail -c +2 "$dir/packed"; } | "$program" trace - >"$dir/out" 2>"$dir/err"
+count "a slow pipe's first byte" [ $? -eq 0 ]
+fed "$trace" trace - "$trace"
+count "one of two files" succeeded
+expect_error 2 'standard input 2 times' trace - -
+head -c 2000 "$dir/packed" >"$dir/cut.gz"
+expect_error 3 'damaged: gzip' trace "$dir/cut.gz"
+{ head -c 1500 "$dir/packed"; head -c 3000 /dev/zero; } >"$dir/cut.gz"
+expect_error 3 'damaged: gzip' trace "$dir/cut.gz"
+printf 'no trace' | gzip -c >"$dir/other.gz"
+expect_error 3 'expected an object' trace "$dir/other.gz"
+fed "$dir/cut.gz" trace -
+count "a damaged one from a pipe" failed_with 3 dagpt 'standard input: damaged: gzip'
+mkdir "$dir/nothing"
+PATH=$dir/nothing "$program" trace "$dir/packed" >"$dir/out" 2>"$dir/err"
+status=$?
+count "without gzip" failed_with 5 dagpt 'no gzip to unpack it'
+
+# ---- long and hostile texts ----
+
+run tokens -m "$odd" --trace "$dir/many.json" --trace-tokens 0:1 --total 36 -- $(seq -s ' ' 100 120) 1 2 3 4 5 6 7 8 9 $(seq 11 15)
+run trace "$dir/many.json" --json
+count "a command line whole" has "$(seq -s ' ' 100 120) 1 2 3 4 5 6 7 8 9 $(seq -s ' ' 11 15)\"" "$dir/out"
+ids256=$(seq -s ' ' 1000 1255)
+sed "s/\"command\": \"/&$ids256 /" "$trace" >"$dir/many.json"
+run trace "$dir/many.json" --json
+count "256 ids in JSON" has "$ids256 tokens" "$dir/out"
+run trace "$dir/many.json"
+count "and as text the first, and how many more" grep -qE '1000 1001 .* \.\.\. and [0-9]+ words more \(--json has all\)$' "$dir/out"
+run trace "$dir/many.json" --html "$dir/page.html"
+count "and in the page" has "$ids256 tokens" "$dir/page.html"
+
+# shown_plainly LABEL - nothing in the last run's output is a terminal's: no control character, no byte that is none of UTF-8.
+shown_plainly() {
+    count "$1: control characters" eval '[ "$(cat "$dir/out" "$dir/err" | tr -d "\n" | LC_ALL=C grep -ac "[[:cntrl:]]")" -eq 0 ]'
+    count "$1: C1 controls" eval '! LC_ALL=C grep -qa "$(printf "\302[\200-\237]")" "$dir/out" "$dir/err"'
+    ! command -v iconv >/dev/null || count "$1: UTF-8" eval 'cat "$dir/out" "$dir/err" | iconv -f UTF-8 -t UTF-8 >"$dir/plain"'
+}
+
+bad='\\u001b[31m\\u0007\\u009b2J\\u0000\\n'$(printf '\302\233\377\342\200\256')
+for place in command model program sched isa op type; do
+    case $place in
+    model) match='"model": {"name": "' ;;
+    op) match='{"name": "h0\.' ;;
+    type) match='"type": "mat' ;;
+    *) match="\"$place\": \"" ;;
+    esac
+    LC_ALL=C sed "s/$match/&$bad/" "$trace" >"$dir/bad.json"
+    for arguments in "trace" "trace --json" "trace --what-if 2" "trace $trace" "trace --json $trace" "graph --trace" "graph --format json --trace" \
+        "graph --format mermaid --trace"; do
+        run $arguments "$dir/bad.json"
+        shown_plainly "dagpt $arguments, $place"
+    done
+done
+cp "$trace" "$dir/$(printf 'a\033[31m\302\233\377').json"
+for arguments in "trace" "trace --json" "graph --trace"; do
+    run $arguments "$dir/$(printf 'a\033[31m\302\233\377').json"
+    shown_plainly "dagpt $arguments, the file's name"
+done
+
+# JSON for any numbers: steps of no time, tiles of no time, no steps.
+if command -v python3 >/dev/null; then
+    sed 's/"ts": [0-9.]*/"ts": 5/; s/"dur": [0-9.]*/"dur": 0/; s/"ready": [0-9.]*/"ready": 5/; s/"start": [0-9.]*, "end": [0-9.]*/"start": 5, "end": 5/; s/, "preempted": [0-9.]*//' \
+        "$trace" >"$dir/zero.json"
+    sed "s/\"limits\": \[\]/\"limits\": [{\"workers\": 1, \"read_gbps\": 0.001, \"fma_gflops\": 1e9}]/; s/\"bytes\": [0-9]*/\"bytes\": 1152921504606846976/; s/\"flops\": [0-9]*/\"flops\": 1152921504606846976/" \
+        "$trace" >"$dir/huge.json"
+    printf '{"dagpt": {"version": 2, "awake": 1, "plans": [], "steps": []}, "traceEvents": []}' >"$dir/empty.json"
+    for file in zero huge empty; do
+        for arguments in "trace --json" "trace --json --what-if 1,2,256" "trace --json $trace" "trace --html $dir/page.html"; do
+            run $arguments "$dir/$file.json"
+            count "dagpt $arguments, $file: status $status" succeeded
+            case $arguments in *html*) continue ;; esac
+            count "dagpt $arguments, $file: no JSON" python3 -c 'import json, sys; json.load(sys.stdin, parse_constant=lambda c: sys.exit(c))' <"$dir/out"
+        done
+    done
+fi
+
+# ---- limits that cannot be right ----
+
+record --total 12 -j2
+for limits in '"read_gbps": 500, "fma_gflops": 0.01' '"read_gbps": 0.01, "fma_gflops": 5e5'; do
+    sed "s/\"limits\": \[\]/\"limits\": [{\"workers\": 2, $limits}]/" "$trace" >"$dir/limits.json"
+    for arguments in "trace" "trace --what-if 1,2"; do
+        run $arguments "$dir/limits.json"
+        count "dagpt $arguments: no warning with $limits" eval 'has "warning   " "$dir/out" && has "measured beside other work" "$dir/out" && has "does not hold" "$dir/out"'
+        run $arguments --json "$dir/limits.json"
+        count "dagpt $arguments --json: no warning with $limits" has '"beyond_limits": {"name": ' "$dir/out"
+    done
+done
+sed 's/"limits": \[\]/"limits": [{"workers": 2, "read_gbps": 500, "fma_gflops": 5e5}]/' "$trace" >"$dir/limits.json"
+run trace "$dir/limits.json" --what-if 1,2
+count "no warning where they hold" lacks warning "$dir/out"
+
+# ---- many names, little memory ----
+
+if command -v python3 >/dev/null; then
+    python3 - "$dir/names.json" <<'END'
+import json, sys
+n = 40000
+ops = [{"name": f"name{i}", "type": "x", "layer": -1, "out": "o", "rows": 1, "cols": 1} for i in range(n)]
+plan = {"rows": 1, "ops": ops, "tiles": [[i, 0, 1, 0, 1, 0] for i in range(n)], "joins": 1, "next": [[n]] * n + [[]]}
+events = [{"ph": "X", "tid": 0, "cat": "step", "name": "s", "ts": 0, "dur": n, "args": {"step": 0}}]
+events += [{"ph": "X", "tid": 0, "cat": "tile", "name": "n", "ts": i, "dur": 1, "args": {"step": 0, "tile": i, "ready": 0, "last": None}} for i in range(n)]
+json.dump({"dagpt": {"version": 2, "awake": 1, "workers": 1, "plans": [plan], "steps": [{"plan": 0, "past": 0, "rows": 1, "start": 0, "end": n}]},
+           "traceEvents": events}, open(sys.argv[1], "w"))
+END
+    (
+        ulimit -t 8 # CPU seconds: by a search through all names for each it takes 20 and more
+        run trace "$dir/names.json" "$dir/names.json"
+        exit "$status"
+    )
+    status=$?
+    count "40,000 names in two files: status $status" [ "$status" -eq 0 ]
+    if [ -z "$SAN" ]; then
+        for kilobytes in 30000 40000 50000 60000 70000 80000 100000; do
+            (
+                ulimit -v $kilobytes
+                run trace "$dir/names.json" "$dir/names.json"
+                exit "$status"
+            )
+            status=$?
+            count "$kilobytes kB of memory: status $status" eval '[ "$status" -eq 0 ] || failed_with 6 dagpt "memory"'
+        done
+    fi
+fi
+
 # ---- what is no trace ----
 
 expect_error 3 'expected a trace by dagpt' trace docs/../tests/viewer/package.json
 expect_error 3 'an object' trace README.md
 expect_error 3 'cannot open' trace "$dir/none.json"
-expect_error 3 'not a regular file' trace "$dir"
+expect_error 3 'a directory' trace "$dir"
 printf '[{"name": "a", "ph": "X", "ts": 1, "dur": 2, "pid": 1, "tid": 1}]' >"$dir/other.json"
 expect_error 3 'expected an object' trace "$dir/other.json"
 printf '{"traceEvents": [{"name": "a", "ph": "X", "ts": 1}]}' >"$dir/other.json"
@@ -284,6 +451,7 @@ expect_error 3 'no "dagpt" in it' trace "$dir/other.json"
 expect_error 3 'expected an object' trace "$dir/other.json"
 head -c 3000 "$trace" >"$dir/other.json"
 expect_error 3 'line ' trace "$dir/other.json"
+expect_error 3 'expected an object' trace /dev/zero
 expect_error 2 'no trace file' trace
 expect_error 2 'at most 2' trace a b c
 expect_error 2 'two files' trace "$trace" --fail-above 1

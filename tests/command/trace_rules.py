@@ -33,7 +33,7 @@ def check(path):
             arrows.setdefault(e["id"], {})[e["ph"]] = e
     workers = set(range(facts["awake"]))
     assert names["thread_name"] == workers == names["thread_sort_index"]
-    assert set(counters) <= {"ready tiles", "workers busy"}
+    assert set(counters) <= {"ready tiles", "workers not waiting"}
     assert all(last == 0 for _, last in counters.values()), "a counter does not end at 0"
     for thread in slices.values():
         check_nesting(thread)

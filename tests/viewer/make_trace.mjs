@@ -274,7 +274,7 @@ class Recorder {
       if (d)
         this.events.push({ name: 'ready tiles', ph: 'C', pid: 1, tid: 0, ts: us(ts), args: { tiles } });
       if (e)
-        this.events.push({ name: 'workers busy', ph: 'C', pid: 1, tid: 0, ts: us(ts), args: { workers } });
+        this.events.push({ name: 'workers not waiting', ph: 'C', pid: 1, tid: 0, ts: us(ts), args: { workers } });
     }
   }
 

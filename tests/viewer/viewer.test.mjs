@@ -13,11 +13,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import { emptyTrace, hostileTrace, makeTrace } from './make_trace.mjs';
 
-// For 200,000 tiles, all in view. Loading is limited in CPU time of the page's thread, from navigation to
-// the first frame, and a frame by the fastest quarter: other programs on the machine take little from either.
-// Measured on two shared CPUs, both busy with other programs: 2.0 s, 10 ms, 9.6 MB.
-const LOAD_LIMIT = 5; // seconds
-const FRAME_LIMIT = 25; // ms
+// For 200,000 tiles. Times are told and not judged: other programs take from them. What is judged is the work.
+// Measured on two shared CPUs, both busy with other programs: 2.0 s, 10 ms a frame, 10.3 MB.
 const SIZE_LIMIT = 15; // MB
 const PATIENCE = 300000; // ms, for what must happen at all
 
@@ -82,6 +79,8 @@ let address; // of the page with `trace`, made once
 const openTrace = (options) => open((address ??= makePage('trace', trace)), options);
 
 const tilesOf = (t) => t.traceEvents.filter((e) => e.cat === 'tile');
+// Those that the figures are of: of steps that do more than load.
+const countedOf = (t) => tilesOf(t).filter((e) => t.dagpt.plans[t.dagpt.steps[e.args.step].plan].ops.some((op) => op.type !== 'load'));
 const close3 = (a, b) => Math.abs(a - b) < 0.002;
 
 // The screen position of the middle of a tile, found by its name and place.
@@ -114,12 +113,12 @@ const canvasHash = (page) => onPixels(page, (data) => data.reduce((h, x) => (h *
 test('a trace loads: the facts of the run, a timeline, a table', async () => {
   const page = await openTrace();
   const facts = await page.locator('#facts').innerText();
-  assert.match(facts, new RegExp(`tiles\\s+${tilesOf(trace).length.toLocaleString('en')}`));
+  assert.match(facts, new RegExp(`tiles\\s+${countedOf(trace).length.toLocaleString('en')}`));
   assert.match(facts, /workers\s+4/);
   assert.match(facts, /schedule\s+dataflow/);
   const colors = await onPixels(page, (data) => new Set(new Uint32Array(data.buffer)).size);
   assert.ok(colors > 20, `${colors} colours on the timeline`);
-  assert.equal(await page.locator('#table tbody tr').count(), new Set(tilesOf(trace).map((e) => e.args.type)).size);
+  assert.equal(await page.locator('#table tbody tr').count(), new Set(countedOf(trace).map((e) => e.args.type)).size);
   await picture(page, 'whole-light');
   await close(page);
 });
@@ -159,7 +158,7 @@ test('critical path: the longest chain of each step', async () => {
   const inputs = plans.map(inputsOf);
   const slices = steps.map(() => new Map());
   for (const e of tilesOf(trace))
-    slices[e.args.step].set(e.args.tile, e.dur);
+    slices[e.args.step].set(e.args.tile, e.dur - (e.args.preempted ?? 0));
   steps.forEach((step, s) => {
     const upTo = [];
     inputs[step.plan].forEach((from, t) => {
@@ -168,10 +167,18 @@ test('critical path: the longest chain of each step', async () => {
     assert.ok(close3(got[s], Math.max(...upTo)), `step ${s}: ${got[s]}, expected ${Math.max(...upTo)}`);
   });
   const marked = await page.evaluate(() => state.model.steps.map((s, i) =>
-    state.pathRecords.filter((r) => state.model.tiles.step[r] === i).reduce((sum, r) => sum + state.model.tiles.end[r] - state.model.tiles.start[r], 0)));
+    state.pathRecords.filter((r) => state.model.tiles.step[r] === i).reduce((sum, r) => sum + state.model.tiles.end[r] - state.model.tiles.start[r] - state.model.tiles.preempted[r], 0)));
   marked.forEach((sum, s) => assert.ok(close3(sum, got[s]), `the tiles marked in step ${s} add up to its path`));
   await close(page);
 });
+
+// A tile's last input, the last input of that, and so on.
+function chainOf(byTile, tile) {
+  const chain = new Set();
+  for (let e = tile; e.args.last !== null; e = byTile.get(`${e.args.step} ${e.args.last}`))
+    chain.add(e.args.last);
+  return chain;
+}
 
 test('idle gaps: tiles and gaps fill a worker\'s step, and a gap names its culprit', async () => {
   const page = await openTrace();
@@ -182,21 +189,21 @@ test('idle gaps: tiles and gaps fill a worker\'s step, and a gap names its culpr
     return { busy: sum(tiles), spans: sum(s), gaps: Array.from({ length: g.n }, (_, i) => ({ worker: g.worker[i], start: g.start[i], end: g.end[i],
       why: g.why[i], next: one(g.next[i]), culprit: one(g.culprit[i]), how: g.spinning[i] + g.parked[i] + g.queue[i], preempted: g.preempted[i] })) };
   });
-  const inSteps = gaps.filter((g) => g.why !== 3).reduce((sum, g) => sum + g.end - g.start, 0);
+  const inSteps = gaps.filter((g) => g.why < 4).reduce((sum, g) => sum + g.end - g.start, 0);
   assert.ok(Math.abs(inSteps + busy - spans) < 0.002 * gaps.length, `${inSteps} idle + ${busy} busy, ${spans} in steps`);
   const byTile = new Map(tilesOf(trace).map((e) => [`${e.args.step} ${e.args.tile}`, e]));
   const waits = gaps.filter((g) => g.why === 0);
   assert.ok(waits.length > 100);
   for (const g of waits) {
     const next = byTile.get(`${g.next.step} ${g.next.tile}`);
-    assert.equal(g.culprit?.tile ?? null, next.args.last);
+    assert.ok(chainOf(byTile, next).has(g.culprit.tile), 'the culprit is the last input, or one before it');
     assert.ok(g.end <= next.args.ready + 0.002 && next.tid === g.worker);
     const culprit = byTile.get(`${g.next.step} ${g.culprit.tile}`);
     assert.ok(culprit.ts + culprit.dur > g.start - 0.002, 'the culprit was not done when the wait began');
   }
   for (const g of gaps.filter((x) => x.why === 1))
     assert.ok(g.start >= byTile.get(`${g.next.step} ${g.next.tile}`).args.ready - 0.002);
-  const how = gaps.reduce((sum, g) => sum + g.how, 0);
+  const how = gaps.reduce((sum, g) => sum + g.how + g.preempted, 0);
   const waitSlices = trace.traceEvents.filter((e) => e.cat === 'wait');
   const slices = waitSlices.reduce((sum, e) => sum + e.dur, 0);
   const preempted = waitSlices.reduce((sum, e) => sum + (e.args.preempted ?? 0), 0);
@@ -216,6 +223,229 @@ test('tracks: ready and running tiles at any time', async () => {
     assert.equal(got[i][0], tilesOf(trace).filter((e) => e.args.ready <= t && t < e.ts).length, `ready at ${t}`);
     assert.equal(got[i][1], tilesOf(trace).filter((e) => e.ts <= t && t < e.ts + e.dur).length, `busy at ${t}`);
   });
+  await close(page);
+});
+
+// ---- one truth: text, JSON and page ----
+
+const clone = (t) => structuredClone(t);
+
+// The same in version 1: an op's type was in "op", and nothing else said that it loads.
+function inVersion1(t) {
+  t.dagpt.version = 1;
+  for (const op of t.dagpt.plans.flatMap((plan) => plan.ops)) {
+    op.op = op.type;
+    delete op.type;
+    delete op.loads;
+  }
+  for (const { args } of t.traceEvents.filter((e) => e.cat === 'tile')) {
+    args.op = args.type;
+    delete args.type;
+  }
+  return t;
+}
+
+// Worker 3 enters each step when its first tile begins, late; worker 4 takes no part; another step was dropped.
+function withAbsences(t) {
+  const ofWorker = (e, step) => e.ph === 'X' && e.tid === 3 && e.args.step === step;
+  t.traceEvents = t.traceEvents.filter((e) => e.ph !== 'X' || e.args.step !== 2);
+  t.dagpt.steps.splice(2, 1);
+  for (const e of t.traceEvents)
+    if (e.ph === 'X' && e.args.step > 2)
+      e.args.step--;
+  t.dagpt.steps.forEach((_, step) => {
+    const first = t.traceEvents.find((e) => e.cat === 'tile' && ofWorker(e, step));
+    const slice = t.traceEvents.find((e) => e.cat === 'step' && ofWorker(e, step));
+    Object.assign(slice, { ts: first.ts, dur: Math.round((slice.ts + slice.dur - first.ts) * 1000) / 1000 });
+    t.traceEvents = t.traceEvents.filter((e) => !(e.cat === 'wait' && ofWorker(e, step) && e.ts < first.ts));
+  });
+  Object.assign(t.dagpt, { workers: 6, awake: 5, dropped: 77 });
+  return t;
+}
+
+// The load plan alone.
+function onlyLoads(t) {
+  t.traceEvents = t.traceEvents.filter((e) => e.ph !== 'X' || e.args.step === 0);
+  t.dagpt.steps.length = 1;
+  return t;
+}
+
+// A file of a run: the demo loads its weights within the first step.
+function recorded(name, ...options) {
+  const json = join(folder, `${name}-run.json`);
+  run(join(build, 'dagpt'), ['complete', '-n', '4', '--ignore-eos', '--trace', json, ...options, 'Once']);
+  return JSON.parse(readFileSync(json, 'utf8'));
+}
+
+const small = () => makeTrace({ tiles: 1500, layers: 3, rows: 20, seed: 5 });
+const FIXTURES = {
+  steps: small, 'version-1': () => inVersion1(small()), absences: () => withAbsences(small()), 'only-loads': () => onlyLoads(small()),
+  barrier: () => Object.assign(small(), {}), hostile: hostileTrace, none: emptyTrace,
+  'run-dataflow': () => recorded('dataflow', '-j', '3', '--cpus', '3'), 'run-barrier': () => recorded('barrier', '-j', '2', '--cpus', '2', '--sched', 'barrier'),
+  'run-serial': () => recorded('serial', '-j', '2', '--cpus', '2', '--sched', 'serial'),
+};
+
+// A number of the page, "17.8 ms" or "47.9 %", in µs or as a ratio.
+function shown(text) {
+  const [, number, unit] = /^([\d.,e+-]+) ?(ns|µs|ms|s|%)?/.exec(text);
+  return Number(number.replace(/,/g, '')) * ({ ns: 1e-3, µs: 1, ms: 1e3, s: 1e6, '%': 0.01 }[unit] ?? 1);
+}
+
+// Does what is shown, rounded, stand for the exact value?
+const agree = (text, exact, what) => assert.ok(Math.abs(shown(text) - exact) <= 0.006 * Math.abs(exact) + (/^[\d.,]+ ?(ns|µs|ms|s|%)/.test(text) ? 0.0006 : 0.0051), `${what}: ${text}, expected ${exact}`);
+const near3 = (got, exact, what) => assert.ok(Math.abs(got - exact) <= 0.0011 + 1e-9 * Math.abs(exact), `${what}: ${got}, expected ${exact}`);
+
+// What `dagpt trace FILE` prints, against its JSON: each number of the head, and of each worker.
+function compareText(text, json, name) {
+  const find = (pattern) => pattern.exec(text)?.slice(1).map(Number) ?? assert.fail(`${name}: no ${pattern} in ${text}`);
+  const [, wall, elapsed] = find(/^steps +(\d+) steps of .* tokens: ([\d.]+) ms wall \(([\d.]+) from/m);
+  const [work, tiles, span, pathTiles, parallelism] = find(/^work +([\d.]+) ms in (\d+) tiles; span ([\d.]+) ms, (\d+) tiles.*parallelism ([\d.]+)$/m);
+  const [busy] = find(/^busy +([\d.]+) of/m);
+  const idle = find(/idle: ([\d.]+) ms waited for a tile, ([\d.]+) late for one,\s+([\d.]+) with nothing left, ([\d.]+) preempted, ([\d.]+) outside/);
+  for (const [got, key] of [[wall, 'wall_us'], [elapsed, 'elapsed_us'], [work, 'work_us'], [span, 'span_us']])
+    assert.ok(Math.abs(got * 1000 - json[key]) <= 0.51, `${name}: ${key}`);
+  Object.values(json.idle_us).forEach((us, i) => assert.ok(Math.abs(idle[i] * 1000 - us) <= 0.51, `${name}: idle ${i}`));
+  assert.deepEqual([tiles, pathTiles], [json.tiles, json.path_tiles]);
+  assert.ok(Math.abs(parallelism - json.parallelism) <= 0.0051 && Math.abs(busy - json.busy_workers) <= 0.0051, name);
+  for (const w of json.by_worker) {
+    const [percent] = find(new RegExp(`^${w.worker} +${w.tiles} +([\\d.]+)%`, 'm'));
+    assert.ok(Math.abs(percent / 100 - (json.wall_us ? w.busy_us / json.wall_us : 0)) <= 0.00051, `${name}: busy of worker ${w.worker}`);
+  }
+}
+
+// What the page shows, and what it adds up for its tables, against the JSON.
+async function comparePage(page, json, name) {
+  const facts = Object.fromEntries((await page.locator('#facts > div').allInnerTexts()).map((row) => row.split('\n').map((s) => s.trim())));
+  for (const [key, exact] of [['wall time', json.elapsed_us], ['in steps', json.wall_us], ['work', json.work_us], ['critical path', json.wall_us && json.span_us],
+    ['parallelism', json.parallelism], ['workers busy', json.busy_workers], ['tiles', json.tiles], ['steps', json.steps], ['loading', json.load_tiles && json.loading_us]])
+    if (facts[key] !== '—')
+      agree(facts[key], exact, `${name}: ${key}`);
+    else
+      assert.equal(exact, 0, `${name}: ${key}`);
+  assert.equal(facts['not recorded'] ?? '0 tiles', `${json.dropped} tiles`);
+  await page.keyboard.press('0');
+  await page.waitForTimeout(400); // for the table
+  const range = await page.locator('#range').innerText();
+  assert.match(range, /^The whole run: /);
+  const [, wall, work, busy, path] = /: (.*) in steps, work (.*), (.*) of \d+ workers busy, critical path (.*)\.$/.exec(range);
+  for (const [text, exact] of [[wall, json.wall_us], [work, json.work_us], [busy, json.busy_workers], [path, json.span_us]])
+    agree(text, exact, `${name}: ${range}`);
+  const rows = await page.evaluate(() => Object.fromEntries(['role', 'worker', 'idle'].map((group) => [group, addUp(state.model, GROUPS[group], state.range).rows])));
+  const lanes = await page.evaluate(() => state.laneNotes);
+  assert.equal(rows.role.length, json.by_op.length);
+  for (const op of json.by_op) {
+    const row = rows.role.find((r) => (name === 'hostile' || r.name === op.name) && r.count === op.tiles && Math.abs(r.total - op.total_us) < 0.0011);
+    assert.ok(row, `${name}: ${op.name}: no such row in the page`);
+    near3(row.path, op.path_us, `${name}: ${op.name}: on the path`);
+    near3(row.max, op.max_us, `${name}: ${op.name}: longest`);
+    near3(row.mean, op.mean_us, `${name}: ${op.name}: mean`);
+    near3(row.gbps, op.gbps, `${name}: ${op.name}: GB/s`);
+    near3(row.gflops, op.gflops, `${name}: ${op.name}: GFLOP/s`);
+    near3(row.share, op.share, `${name}: ${op.name}: share`);
+  }
+  for (const w of json.by_worker) {
+    const row = rows.worker.find((r) => r.key === w.worker);
+    assert.equal(row.count, w.tiles);
+    near3(row.total, w.busy_us, `${name}: worker ${w.worker}: busy`);
+    for (const key of ['queue', 'spinning', 'parked', 'preempted', 'outside'])
+      near3(row[key], w[`${key}_us`], `${name}: worker ${w.worker}: ${key}`);
+    if (w.busy_us > 0)
+      agree(lanes[w.worker].replace('busy ', ''), w.busy_us / json.wall_us, `${name}: lane ${w.worker}`);
+  }
+  Object.values(json.idle_us).forEach((us, why) => near3(rows.idle.find((r) => r.key === why)?.total ?? 0, us, `${name}: idle ${why}`));
+  await compareGaps(page, json, name);
+}
+
+// Each of the longest gaps is one in the page: its place, its reason, and the tile that is to blame.
+async function compareGaps(page, json, name) {
+  const gaps = await page.evaluate(() => {
+    const { gaps: g, tiles } = state.model;
+    return Array.from({ length: g.n }, (_, i) => [g.worker[i], g.start[i], g.end[i], g.why[i], g.culprit[i] < 0 ? -1 : tiles.tile[g.culprit[i]], gapSentence(state.model, i)]);
+  });
+  const reasons = ['tile', 'late', 'nothing left', 'preempted', 'outside'];
+  for (const gap of json.gaps) {
+    const end = gap.start_us + gap.us - (gap.reason === 'tile' ? gap.late_us ?? 0 : 0);
+    const found = gaps.find(([w, start, until, why]) => w === gap.worker && Math.abs(start - gap.start_us) < 0.0011 && why === reasons.indexOf(gap.reason)
+      && (Math.abs(until - end) < 0.0011 || (gap.reason === 'tile' && gap.tile === undefined)));
+    assert.ok(found, `${name}: no such gap in the page: ${JSON.stringify(gap)}`);
+    if (gap.reason === 'tile' || gap.reason === 'nothing left')
+      assert.equal(found[4], gap.tile ?? -1, `${name}: ${JSON.stringify(gap)}`);
+    if (gap.tile !== undefined && name !== 'hostile')
+      assert.ok(found[5].includes(`${gap.name} tile ${gap.place} (worker ${gap.on})`), `${name}: ${found[5]}`);
+  }
+}
+
+for (const [name, make] of Object.entries(FIXTURES))
+  test(`one truth: ${name}`, async () => {
+    const made = make();
+    if (name === 'barrier')
+      made.dagpt.sched = 'barrier';
+    const page = await open(makePage(name, made));
+    const dagpt = (...options) => spawnSync(join(build, 'dagpt'), ['trace', join(folder, `${name}.json`), ...options], { encoding: 'utf8' }).stdout;
+    const json = JSON.parse(dagpt('--json'));
+    compareText(dagpt(), json, name);
+    await comparePage(page, json, name);
+    await close(page);
+  });
+
+// The definitions, told again from the file's events: work, loading, busy, outside.
+test('one truth: the figures are what the words mean', () => {
+  for (const name of ['steps', 'absences', 'run-dataflow']) {
+    const t = FIXTURES[name]();
+    makePage(name, t);
+    const json = JSON.parse(spawnSync(join(build, 'dagpt'), ['trace', join(folder, `${name}.json`), '--json'], { encoding: 'utf8' }).stdout);
+    const time = (e) => Math.round(e.dur * 1000) / 1000 - (e.args.preempted ?? 0);
+    const sum = (list) => list.reduce((a, e) => a + time(e), 0);
+    const counted = t.dagpt.steps.filter((s) => t.dagpt.plans[s.plan].ops.some((op) => !op.loads));
+    const loading = tilesOf(t).filter((e) => t.dagpt.plans[t.dagpt.steps[e.args.step].plan].ops[t.dagpt.plans[t.dagpt.steps[e.args.step].plan].tiles[e.args.tile][0]].loads);
+    const within = (x, y, what) => assert.ok(Math.abs(x - y) < 0.01, `${name}: ${what}: ${x}, expected ${y}`);
+    within(json.work_us, sum(countedOf(t)), 'work');
+    within(json.loading_us, sum(loading), 'loading');
+    assert.equal(json.load_tiles, loading.length);
+    within(json.wall_us, counted.reduce((a, s) => a + s.end - s.start, 0), 'wall');
+    for (const w of json.by_worker) {
+      within(w.busy_us, sum(countedOf(t).filter((e) => e.tid === w.worker)), `busy of worker ${w.worker}`);
+      within(w.busy_us + w.queue_us + w.spinning_us + w.parked_us + w.preempted_us + w.outside_us, json.wall_us, `all of worker ${w.worker}`);
+    }
+  }
+});
+
+test('a late worker, an absent one, and what they are called', async () => {
+  const page = await open(makePage('absences', withAbsences(small())));
+  const said = await page.evaluate(() => Array.from({ length: state.model.gaps.n }, (_, g) => [state.model.gaps.worker[g], state.model.gaps.why[g], gapSentence(state.model, g)]));
+  assert.ok(said.some(([w, why, text]) => w === 3 && why === 4 && /^worker 3 entered step \d+ late: .* after it began$/.test(text)));
+  assert.ok(said.filter(([w]) => w === 4).every(([, why, text]) => (why === 4 ? /took no part in step \d+/ : /between steps/).test(text)));
+  await page.locator('#tabs').getByRole('button', { name: 'Idle: why' }).click();
+  assert.match(await page.locator('#table').innerText(), /outside the step/);
+  await picture(page, 'absences');
+  await close(page);
+});
+
+test('the table is of the range in view', async () => {
+  const page = await openTrace();
+  const number = async () => (await page.locator('#table tbody tr').evaluateAll((rows) => rows.map((r) => Number(r.cells[1].innerText.replace(/,/g, ''))))).reduce((a, b) => a + b, 0);
+  assert.equal(await number(), countedOf(trace).length);
+  const { step, from, to } = await page.evaluate(() => ({ step: 3, from: state.model.steps[3].start, to: state.model.steps[3].end }));
+  await page.evaluate(([a, b]) => setView(a, b), [from, to]);
+  await page.waitForFunction(() => byId('range').textContent.startsWith('In view'));
+  assert.equal(await number(), tilesOf(trace).filter((e) => e.args.step === step).length);
+  const half = (from + to) / 2;
+  await page.evaluate(([a, b]) => setView(a, b), [from, half]);
+  await page.waitForTimeout(400);
+  const inside = tilesOf(trace).filter((e) => e.args.step === step && e.ts < half);
+  assert.equal(await number(), inside.length);
+  const part = (e) => ((Math.min(e.ts + e.dur, half) - e.ts) / e.dur) * (e.dur - (e.args.preempted ?? 0));
+  const total = await page.evaluate(() => addUp(state.model, GROUPS.type, state.range).rows.reduce((sum, row) => sum + row.total, 0));
+  assert.ok(Math.abs(total - inside.reduce((sum, e) => sum + part(e), 0)) < 0.1);
+  await picture(page, 'range');
+  await close(page);
+});
+
+test('limits that were measured beside other work are told', async () => {
+  const t = clone(trace);
+  t.dagpt.machine.limits = [{ workers: 4, read_gbps: 10, fma_gflops: 5 }];
+  const page = await open(makePage('limits', t));
+  assert.match(await page.locator('#facts').innerText(), /limits\s+\S+ computes at [\d,.]+ % of them: measured beside other work/);
   await close(page);
 });
 
@@ -301,6 +531,18 @@ test('search: counts, goes from match to match, takes a place', async () => {
   assert.equal(await page.locator('#details h2').innerText(), first);
   await page.locator('#search').fill('h3.q:2');
   assert.equal(await page.locator('#search-count').innerText(), `${trace.dagpt.steps.length - 1} found`);
+  for (const query of ['h3.q tile 2', 'H3.Q  tile 2']) {
+    await page.locator('#search').fill(query);
+    assert.equal(await page.locator('#search-count').innerText(), `${trace.dagpt.steps.length - 1} found`, query);
+  }
+  const onWorker1 = await page.evaluate(() => findRecords('h3.q:2').filter((r) => state.model.tiles.worker[r] === 1).length);
+  for (const query of ['h3.q tile 2 (worker 1)', 'h3.q tile 2 on worker 1', 'h3.q:2 worker 1']) {
+    await page.locator('#search').fill(query);
+    assert.equal(await page.locator('#search-count').innerText(), `${onWorker1} found`, query);
+  }
+  const label = await page.evaluate(() => tileName(state.model, 777));
+  await page.locator('#search').fill(label);
+  assert.ok(await page.evaluate(() => state.search.records.includes(777)), `its own label, ${label}`);
   await page.locator('#search').fill('no such op');
   assert.equal(await page.locator('#search-count').innerText(), '0 found');
   await page.locator('#search').press('Enter');
@@ -391,6 +633,20 @@ test('hover: a tile\'s facts; a gap says for whom the worker waited', async () =
   assert.match(await page.locator('#tip').innerText(), /^step 4: one token, position 50[^]*on a CPU\s+90 % of[^]*preemptions\s+2$/);
   await page.mouse.move(5, 5);
   assert.ok(await page.locator('#tip').isHidden());
+  // Keys move the view under a pointer that rests: the tooltip is of what lies there.
+  await page.mouse.move(at.x, at.y);
+  const tip = () => page.locator('#tip').innerText();
+  for (const key of ['w', 'd', 'a', 's', '0']) {
+    await page.keyboard.down(key);
+    await page.waitForTimeout(150);
+    await page.keyboard.up(key);
+    await settled(page);
+    const expected = await page.evaluate(({ x, y }) => {
+      const box = byId('timeline').getBoundingClientRect();
+      return describe(state, hitTest(state, x - box.left, y - box.top))?.title ?? '';
+    }, at);
+    assert.equal((await tip()).split('\n')[0], expected, `the tooltip after ${key}`);
+  }
   await close(page);
 });
 
@@ -421,7 +677,7 @@ test('table: groups, sorting, and rows that filter the timeline', async () => {
   assert.deepEqual(counts, counts.slice().sort((a, b) => b - a));
   await page.locator('#table thead button[data-key=count]').click();
   assert.deepEqual(await numbers(1), counts.slice().reverse());
-  for (const [tab, rows] of [['Op by layer', new Set(tilesOf(trace).map((e) => e.name)).size], ['Layer', 13], ['Worker', 4], ['Step', trace.dagpt.steps.length]]) {
+  for (const [tab, rows] of [['Op by layer', new Set(countedOf(trace).map((e) => e.name)).size], ['Layer', 13], ['Worker', 4], ['Step', trace.dagpt.steps.length - 1]]) {
     await page.locator('#tabs').getByRole('button', { name: tab, exact: true }).click();
     assert.equal(await page.locator('#table tbody tr').count(), rows, tab);
   }
@@ -530,17 +786,6 @@ test('a trace without tiles', async () => {
   await close(page);
 });
 
-// Tiles that were not ready when their worker was done with the one before: on a busy machine there may be none.
-function countWaits(t) {
-  const free = new Map(t.traceEvents.filter((e) => e.cat === 'step').map((e) => [`${e.tid} ${e.args.step}`, e.ts]));
-  return tilesOf(t).sort((a, b) => a.ts - b.ts).filter((e) => {
-    const key = `${e.tid} ${e.args.step}`;
-    const since = free.get(key);
-    free.set(key, e.ts + e.dur);
-    return e.args.ready - since > 0.0007;
-  }).length;
-}
-
 test('a recorded run: dagpt --trace, dagpt trace --html, the page', async () => {
   const [json, html] = [join(folder, 'real.json'), join(folder, 'real.html')];
   const dagpt = join(build, 'dagpt');
@@ -550,7 +795,6 @@ test('a recorded run: dagpt --trace, dagpt trace --html, the page', async () => 
   const page = await open(pathToFileURL(html).href);
   assert.equal(await page.evaluate(() => state.model.tiles.n), tilesOf(real).length);
   const culprits = await page.evaluate(() => [...state.model.gaps.culprit].filter((_, g) => state.model.gaps.why[g] === INPUT));
-  assert.equal(culprits.length, countWaits(real));
   assert.ok(culprits.every((r) => r >= 0), 'each wait has a culprit');
   assert.match(await page.locator('#facts').innerText(), /model\s+small\.bin/);
   await picture(page, 'recorded');
@@ -610,29 +854,52 @@ test('64 workers', async () => {
   await close(page);
 });
 
-test('200,000 tiles: the time to load and to draw', async (t) => {
+test('200,000 tiles: what a frame and a table cost', async (t) => {
   const url = makePage('large', makeTrace({ tiles: 200000 }));
   const begin = performance.now();
   const page = await open(url);
   const wall = (performance.now() - begin) / 1000;
   const cpu = await page.cpu();
   const megabytes = statSync(fileURLToPath(url)).size / 1e6;
-  assert.ok(await page.evaluate(() => state.model.tiles.n) >= 200000);
-  const frames = await page.evaluate(async () => {
+  // The work of frames: how often they draw, look at a record, and add up the table.
+  const work = await page.evaluate(async () => {
+    const counts = { draws: 0, records: 0, sums: 0 };
+    const count = (of, name, what) => {
+      const original = of[name];
+      of[name] = function counted(...args) {
+        counts[what]++;
+        return original.apply(this, args);
+      };
+    };
+    for (const name of ['fillRect', 'strokeRect', 'fillText', 'lineTo', 'drawImage', 'putImageData', 'stroke', 'fill'])
+      count(CanvasRenderingContext2D.prototype, name, 'draws');
+    count(Columns.prototype, 'add', 'records');
+    count(window, 'addUp', 'sums');
+    const { begin: from, end, tiles, gaps } = state.model;
+    const one = async (t0, t1) => {
+      Object.assign(counts, { draws: 0, records: 0 });
+      setView(t0, t1);
+      await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+      return { ...counts };
+    };
     state.stats.frames = [];
-    for (let i = 0; i < 40; i++) {
-      setView(state.model.begin - i, state.model.end + i); // all of them in view
-      await new Promise((done) => requestAnimationFrame(done));
-      await new Promise((done) => setTimeout(done));
-    }
-    return state.stats.frames.sort((a, b) => a - b);
+    const all = await one(from, end);
+    for (let i = 0; i < 40; i++)
+      await one(from - i, end + i);
+    const { sums } = counts;
+    const frames = state.stats.frames.sort((a, b) => a - b);
+    await new Promise((done) => setTimeout(done, 2 * RANGE_WAIT));
+    const part = await one(from + (end - from) * 0.5, from + (end - from) * 0.501);
+    return { all, part, frame: frames[frames.length >> 2], frames: frames.length, sums, later: counts.sums, tiles: tiles.n, gaps: gaps.n, width: state.layout.plotW };
   });
-  const quarter = frames[Math.floor(frames.length / 4)];
+  t.diagnostic(`200,000 tiles: on the screen after ${wall.toFixed(1)} s, ${cpu.toFixed(1)} s of them on a CPU; a frame takes ${work.frame.toFixed(1)} ms; the page is ${megabytes.toFixed(1)} MB`);
   await picture(page, 'tiles-200000');
-  t.diagnostic(`200,000 tiles: on the screen after ${wall.toFixed(1)} s, ${cpu.toFixed(1)} s of them on a CPU; a frame takes ${quarter.toFixed(1)} ms; the page is ${megabytes.toFixed(1)} MB`);
+  assert.ok(work.tiles >= 200000);
   assert.ok(megabytes < SIZE_LIMIT, `${megabytes} MB, expected less than ${SIZE_LIMIT}`);
-  assert.ok(frames.length >= 30, `${frames.length} frames`);
-  assert.ok(cpu < LOAD_LIMIT, `${cpu} s, expected less than ${LOAD_LIMIT}`);
-  assert.ok(quarter < FRAME_LIMIT, `${quarter} ms, expected less than ${FRAME_LIMIT}`);
+  assert.ok(work.frames >= 30, `${work.frames} frames`);
+  assert.ok(work.all.records <= work.tiles + work.gaps, `${work.all.records} records looked at, there are ${work.tiles + work.gaps}`);
+  assert.ok(work.all.draws < 12 * work.width, `${work.all.draws} calls draw a frame of ${work.width} pixels`);
+  assert.ok(work.part.records + work.part.draws < 0.02 * work.tiles + 12 * work.width, `a thousandth in view: ${JSON.stringify(work.part)}`);
+  assert.ok(work.sums < work.frames / 4 && work.later > work.sums, `the table is added up when the view rests: ${work.sums} times in ${work.frames} frames, ${work.later} after`);
   await close(page);
 });

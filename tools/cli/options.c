@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char command_line[1024];
+static char *command_line;
 
 enum { MOST_GIVEN = 64 }; /* options that a command has */
 
@@ -230,10 +230,18 @@ static int parse_option(const struct cli_command *command, int argc, char **argv
 
 static void keep_command_line(const struct cli_command *command, int argc, char **argv)
 {
-    size_t n = (size_t)snprintf(command_line, sizeof command_line, "%s", command->name);
+    size_t size = strlen(command->name) + 1;
+    char *end;
 
-    for (int i = 1; i < argc && n < sizeof command_line; i++)
-        n += (size_t)snprintf(command_line + n, sizeof command_line - n, " %s", argv[i]);
+    for (int i = 1; i < argc; i++)
+        size += strlen(argv[i]) + 1;
+    free(command_line);
+    command_line = malloc(size);
+    if (!command_line)
+        cli_die(DG_ERR_RESOURCE, "out of memory for the command line");
+    end = stpcpy(command_line, command->name);
+    for (int i = 1; i < argc; i++)
+        end = stpcpy(stpcpy(end, " "), argv[i]);
 }
 
 const char *cli_command_line(void)

@@ -34,6 +34,7 @@ static const struct cli_command command = {
     "trace", "[OPTION]... FILE [FILE]...",
     "Reads what --trace recorded. One file: where the time of workers and ops went, the\n"
     "critical path, the longest gaps and why. Two: what changed from the first to the second.\n"
+    "FILE may be - for standard input, a pipe, or packed by gzip.\n"
     "With --what-if: the first file's tiles replayed on other numbers of workers, each as far "
     "from\n"
     "the machine's limits as it was; further files are runs of the same steps to compare the\n"
@@ -131,7 +132,8 @@ static void run_what_if(char **paths, int n_paths)
         add_measured(list, n, other, &s, paths[i]);
         trace_file_free(other);
     }
-    (json ? report_what_if_json : report_what_if)(list, n, one);
+    (json ? report_what_if_json : report_what_if)(list, n, one,
+                                                  &(struct report_run){paths[0], t, s});
     trace_summary_free(&s);
     trace_file_free(t);
 }
@@ -153,17 +155,19 @@ static void write_page(const char *path)
 {
     struct trace_file *t = read_trace(path);
     struct cli_output output;
-    bool ok = cli_output_open(&output, html);
-    int failed = errno;
+    struct trace_summary s;
 
-    if (ok) {
-        trace_html(output.to, t);
-        ok = cli_output_keep(&output);
-        failed = errno;
+    summarize(&s, t);
+    if (!cli_output_open(&output, html))
+        cli_die(DG_ERR_IO, "%s: cannot write: %s", html, strerror(errno));
+    if (!trace_html(output.to, t, &s)) {
+        cli_output_drop(&output);
+        cli_die(DG_ERR_RESOURCE, "out of memory for a page");
     }
+    if (!cli_output_keep(&output))
+        cli_die(DG_ERR_IO, "%s: cannot write: %s", html, strerror(errno));
+    trace_summary_free(&s);
     trace_file_free(t);
-    if (!ok)
-        cli_die(DG_ERR_IO, "%s: cannot write: %s", html, strerror(failed));
 }
 
 static int run_diff(char **paths)
@@ -174,7 +178,8 @@ static int run_diff(char **paths)
 
     summarize(&runs[0].s, a);
     summarize(&runs[1].s, b);
-    (json ? report_diff_json : report_diff)(&runs[0], &runs[1]);
+    if (!(json ? report_diff_json : report_diff)(&runs[0], &runs[1]))
+        cli_die(DG_ERR_RESOURCE, "out of memory for a comparison");
     if (fail_above >= 0) {
         if (runs[0].s.steps != runs[1].s.steps || runs[0].s.rows != runs[1].s.rows)
             cli_die(DG_ERR_USAGE, "--fail-above: the two files have other steps");
@@ -192,6 +197,17 @@ static int run_diff(char **paths)
     return status;
 }
 
+/* "-" more than once would be two readers of one text. */
+static void check_paths(char **paths, int n)
+{
+    int inputs = 0;
+
+    for (int i = 0; i < n; i++)
+        inputs += strcmp(paths[i], "-") == 0;
+    if (inputs > 1)
+        cli_die(DG_ERR_USAGE, "trace: got standard input %d times, expected it once", inputs);
+}
+
 int cmd_trace(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
@@ -206,6 +222,7 @@ int cmd_trace(int argc, char **argv)
         cli_die(DG_ERR_USAGE, "--fail-above compares two files");
     if (html && (what_if || json || n != 1))
         cli_die(DG_ERR_USAGE, "--html takes one file, and neither --what-if nor --json");
+    check_paths(argv + 1, n);
     if (html)
         write_page(argv[1]);
     else if (what_if)

@@ -1,7 +1,4 @@
-/* The critical path is a longest path over the edges that the plan has, tiles weighed with what they took:
- * forward for the earliest end of each node, backward for what comes after it, which gives the slack.
- * A gap is explained afterwards, and only where it is one of the longest: the search for its reason goes
- * over all tiles of its step. */
+/* Groups are found by a set of names, and each op knows its group: a plan may have as many names as ops. A gap is explained for every pair of tiles of a worker (trace_gaps.c), the longest are kept. */
 #include "trace_analysis.h"
 
 #include <stdlib.h>
@@ -9,12 +6,7 @@
 
 bool trace_counts(const struct trace_file *t, const struct trace_step *s)
 {
-    if (!t->plans[s->plan].loads)
-        return true;
-    for (size_t i = 0; i < t->n_steps; i++)
-        if (!t->plans[t->steps[i].plan].loads)
-            return false;
-    return true;
+    return t->only_loads || !t->plans[s->plan].loads;
 }
 
 const char *trace_short_name(const struct trace_op *op)
@@ -24,178 +16,152 @@ const char *trace_short_name(const struct trace_op *op)
     return dot ? dot + 1 : op->name;
 }
 
-/* ---- critical path ---- */
-
-bool trace_order(const struct trace_plan *p, uint32_t *order)
+uint32_t trace_place(const struct trace_plan *p, uint32_t tile)
 {
-    uint32_t *highest = malloc(p->n_joins * sizeof *highest); /* input of each join */
-    uint32_t n = 0;
+    uint32_t low = 0, high = tile;
 
-    if (!highest)
-        return false;
-    for (uint32_t t = 0; t < p->n_tiles; t++)
-        for (uint32_t i = p->first[t]; i < p->first[t + 1]; i++)
-            if (p->next[i] >= p->n_tiles)
-                highest[p->next[i] - p->n_tiles] = t;
-    for (uint32_t t = 0; t < p->n_tiles; t++) {
-        order[n++] = t;
-        for (uint32_t i = p->first[t]; i < p->first[t + 1]; i++) {
-            const uint32_t to = p->next[i];
+    while (low < high) { /* the first tile of its op: they are in the order of ops */
+        const uint32_t middle = low + (high - low) / 2;
 
-            if (to >= p->n_tiles && highest[to - p->n_tiles] == t) {
-                highest[to - p->n_tiles] = DG_NO_TILE; /* once, also for a doubled edge */
-                order[n++] = to;
-            }
-        }
+        if (p->tiles[middle].op < p->tiles[tile].op)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    free(highest);
+    return tile - low;
+}
+
+/* ---- groups ---- */
+
+/* A group's name in the set of names: name and type, each with its end. */
+struct key {
+    char bytes[96];
+    size_t n;
+};
+
+static struct key key_of(const char *name, const char *type)
+{
+    struct key k;
+    const size_t n = strlen(name) + 1, m = strlen(type) + 1;
+
+    memcpy(k.bytes, name, n);
+    memcpy(k.bytes + n, type, m);
+    k.n = n + m;
+    return k;
+}
+
+const struct trace_group *trace_group_find(const struct trace_summary *s, const char *name,
+                                           const char *type)
+{
+    const struct key k = key_of(name, type);
+    const size_t at = dg_names_find(&s->names, 0, k.bytes, k.n);
+
+    return at != SIZE_MAX && s->is[at] < s->n_groups ? &s->groups[s->is[at]] : NULL;
+}
+
+/* The group of an op, a new one if need be; UINT32_MAX: out of memory. */
+static uint32_t add_group(struct trace_summary *s, const struct trace_op *op)
+{
+    const char *name = trace_short_name(op);
+    const struct key k = key_of(name, op->type);
+    const int added = dg_names_add(&s->names, 0, k.bytes, k.n);
+    struct trace_group *g;
+
+    if (added < 0)
+        return UINT32_MAX;
+    if (added == 0)
+        return (uint32_t)dg_names_find(&s->names, 0, k.bytes, k.n);
+    g = &s->groups[s->n_names];
+    *g = (struct trace_group){.loads = op->loads, .least = UINT64_MAX, .was = s->n_names};
+    memcpy(g->name, name, strlen(name) + 1);
+    memcpy(g->type, op->type, sizeof g->type);
+    return s->n_names++;
+}
+
+/* Every op of every plan gets its group. */
+static bool name_groups(struct trace_summary *s, const struct trace_file *t)
+{
+    size_t ops = 1;
+
+    for (size_t i = 0; i < t->n_plans; i++)
+        ops += t->plans[i].n_ops;
+    s->groups = calloc(ops, sizeof *s->groups);
+    s->is = calloc(ops, sizeof *s->is);
+    s->group_of = calloc(t->n_plans + 1, sizeof *s->group_of);
+    if (!s->groups || !s->is || !s->group_of)
+        return false;
+    for (; s->n_plans < t->n_plans; s->n_plans++) {
+        const struct trace_plan *p = &t->plans[s->n_plans];
+        uint32_t *of = s->group_of[s->n_plans] = malloc((p->n_ops + 1) * sizeof *of);
+
+        for (uint32_t k = 0; of && k < p->n_ops; k++)
+            if ((of[k] = add_group(s, &p->ops[k])) == UINT32_MAX)
+                return false;
+        if (!of)
+            return false;
+    }
     return true;
 }
 
-/* What a node takes; a join nothing. */
-static uint64_t takes(const struct trace_plan *p, const struct trace_run *runs, uint32_t node)
+/* Those that ran first, most time first. */
+static int by_total(const void *a, const void *b)
 {
-    return node < p->n_tiles ? trace_time_of(&runs[node]) : 0;
+    const struct trace_group *x = a, *y = b;
+
+    if ((x->tiles > 0) != (y->tiles > 0))
+        return x->tiles > 0 ? -1 : 1;
+    if (x->total != y->total)
+        return x->total > y->total ? -1 : 1;
+    return (x->was > y->was) - (x->was < y->was);
 }
 
-/* The earliest end of each node, and by which node before it (or DG_NO_TILE). */
-static void run_forward(const struct trace_plan *p, const struct trace_run *runs,
-                        const uint32_t *order, uint64_t *ends, uint32_t *via)
+static void sort_groups(struct trace_summary *s, const struct trace_file *t)
 {
-    for (uint32_t n = 0; n < p->n_nodes; n++) {
-        ends[n] = 0;
-        via[n] = DG_NO_TILE;
+    if (s->n_names > 0)
+        qsort(s->groups, s->n_names, sizeof *s->groups, by_total);
+    for (uint32_t i = 0; i < s->n_names; i++) {
+        s->is[s->groups[i].was] = i;
+        s->n_groups += s->groups[i].tiles > 0;
+        if (s->groups[i].least == UINT64_MAX)
+            s->groups[i].least = 0;
     }
-    for (uint32_t k = 0; k < p->n_nodes; k++) {
-        const uint32_t n = order[k];
-
-        ends[n] += takes(p, runs, n); /* until here: the end of its last input */
-        for (uint32_t i = p->first[n]; i < p->first[n + 1]; i++) {
-            const uint32_t to = p->next[i];
-
-            if (via[to] == DG_NO_TILE || ends[n] > ends[to]) {
-                ends[to] = ends[n];
-                via[to] = n;
-            }
-        }
-    }
+    for (size_t i = 0; i < t->n_plans; i++)
+        for (uint32_t k = 0; k < t->plans[i].n_ops; k++)
+            s->group_of[i][k] = s->is[s->group_of[i][k]];
 }
 
-/* The time from the end of each node to the end of the step. */
-static void run_backward(const struct trace_plan *p, const struct trace_run *runs,
-                         const uint32_t *order, uint64_t *after)
-{
-    for (uint32_t k = p->n_nodes; k-- > 0;) {
-        const uint32_t n = order[k];
-
-        after[n] = 0;
-        for (uint32_t i = p->first[n]; i < p->first[n + 1]; i++) {
-            const uint64_t all = takes(p, runs, p->next[i]) + after[p->next[i]];
-
-            if (all > after[n])
-                after[n] = all;
-        }
-    }
-}
-
-static void take_chain(struct trace_path *path, const struct trace_plan *p, const uint32_t *via,
-                       uint32_t last)
-{
-    for (uint32_t n = last; n != DG_NO_TILE; n = via[n])
-        if (n < p->n_tiles)
-            path->tiles[path->n++] = n;
-    for (size_t i = 0; i < path->n / 2; i++) {
-        const uint32_t other = path->tiles[i];
-
-        path->tiles[i] = path->tiles[path->n - 1 - i];
-        path->tiles[path->n - 1 - i] = other;
-    }
-}
-
-bool trace_path_find(struct trace_path *out, const struct trace_plan *p,
-                     const struct trace_run *runs)
-{
-    uint32_t *order = malloc(p->n_nodes * sizeof *order), *via = malloc(p->n_nodes * sizeof *via);
-    uint64_t *ends = malloc(p->n_nodes * sizeof *ends), *after = malloc(p->n_nodes * sizeof *after);
-    bool ok = false;
-
-    *out = (struct trace_path){.tiles = malloc(p->n_tiles * sizeof *out->tiles),
-                               .slack = malloc(p->n_tiles * sizeof *out->slack)};
-    if (order && via && ends && after && out->tiles && out->slack && trace_order(p, order)) {
-        uint32_t last = 0;
-
-        run_forward(p, runs, order, ends, via);
-        run_backward(p, runs, order, after);
-        for (uint32_t t = 0; t < p->n_tiles; t++)
-            if (ends[t] > ends[last])
-                last = t;
-        out->span = ends[last];
-        for (uint32_t t = 0; t < p->n_tiles; t++)
-            out->slack[t] = out->span - ends[t] - after[t];
-        take_chain(out, p, via, last);
-        ok = true;
-    }
-    free(order);
-    free(via);
-    free(ends);
-    free(after);
-    if (!ok)
-        trace_path_free(out);
-    return ok;
-}
-
-void trace_path_free(struct trace_path *path)
-{
-    free(path->tiles);
-    free(path->slack);
-    *path = (struct trace_path){0};
-}
-
-/* ---- groups and workers ---- */
-
-/* The group of an op, a new one if need be; NULL: out of memory. */
-static struct trace_group *group_of(struct trace_summary *s, const struct trace_op *op)
-{
-    const char *name = trace_short_name(op);
-    struct trace_group *more;
-
-    for (size_t i = 0; i < s->n_groups; i++)
-        if (!strcmp(s->groups[i].name, name) && !strcmp(s->groups[i].type, op->type))
-            return &s->groups[i];
-    more = realloc(s->groups, (s->n_groups + 1) * sizeof *more);
-    if (!more)
-        return NULL;
-    s->groups = more;
-    more[s->n_groups] = (struct trace_group){.least = UINT64_MAX};
-    memcpy(more[s->n_groups].name, name, strlen(name) + 1);
-    memcpy(more[s->n_groups].type, op->type, sizeof op->type);
-    return &s->groups[s->n_groups++];
-}
-
-static bool add_tiles(struct trace_summary *s, const struct trace_plan *p,
+static void add_tiles(struct trace_summary *s, const struct trace_plan *p,
                       const struct trace_step *step)
 {
-    struct trace_group *g = NULL;
-
     for (uint32_t t = 0; t < p->n_tiles; t++) {
         const struct trace_run *run = &step->runs[t];
         const uint64_t took = trace_time_of(run);
+        struct trace_group *g = &s->groups[s->group_of[step->plan][p->tiles[t].op]];
 
-        if (t == 0 || p->tiles[t].op != p->tiles[t - 1].op)
-            g = group_of(s, trace_op_of(p, t));
-        if (!g)
-            return false;
         g->tiles++;
         g->total += took;
         if (took < g->least && !run->preempted)
             g->least = took;
         g->most = took > g->most ? took : g->most;
-        g->bytes += run->bytes;
-        g->flops += run->flops;
+        g->bytes += (double)run->bytes;
+        g->flops += (double)run->flops;
         s->work += took;
     }
     s->tiles += p->n_tiles;
-    return true;
+}
+
+static void add_loading(struct trace_summary *s, const struct trace_plan *p,
+                        const struct trace_step *step)
+{
+    for (uint32_t t = 0; t < p->n_tiles; t++) {
+        const uint64_t took = trace_time_of(&step->runs[t]);
+
+        s->all += took;
+        if (trace_op_of(p, t)->loads) {
+            s->loading += took;
+            s->load_tiles++;
+        }
+    }
 }
 
 static bool add_path(struct trace_summary *s, const struct trace_plan *p,
@@ -208,7 +174,7 @@ static bool add_path(struct trace_summary *s, const struct trace_plan *p,
     s->span += path.span;
     s->path_tiles += path.n;
     for (size_t i = 0; i < path.n; i++) {
-        struct trace_group *g = group_of(s, trace_op_of(p, path.tiles[i])); /* there is one */
+        struct trace_group *g = &s->groups[s->group_of[step->plan][p->tiles[path.tiles[i]].op]];
 
         g->path += trace_time_of(&step->runs[path.tiles[i]]);
         g->path_tiles++;
@@ -216,6 +182,44 @@ static bool add_path(struct trace_summary *s, const struct trace_plan *p,
     trace_path_free(&path);
     return true;
 }
+
+/* ---- limits ---- */
+
+/* FMAs have no cache to come from. */
+static const double MOST_FMA = 1.1;
+
+struct trace_of_limits trace_of_limits(const struct trace_file *t, const struct trace_group *g)
+{
+    const struct limits l = trace_own_limits(t);
+
+    if (l.workers == 0 || g->total == 0)
+        return (struct trace_of_limits){0, 0};
+    return (struct trace_of_limits){
+        g->bytes / (double)g->total * l.workers / l.read_gbps,
+        g->flops / (double)g->total * l.workers / l.fma_gflops,
+    };
+}
+
+const struct trace_group *trace_beyond_limits(const struct trace_summary *s,
+                                              const struct trace_file *t)
+{
+    const struct trace_group *found = NULL;
+    double most = 1;
+
+    for (size_t i = 0; i < s->n_groups && 100 * s->groups[i].total >= s->work; i++) {
+        const struct trace_of_limits of = trace_of_limits(t, &s->groups[i]);
+        const double read = of.read / TRACE_FROM_CACHE, fma = of.fma / MOST_FMA,
+                     more = fma > 1 ? 1e9 * fma : read; /* what is certain before what is not */
+
+        if (more > most) {
+            most = more;
+            found = &s->groups[i];
+        }
+    }
+    return found;
+}
+
+/* ---- workers and gaps ---- */
 
 static void add_visit(struct trace_worker *w, const struct trace_file *t,
                       const struct trace_step *step, const struct trace_visit *v)
@@ -249,8 +253,6 @@ static void add_visit(struct trace_worker *w, const struct trace_file *t,
     w->preemptions += v->preemptions;
 }
 
-/* ---- gaps ---- */
-
 /* Keeps the longest ones, the longest first. */
 static void keep_gap(struct trace_summary *s, const struct trace_gap *gap)
 {
@@ -266,192 +268,86 @@ static void keep_gap(struct trace_summary *s, const struct trace_gap *gap)
     s->gaps[at] = *gap;
 }
 
-/* The gap that slice i of a visit begins; *next is the slice after it. */
-static struct trace_gap gap_from(const struct trace_file *t, size_t i, size_t end, size_t *next)
+static void add_gaps(struct trace_summary *s, struct trace_gaps *gaps, size_t step, unsigned worker)
 {
-    const struct trace_slice *s = &t->slices[i];
-    struct trace_gap gap = {.step = s->step, .worker = s->worker, .start = s->start};
+    const struct trace_step *of = &gaps->t->steps[step];
+    const size_t n = trace_gaps_of(gaps, step, worker);
 
-    for (; i < end && t->slices[i].kind != TRACE_TILE; i++) {
-        const uint64_t took = t->slices[i].end - t->slices[i].start;
+    for (size_t i = 0; i < n; i++) {
+        const struct trace_gap *gap = &gaps->list[i];
+        const uint64_t late = gap->reason == TRACE_WAITED ? gap->late : 0;
 
-        if (t->slices[i].kind == TRACE_QUEUE)
-            gap.queue += took;
-        else if (t->slices[i].kind == TRACE_SPINNING)
-            gap.spinning += took;
-        else
-            gap.parked += took;
-        gap.preempted += t->slices[i].preempted;
-        gap.end = t->slices[i].end;
+        s->idle[gap->reason] += gap->end - gap->start - late;
+        s->idle[TRACE_LATE] += late;
+        if (trace_took_part(&of->visits[worker]))
+            keep_gap(s, gap);
     }
-    *next = i;
-    return gap;
-}
-
-/* The tile whose end the gap waited for, or DG_NO_TILE. In a dataflow step it is the last input
- * of the next tile; at a barrier, and at the end of a step, the last of the others to end. */
-static uint32_t find_awaited(const struct trace_file *t, const struct trace_gap *gap,
-                             uint32_t next_tile)
-{
-    const struct trace_step *step = &t->steps[gap->step];
-    const struct trace_plan *p = trace_plan_of(t, step);
-    uint32_t found = DG_NO_TILE;
-
-    if (next_tile != DG_NO_TILE && strcmp(t->sched, "barrier") != 0) {
-        found = step->runs[next_tile].last;
-        return found != DG_NO_TILE && step->runs[found].end > gap->start ? found : DG_NO_TILE;
-    }
-    for (uint32_t k = 0; k < p->n_tiles; k++) {
-        const struct trace_run *run = &step->runs[k];
-
-        if (run->worker != gap->worker && run->end > gap->start && run->end <= gap->end &&
-            (found == DG_NO_TILE || run->end > step->runs[found].end))
-            found = k;
-    }
-    return found;
-}
-
-/* The awaited tile waited in its turn: of the chain of last inputs that leads to it, the tile that
- * ran for the most of the gap. */
-static uint32_t find_culprit(const struct trace_run *runs, const struct trace_gap *gap,
-                             uint32_t awaited)
-{
-    uint32_t found = awaited;
-    uint64_t most = 0;
-
-    for (uint32_t k = awaited; k != DG_NO_TILE && runs[k].end > gap->start; k = runs[k].last) {
-        const uint64_t from = runs[k].start > gap->start ? runs[k].start : gap->start;
-
-        if (runs[k].end - from > most) {
-            most = runs[k].end - from;
-            found = k;
-        }
-    }
-    return found;
-}
-
-/* Was a tile ready and not yet started for half of the gap? */
-static bool any_ready(const struct trace_file *t, const struct trace_gap *gap)
-{
-    const struct trace_step *step = &t->steps[gap->step];
-    const struct trace_plan *p = trace_plan_of(t, step);
-
-    for (uint32_t k = 0; k < p->n_tiles; k++) {
-        const struct trace_run *run = &step->runs[k];
-        const uint64_t from = run->ready > gap->start ? run->ready : gap->start,
-                       to = run->start < gap->end ? run->start : gap->end;
-
-        if (to > from && 2 * (to - from) >= gap->end - gap->start)
-            return true;
-    }
-    return false;
-}
-
-static void explain(const struct trace_file *t, struct trace_gap *gap, uint32_t next_tile)
-{
-    const struct trace_run *runs = t->steps[gap->step].runs;
-    const uint32_t awaited = find_awaited(t, gap, next_tile);
-
-    if (2 * gap->preempted >= gap->end - gap->start) {
-        gap->reason = TRACE_PREEMPTED;
-    } else if (awaited != DG_NO_TILE) {
-        gap->reason = TRACE_WAITED;
-        gap->late = gap->end - runs[awaited].end;
-        gap->tile = find_culprit(runs, gap, awaited);
-    } else {
-        gap->reason = any_ready(t, gap) ? TRACE_LATE : TRACE_NOTHING;
-    }
-}
-
-static void find_gaps(struct trace_summary *s, const struct trace_file *t,
-                      const struct trace_visit *v)
-{
-    const size_t end = v->first + v->n;
-
-    for (size_t i = v->first, next; i < end; i = next) {
-        next = i + 1;
-        if (t->slices[i].kind != TRACE_TILE) {
-            const struct trace_gap gap = gap_from(t, i, end, &next);
-
-            keep_gap(s, &gap);
-        }
-    }
-}
-
-/* The tile that the worker of a gap ran after it, or DG_NO_TILE. */
-static uint32_t tile_after(const struct trace_file *t, const struct trace_gap *gap)
-{
-    const struct trace_visit *v = &t->steps[gap->step].visits[gap->worker];
-
-    for (size_t i = v->first; i < v->first + v->n; i++)
-        if (t->slices[i].kind == TRACE_TILE && t->slices[i].start >= gap->end)
-            return t->slices[i].tile;
-    return DG_NO_TILE;
 }
 
 /* ---- all of it ---- */
 
-static int by_total(const void *a, const void *b)
+static bool add_step(struct trace_summary *s, struct trace_gaps *gaps, size_t step)
 {
-    const struct trace_group *x = a, *y = b;
-
-    return (x->total < y->total) - (x->total > y->total);
-}
-
-static bool add_step(struct trace_summary *s, const struct trace_file *t,
-                     const struct trace_step *step)
-{
-    const struct trace_plan *p = trace_plan_of(t, step);
+    const struct trace_file *t = gaps->t;
+    const struct trace_step *of = &t->steps[step];
+    const struct trace_plan *p = trace_plan_of(t, of);
 
     s->steps++;
-    s->rows += step->rows;
-    s->wall += step->end - step->start;
-    if (!add_tiles(s, p, step) || !add_path(s, p, step))
+    s->rows += of->rows;
+    s->wall += of->end - of->start;
+    add_tiles(s, p, of);
+    if (!add_path(s, p, of))
         return false;
     for (unsigned w = 0; w < t->awake; w++) {
-        add_visit(&s->workers[w], t, step, &step->visits[w]);
-        find_gaps(s, t, &step->visits[w]);
+        add_visit(&s->workers[w], t, of, &of->visits[w]);
+        add_gaps(s, gaps, step, w);
     }
     return true;
 }
 
-bool trace_summarize(struct trace_summary *s, const struct trace_file *t)
+static bool add_steps(struct trace_summary *s, const struct trace_file *t)
 {
-    bool ok;
+    struct trace_gaps gaps;
+    bool ok = trace_gaps_new(&gaps, t);
 
-    *s = (struct trace_summary){.workers = calloc(t->awake, sizeof *s->workers)};
-    ok = s->workers;
     for (size_t i = 0; i < t->n_steps && ok; i++) {
         const struct trace_step *step = &t->steps[i];
 
+        add_loading(s, trace_plan_of(t, step), step);
         if (t->plans[step->plan].loads) {
             s->load_steps++;
-            s->load += step->end - step->start;
+            s->load_wall += step->end - step->start;
         }
         if (trace_counts(t, step))
-            ok = add_step(s, t, step);
+            ok = add_step(s, &gaps, i);
     }
-    if (!ok) {
+    trace_gaps_free(&gaps);
+    return ok;
+}
+
+bool trace_summarize(struct trace_summary *s, const struct trace_file *t)
+{
+    *s = (struct trace_summary){.workers = calloc(t->awake, sizeof *s->workers)};
+    if (!s->workers || !name_groups(s, t) || !add_steps(s, t)) {
         trace_summary_free(s);
         return false;
     }
+    sort_groups(s, t);
     if (t->n_steps > 0)
         s->elapsed = t->steps[t->n_steps - 1].end - t->steps[0].start;
     for (unsigned w = 0; w < t->awake; w++)
         s->scheduler += s->workers[w].queue;
-    for (size_t i = 0; i < s->n_gaps; i++)
-        explain(t, &s->gaps[i], tile_after(t, &s->gaps[i]));
-    for (size_t i = 0; i < s->n_groups; i++)
-        if (s->groups[i].least == UINT64_MAX)
-            s->groups[i].least = 0;
-    if (s->n_groups > 0)
-        qsort(s->groups, s->n_groups, sizeof *s->groups, by_total);
     return true;
 }
 
 void trace_summary_free(struct trace_summary *s)
 {
-    free(s->workers);
+    for (size_t i = 0; s->group_of && i < s->n_plans; i++)
+        free(s->group_of[i]);
+    free(s->group_of);
+    free(s->is);
+    dg_names_free(&s->names);
     free(s->groups);
+    free(s->workers);
     *s = (struct trace_summary){0};
 }

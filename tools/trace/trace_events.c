@@ -180,6 +180,15 @@ enum dg_status trace_place_slices(struct trace_reader *r, struct dg_error *err)
                            r->name, s->step, s->worker, 1e-3 * (double)s->start);
     }
     for (size_t i = 0; i < t->n_steps; i++)
+        for (unsigned w = 0; w < t->awake; w++) {
+            const struct trace_step *s = &t->steps[i];
+            const struct trace_visit *v = &s->visits[w];
+
+            if (trace_took_part(v) && (v->enter < s->start || v->leave > s->end))
+                return dg_fail(err, DG_ERR_MODEL, "%s: step %zu, worker %u: leaves the step",
+                               r->name, i, w);
+        }
+    for (size_t i = 0; i < t->n_steps; i++)
         for (uint32_t k = 0; k < t->plans[t->steps[i].plan].n_tiles; k++)
             if (t->steps[i].runs[k].worker == UINT32_MAX)
                 return dg_fail(err, DG_ERR_MODEL, "%s: step %zu: tile %u has no slice", r->name, i,

@@ -52,7 +52,7 @@ static void read_model(struct trace_reader *r)
         return;
     while (dg_json_key(&r->j, key, sizeof key)) {
         if (!strcmp(key, "name"))
-            dg_json_string(&r->j, r->t->model, sizeof r->t->model);
+            trace_read_text(r, &r->t->model);
         else if (!strcmp(key, "positions"))
             trace_read_u32(r, INT32_MAX, &z->positions);
         else if (!strcmp(key, "vocab"))
@@ -155,7 +155,7 @@ void trace_read_facts(struct trace_reader *r)
         if (!strcmp(key, "program"))
             dg_json_string(&r->j, t->program, sizeof t->program);
         else if (!strcmp(key, "command"))
-            dg_json_string(&r->j, t->command, sizeof t->command);
+            trace_read_text(r, &t->command);
         else if (!strcmp(key, "sched"))
             dg_json_string(&r->j, t->sched, sizeof t->sched);
         else if (!strcmp(key, "workers"))
@@ -186,9 +186,12 @@ enum dg_status trace_check_facts(struct trace_reader *r, struct dg_error *err)
     struct trace_file *t = r->t;
     size_t slices = 0;
 
+    t->only_loads = true;
     for (size_t i = 0; i < t->n_plans; i++) {
-        const char *wrong = trace_check_plan(&t->plans[i]);
+        const char *wrong;
 
+        if (!trace_check_plan(&t->plans[i], &wrong))
+            return dg_fail_memory(err, "a plan", t->plans[i].n_nodes * sizeof *t->plans[i].waits);
         if (wrong)
             return dg_fail(err, DG_ERR_MODEL, "%s: plan %zu: %s", r->name, i, wrong);
     }
@@ -201,6 +204,7 @@ enum dg_status trace_check_facts(struct trace_reader *r, struct dg_error *err)
         if (s->end < s->start || (i > 0 && s->start < s[-1].end))
             return dg_fail(err, DG_ERR_MODEL, "%s: step %zu: steps are not in order of time",
                            r->name, i);
+        t->only_loads = t->only_loads && t->plans[s->plan].loads;
         slices += t->plans[s->plan].n_tiles + t->awake; /* no wrap: both are below 2^32 */
         if (slices > r->bytes / SLICE_BYTES)
             return dg_fail(err, DG_ERR_MODEL, "%s: step %zu: more tiles than the file can have",

@@ -4,7 +4,7 @@
  * alone can claim nothing. */
 #include "trace_file.h"
 #include "trace_read.h"
-#include "../../src/base/file.h"
+#include "trace_text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +65,9 @@ enum dg_status trace_file_parse(struct trace_file **out, const char *name, const
     if (!r.t)
         return dg_fail_memory(err, "a trace", sizeof *r.t);
     dg_json_open(&r.j, text, n);
-    st = read_all(&r, err);
+    r.t->command = calloc(1, 1);
+    r.t->model = calloc(1, 1);
+    st = r.t->command && r.t->model ? read_all(&r, err) : dg_fail_memory(err, "a trace", 2);
     if (st == DG_OK)
         *out = r.t;
     else
@@ -73,38 +75,15 @@ enum dg_status trace_file_parse(struct trace_file **out, const char *name, const
     return st;
 }
 
-/* All of a file, *n bytes; the caller frees it. */
-static enum dg_status file_text(char **out, size_t *n, const char *path, struct dg_error *err)
-{
-    struct dg_file file;
-    enum dg_status st = dg_file_open(&file, path, err);
-    int failed;
-
-    if (st != DG_OK)
-        return st;
-    *n = file.bytes;
-    *out = malloc(*n + 1);
-    if (!*out) {
-        dg_file_close(&file);
-        return dg_fail_memory(err, path, *n);
-    }
-    failed = dg_file_read(&file, 0, *out, *n);
-    dg_file_close(&file);
-    if (!failed)
-        return DG_OK;
-    free(*out);
-    return dg_fail(err, DG_ERR_IO, "%s: cannot read: %s", path, strerror(failed));
-}
-
 enum dg_status trace_file_read(struct trace_file **out, const char *path, struct dg_error *err)
 {
     char *text;
     size_t n;
-    enum dg_status st = file_text(&text, &n, path, err);
+    enum dg_status st = trace_text_read(&text, &n, path, err);
 
     if (st != DG_OK)
         return st;
-    st = trace_file_parse(out, path, text, n, err);
+    st = trace_file_parse(out, trace_text_name(path), text, n, err);
     free(text);
     return st;
 }
@@ -146,6 +125,8 @@ void trace_file_free(struct trace_file *t)
         free(t->steps[i].runs);
         free(t->steps[i].visits);
     }
+    free(t->command);
+    free(t->model);
     free(t->plans);
     free(t->steps);
     free(t->slices);

@@ -2,7 +2,8 @@
  *
  * What is here can be relied on: indices are in range; plans are acyclic, and an edge leads from a
  * lower tile to a higher one, also through a join; every tile of every step ran once; a worker's
- * slices of a step do not overlap, lie inside its visit, and are in order of time.
+ * slices of a step do not overlap, lie inside its visit, and are in order of time; a visit lies in
+ * its step.
  * Times:  ns since the trace began.
  * Memory: a trace owns all that it points to. Read-only. */
 #ifndef DG_TOOLS_TRACE_FILE_H
@@ -70,7 +71,8 @@ struct trace_step {
 };
 
 struct trace_file {
-    char program[64], command[1024], model[256], isa[16], sched[16];
+    char *command, *model;
+    char program[64], isa[16], sched[16];
     struct dg_sizes sizes; /* the model's; 0: not said */
     unsigned cpus, workers, awake;
     struct limits limits[LIMITS_MOST]; /* what so many workers can do; more and more of them */
@@ -80,9 +82,11 @@ struct trace_file {
     struct trace_step *steps;
     struct trace_slice *slices; /* by step, worker, time */
     size_t n_plans, n_steps, n_slices;
+    bool only_loads; /* no step is of a plan that does more */
 };
 
-/* DG_ERR_MODEL: not a trace, or a damaged one; the text says where. */
+/* From a file or pipe, or from standard input ("-"), also packed by gzip. DG_ERR_MODEL: not a trace, or a
+ * damaged one; the text says where. */
 enum dg_status trace_file_read(struct trace_file **out, const char *path, struct dg_error *err);
 
 /* The same from text; `name` is for errors. */
@@ -105,6 +109,11 @@ static inline unsigned trace_at_work(const struct trace_file *t)
 static inline struct limits trace_own_limits(const struct trace_file *t)
 {
     return trace_limits(t, trace_at_work(t));
+}
+
+static inline bool trace_took_part(const struct trace_visit *v)
+{
+    return v->n > 0 || v->leave > v->enter;
 }
 
 static inline const struct trace_plan *trace_plan_of(const struct trace_file *t,

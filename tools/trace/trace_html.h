@@ -2,12 +2,13 @@
 #ifndef DG_TOOLS_TRACE_HTML_H
 #define DG_TOOLS_TRACE_HTML_H
 
-#include "trace_file.h"
+#include "trace_analysis.h"
 
 #include <stdio.h>
 
-/* Writes one HTML file, which loads nothing else: the viewer (tools/viewer/) with the trace in it.
- * Names may be any bytes: they cannot end the element that they are put into. Errors: ferror(to). */
-void trace_html(FILE *to, const struct trace_file *t);
+/* Writes one HTML file, which loads nothing else: the viewer (tools/viewer/) with the trace in it, and with
+ * its summary, so that the page has the figures of the report. Names may be any bytes: they cannot end the
+ * element that they are put into. False: out of memory. Errors of the stream: ferror(to). */
+bool trace_html(FILE *to, const struct trace_file *t, const struct trace_summary *s);
 
 #endif

@@ -118,11 +118,9 @@ static const char *check_edges(struct trace_plan *p, struct between *joins)
     return NULL;
 }
 
-const char *trace_check_plan(struct trace_plan *p)
+/* What is wrong with the tiles, or NULL. */
+static const char *check_tiles(const struct trace_plan *p)
 {
-    struct between *joins;
-    const char *wrong;
-
     if (p->n_tiles == 0 || p->n_joins == 0 || !p->next)
         return "no tiles, joins or edges";
     if (p->n_nodes != (uint64_t)p->n_tiles + p->n_joins)
@@ -135,16 +133,26 @@ const char *trace_check_plan(struct trace_plan *p)
         if (tile->box.r0 >= tile->box.r1 || tile->box.c0 >= tile->box.c1)
             return "a tile's box is empty";
     }
+    return NULL;
+}
+
+bool trace_check_plan(struct trace_plan *p, const char **wrong)
+{
+    struct between *joins;
+    bool ok;
+
+    *wrong = check_tiles(p);
+    if (*wrong)
+        return true;
     joins = malloc(p->n_joins * sizeof *joins);
     p->waits = calloc(p->n_nodes, sizeof *p->waits);
-    wrong = "out of memory";
-    if (joins && p->waits) {
-        for (uint32_t i = 0; i < p->n_joins; i++)
-            joins[i] = (struct between){0, UINT32_MAX};
-        wrong = check_edges(p, joins);
-    }
+    ok = joins && p->waits;
+    for (uint32_t i = 0; i < p->n_joins && ok; i++)
+        joins[i] = (struct between){0, UINT32_MAX};
+    if (ok)
+        *wrong = check_edges(p, joins);
     free(joins);
-    return wrong;
+    return ok;
 }
 
 static void read_plan(struct trace_reader *r, struct trace_plan *p)

@@ -53,6 +53,26 @@ bool trace_read_u64(struct trace_reader *r, uint64_t *out)
     return true;
 }
 
+bool trace_read_text(struct trace_reader *r, char **out)
+{
+    const struct dg_json start = r->j;
+    size_t length;
+    char *text;
+
+    if (!dg_json_string(&r->j, NULL, 0))
+        return false;
+    text = malloc(r->j.length + 1);
+    if (!text) {
+        r->no_memory = true;
+        return dg_json_fail(&r->j, "more memory");
+    }
+    free(*out);
+    *out = text;
+    length = r->j.length;
+    r->j = start;
+    return dg_json_string(&r->j, text, length + 1);
+}
+
 bool trace_read_time(struct trace_reader *r, uint64_t *out)
 {
     double x;

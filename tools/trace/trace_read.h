@@ -28,6 +28,9 @@ bool trace_read_count(struct trace_reader *r, double least, double most, double 
 bool trace_read_u32(struct trace_reader *r, uint32_t most, uint32_t *out);
 bool trace_read_u64(struct trace_reader *r, uint64_t *out);
 
+/* A string of any length instead of *out, which is freed. */
+bool trace_read_text(struct trace_reader *r, char **out);
+
 /* Microseconds to ns. */
 bool trace_read_time(struct trace_reader *r, uint64_t *out);
 
@@ -38,7 +41,8 @@ void trace_read_plans(struct trace_reader *r);
 
 /* Are plans and steps what trace_file.h promises? Makes room for what ran in each step. */
 enum dg_status trace_check_facts(struct trace_reader *r, struct dg_error *err);
-const char *trace_check_plan(struct trace_plan *p); /* NULL, or what is wrong */
+/* *wrong: NULL, or what is wrong. False: out of memory. */
+bool trace_check_plan(struct trace_plan *p, const char **wrong);
 
 void trace_read_events(struct trace_reader *r);
 

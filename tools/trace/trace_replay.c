@@ -328,10 +328,29 @@ static void run_barrier(struct team *m)
     }
 }
 
+/* Of any one time, so that the sums of a step of n tiles fit: numbers of a file may be absurd. */
+static uint64_t longest(uint32_t n)
+{
+    return ((uint64_t)1 << 60) / (n + (uint64_t)1);
+}
+
+static struct replay_costs within(const struct replay_costs *c, uint64_t most)
+{
+    return (struct replay_costs){
+        .handoff = c->handoff < most ? c->handoff : most,
+        .find = c->find < most ? c->find : most,
+        .wake = c->wake < most ? c->wake : most,
+        .enter = c->enter < most ? c->enter : most,
+        .leave = c->leave < most ? c->leave : most,
+        .spin = c->spin,
+    };
+}
+
 bool replay_step(uint64_t *ns, const struct trace_plan *p, const struct trace_run *runs,
                  unsigned workers, bool barrier, const struct replay_costs *costs)
 {
-    struct team m = {.p = p, .runs = runs, .costs = costs, .workers = workers};
+    const struct replay_costs fit = within(costs, longest(p->n_tiles));
+    struct team m = {.p = p, .runs = runs, .costs = &fit, .workers = workers};
     bool ok = false;
 
     m.lanes = calloc(workers + 1, sizeof *m.lanes);
@@ -342,7 +361,7 @@ bool replay_step(uint64_t *ns, const struct trace_plan *p, const struct trace_ru
     if (m.lanes && m.hands && m.waits && m.queues && m.slots) {
         deal_queues(&m);
         (barrier ? run_barrier : run_dataflow)(&m);
-        *ns = m.end + costs->leave;
+        *ns = m.end + fit.leave;
         ok = true;
     }
     free(m.lanes);
@@ -354,10 +373,6 @@ bool replay_step(uint64_t *ns, const struct trace_plan *p, const struct trace_ru
 }
 
 /* ---- other limits ---- */
-
-/* What came faster than the probe read memory, by so much, came from a cache. Decoded tokens were up to
- * 1.04 times as fast as the probes around them (docs/performance.md). */
-static const double FROM_CACHE = 1.25;
 
 /* ns that a worker needs at least, with its share of what all can do. */
 static double least_time(double bytes, double flops, const struct limits *l)
@@ -372,7 +387,7 @@ double replay_time(double ns, double bytes, double flops, const struct limits *w
 
     if (was->workers == 0 || is->workers == 0)
         return ns;
-    if (bytes * was->workers > ns * was->read_gbps * FROM_CACHE)
+    if (bytes * was->workers > ns * was->read_gbps * TRACE_FROM_CACHE)
         bytes = 0;
     least = least_time(bytes, flops, was);
     return least > 0 ? ns * least_time(bytes, flops, is) / least : ns;
@@ -384,15 +399,18 @@ static struct trace_run *runs_among(const struct trace_file *t, const struct tra
 {
     const struct limits was = trace_own_limits(t), is = trace_limits(t, workers);
     const uint32_t n = trace_plan_of(t, s)->n_tiles;
+    const double most = (double)longest(n) / (double)t->n_steps;
     struct trace_run *runs = malloc(n * sizeof *runs);
 
     for (uint32_t i = 0; runs && i < n; i++) {
         struct trace_run *r = &runs[i];
 
         *r = s->runs[i];
-        r->end = r->start + r->preempted +
-                 (uint64_t)round(replay_time((double)trace_time_of(r), (double)r->bytes,
-                                             (double)r->flops, &was, &is));
+        r->preempted = 0;
+        r->start = 0;
+        r->end =
+            (uint64_t)fmin(most, round(replay_time((double)trace_time_of(&s->runs[i]),
+                                                   (double)r->bytes, (double)r->flops, &was, &is)));
     }
     return runs;
 }

@@ -2,8 +2,10 @@
  * to what a reader can compare, JSON keeps ns. All figures come from trace_analysis.c. */
 #include "trace_report.h"
 #include "trace_write.h"
+#include "../../src/base/utf8.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,24 +30,130 @@ static double percent(uint64_t part, uint64_t all)
     return 100 * ratio((double)part, (double)all);
 }
 
+/* ---- texts of the file, which may hold anything ---- */
+
+/* What a terminal would take for a command, or not show: controls, and what changes direction or has no width. */
+static bool is_hidden(uint32_t c)
+{
+    return dg_is_control(c) || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
+           (c >= 0x202a && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
+}
+
+/* The first n bytes as text that shows what it is; how many characters that were. */
+static int print_bytes(const char *text, size_t n)
+{
+    int shown = 0;
+
+    for (size_t i = 0, length; i < n; i += length) {
+        uint32_t code = 0xfffd;
+
+        length = dg_utf8_decode(text + i, n - i, &code);
+        if (length > 0 && !is_hidden(code)) {
+            fwrite(text + i, 1, length, stdout);
+            shown++;
+        } else {
+            shown += printf("\\u%04x", (unsigned)code);
+            length = length > 0 ? length : 1;
+        }
+    }
+    return shown;
+}
+
+static void print_text(const char *before, const char *text)
+{
+    fputs(before, stdout);
+    print_bytes(text, strlen(text));
+}
+
+/* In a column of so many characters, or more. */
+static void print_cell(const char *text, int width)
+{
+    const int shown = print_bytes(text, strlen(text));
+
+    printf("%*s", shown < width ? width - shown : 0, "");
+}
+
+enum { COMMAND_BYTES = 400 };
+
+/* A command line may have thousands of ids, or a whole prompt: its first words, and how much more there is. */
+static void print_command(const char *text)
+{
+    const size_t n = strlen(text);
+    size_t cut = n <= COMMAND_BYTES ? n : COMMAND_BYTES, words = 0;
+
+    while (cut < n && cut > 0 && text[cut] != ' ')
+        cut--;
+    if (cut == 0)
+        cut = COMMAND_BYTES;
+    for (size_t i = cut; i < n; i++)
+        words += text[i] == ' ';
+    print_bytes(text, cut);
+    if (cut < n)
+        printf(" ... and %zu words more (--json has all)", words > 0 ? words : 1);
+    putchar('\n');
+}
+
 /* ---- one run ---- */
 
-static void print_head(const char *name, const struct trace_file *t, const struct trace_summary *s)
+static void print_head(const char *name, const struct trace_file *t)
 {
-    const struct limits limits = trace_own_limits(t);
+    print_text("trace     ", name);
+    printf(": ");
+    print_command(t->command);
+    print_text("run       ", t->program);
+    print_text(", ", t->model);
+    printf("; %u workers, %u awake", t->workers, t->awake);
+    print_text(", ", t->sched);
+    print_text(", ", t->isa);
+    putchar('\n');
+}
 
-    printf("trace     %s: %s\n", name, t->command);
-    printf("run       %s, %s; %u workers, %u awake, %s, %s\n", t->program, t->model, t->workers,
-           t->awake, t->sched, t->isa);
+static void print_steps(const struct trace_file *t, const struct trace_summary *s)
+{
     printf("steps     %zu steps of %" PRIu64 " tokens: %.3f ms wall", s->steps, s->rows,
            ms(s->wall));
     printf(" (%.3f from first to last", ms(s->elapsed));
     if (s->load_steps)
-        printf(", %.3f loading", ms(s->load));
+        printf(", %.3f in %zu that only load", ms(s->load_wall), s->load_steps);
     printf(")\nwork      %.3f ms in %zu tiles; span %.3f ms, %" PRIu64
            " tiles on the critical path; parallelism %.2f\n",
            ms(s->work), s->tiles, ms(s->span), s->path_tiles,
            ratio((double)s->work, (double)s->span));
+    if (s->load_tiles)
+        printf("loading   %.3f ms in %zu tiles, %.1f%% of all time in tiles\n", ms(s->loading),
+               s->load_tiles, percent(s->loading, s->all));
+    printf("busy      %.2f of %u workers on average", ratio((double)s->work, (double)s->wall),
+           t->awake);
+    printf("; idle: %.3f ms waited for a tile, %.3f late for one,\n", ms(s->idle[TRACE_WAITED]),
+           ms(s->idle[TRACE_LATE]));
+    printf("          %.3f with nothing left, %.3f preempted, %.3f outside the step\n",
+           ms(s->idle[TRACE_NOTHING]), ms(s->idle[TRACE_PREEMPTED]), ms(s->idle[TRACE_OUTSIDE]));
+}
+
+/* Why the limits are none, unless they hold. */
+static void print_beyond(const struct trace_file *t, const struct trace_summary *s)
+{
+    const struct trace_group *g = trace_beyond_limits(s, t);
+    struct trace_of_limits of;
+
+    if (!g)
+        return;
+    of = trace_of_limits(t, g);
+    print_text("warning   ", g->name);
+    if (of.fma > of.read)
+        printf(" computes at %.0f%% of the measured limit", 100 * of.fma);
+    else
+        printf(" reads at %.0f%% of the measured limit", 100 * of.read);
+    printf(": %sthe limits were measured beside other work;\n"
+           "          --what-if does not hold %s\n",
+           of.fma > of.read ? "" : "either caches gave it, or ",
+           of.fma > of.read ? "here" : "in that case");
+}
+
+static void print_machine(const struct trace_file *t, const struct trace_summary *s)
+{
+    const struct limits limits = trace_own_limits(t);
+
     printf("overhead  %.0f ns a tile on counts and queues, %" PRIu64 " of them for recording",
            ratio((double)s->scheduler, (double)s->tiles), t->overhead_ns);
     if (t->dropped)
@@ -55,6 +163,7 @@ static void print_head(const char *name, const struct trace_file *t, const struc
         printf("reads %.1f GB/s, computes %.1f GFLOP/s\n", limits.read_gbps, limits.fma_gflops);
     else
         printf("limits not measured\n");
+    print_beyond(t, s);
 }
 
 static void print_workers(const struct trace_file *t, const struct trace_summary *s)
@@ -72,39 +181,44 @@ static void print_workers(const struct trace_file *t, const struct trace_summary
 }
 
 /* A rate of one worker, and what it is of one worker's share of the limit. */
-static void print_rate(double rate, double share)
+static void print_rate(double rate, double of_limit, bool known)
 {
     printf(" %8.2f", rate);
-    if (share > 0)
-        printf(" %4.0f%%", 100 * rate / share);
+    if (known)
+        printf(" %4.0f%%", 100 * of_limit);
     else
         printf("     -");
 }
 
 static void print_groups(const struct trace_file *t, const struct trace_summary *s)
 {
-    const struct limits limits = trace_own_limits(t);
-
     printf("\n%-10s %-10s %7s %10s %6s %8s %8s %8s %14s %14s %8s\n", "op", "type", "tiles",
            "total ms", "share", "min us", "mean us", "max us", "GB/s  of lim.", "GFLOP/s of lim.",
            "on path");
     for (size_t i = 0; i < s->n_groups; i++) {
         const struct trace_group *g = &s->groups[i];
+        const struct trace_of_limits of = trace_of_limits(t, g);
 
-        printf("%-10s %-10s %7" PRIu64 " %10.3f %5.1f%% %8.1f %8.1f %8.1f", g->name, g->type,
-               g->tiles, ms(g->total), percent(g->total, s->work), us(g->least),
-               us(g->total) / (double)g->tiles, us(g->most));
-        print_rate(ratio((double)g->bytes, (double)g->total),
-                   ratio(limits.read_gbps, limits.workers));
-        print_rate(ratio((double)g->flops, (double)g->total),
-                   ratio(limits.fma_gflops, limits.workers));
+        print_cell(g->name, 10);
+        putchar(' ');
+        print_cell(g->type, 10);
+        printf(" %7" PRIu64 " %10.3f %5.1f%% %8.1f %8.1f %8.1f", g->tiles, ms(g->total),
+               percent(g->total, s->work), us(g->least), us(g->total) / (double)g->tiles,
+               us(g->most));
+        print_rate(ratio(g->bytes, (double)g->total), of.read, t->n_limits > 0);
+        print_rate(ratio(g->flops, (double)g->total), of.fma, t->n_limits > 0);
         printf(" %7.1f%%\n", percent(g->path, s->span));
     }
 }
 
+static const struct trace_plan *plan_of(const struct trace_file *t, const struct trace_gap *g)
+{
+    return trace_plan_of(t, &t->steps[g->step]);
+}
+
 static const char *tile_name(const struct trace_file *t, const struct trace_gap *g)
 {
-    return trace_op_of(trace_plan_of(t, &t->steps[g->step]), g->tile)->name;
+    return trace_op_of(plan_of(t, g), g->tile)->name;
 }
 
 static unsigned tile_worker(const struct trace_file *t, const struct trace_gap *g)
@@ -112,23 +226,42 @@ static unsigned tile_worker(const struct trace_file *t, const struct trace_gap *
     return t->steps[g->step].runs[g->tile].worker;
 }
 
+/* "h3.fc tile 12 on worker 1": of the op's tiles the one of that number. */
+static void print_tile(const struct trace_file *t, const struct trace_gap *g)
+{
+    if (g->tile == DG_NO_TILE) {
+        printf("an input that the file does not name");
+        return;
+    }
+    print_text("", tile_name(t, g));
+    printf(" tile %u on worker %u", trace_place(plan_of(t, g), g->tile), tile_worker(t, g));
+}
+
 static void print_reason(const struct trace_file *t, const struct trace_gap *g)
 {
     switch (g->reason) {
     case TRACE_WAITED:
-        printf("waited for %s tile %u on worker %u", tile_name(t, g), g->tile, tile_worker(t, g));
+        printf("waited for ");
+        print_tile(t, g);
         if (5 * g->late > g->end - g->start)
             printf(", then %.1f us to start", us(g->late));
-        break;
-    case TRACE_NOTHING:
-        printf("no tile ready anywhere");
         break;
     case TRACE_LATE:
         printf("a tile was ready: %s", g->spinning + g->parked ? "slow to find it or to wake"
                                                                : "at work on counts, queues");
         break;
-    default:
+    case TRACE_NOTHING:
+        printf("nothing left in the step");
+        if (g->tile != DG_NO_TILE) {
+            printf(": waited for ");
+            print_tile(t, g);
+        }
+        break;
+    case TRACE_PREEMPTED:
         printf("preempted for %.1f us", us(g->preempted));
+        break;
+    default:
+        printf(g->start == t->steps[g->step].start ? "entered the step late" : "left the step");
     }
     putchar('\n');
 }
@@ -149,7 +282,9 @@ static void print_gaps(const struct trace_file *t, const struct trace_summary *s
 
 void report_summary(const char *name, const struct trace_file *t, const struct trace_summary *s)
 {
-    print_head(name, t, s);
+    print_head(name, t);
+    print_steps(t, s);
+    print_machine(t, s);
     print_workers(t, s);
     print_groups(t, s);
     print_gaps(t, s);
@@ -195,15 +330,15 @@ static void json_groups(const struct trace_summary *s)
                "\"max_us\": %.3f, \"share\": %.6f, \"gbps\": %.3f, \"gflops\": %.3f, "
                "\"path_us\": %.3f, \"path_tiles\": %" PRIu64 "}",
                g->tiles, us(g->total), us(g->least), us(g->total) / (double)g->tiles, us(g->most),
-               ratio((double)g->total, (double)s->work), ratio((double)g->bytes, (double)g->total),
-               ratio((double)g->flops, (double)g->total), us(g->path), g->path_tiles);
+               ratio((double)g->total, (double)s->work), ratio(g->bytes, (double)g->total),
+               ratio(g->flops, (double)g->total), us(g->path), g->path_tiles);
     }
 }
 
 static void json_gaps(const struct trace_file *t, const struct trace_summary *s)
 {
-    static const char *const reasons[TRACE_N_REASONS] = {"tile", "nothing ready", "late",
-                                                         "preempted"};
+    static const char *const reasons[TRACE_N_REASONS] = {"tile", "late", "nothing left",
+                                                         "preempted", "outside"};
 
     for (size_t i = 0; i < s->n_gaps; i++) {
         const struct trace_gap *g = &s->gaps[i];
@@ -213,13 +348,29 @@ static void json_gaps(const struct trace_file *t, const struct trace_summary *s)
                "\"preempted_us\": %.3f, \"reason\": \"%s\"",
                i ? ",\n  " : "", g->step, g->worker, us(g->start), us(g->end - g->start),
                us(g->queue), us(g->spinning), us(g->parked), us(g->preempted), reasons[g->reason]);
-        if (g->reason == TRACE_WAITED) {
+        if ((g->reason == TRACE_WAITED || g->reason == TRACE_NOTHING) && g->tile != DG_NO_TILE) {
             json_string(", \"name\": ", tile_name(t, g));
-            printf(", \"tile\": %u, \"on\": %u, \"late_us\": %.3f", g->tile, tile_worker(t, g),
-                   us(g->late));
+            printf(", \"tile\": %u, \"place\": %u, \"on\": %u, \"late_us\": %.3f", g->tile,
+                   trace_place(plan_of(t, g), g->tile), tile_worker(t, g), us(g->late));
         }
         putchar('}');
     }
+}
+
+/* Which op is beyond the limits, and by how much; null: they hold, or were not measured. */
+static void json_beyond(const struct trace_file *t, const struct trace_summary *s)
+{
+    const struct trace_group *g = trace_beyond_limits(s, t);
+    struct trace_of_limits of;
+
+    if (!g) {
+        printf(" \"beyond_limits\": null,\n");
+        return;
+    }
+    of = trace_of_limits(t, g);
+    json_string(" \"beyond_limits\": {\"name\": ", g->name);
+    json_string(", \"type\": ", g->type);
+    printf(", \"of_read\": %.3f, \"of_fma\": %.3f},\n", of.read, of.fma);
 }
 
 void report_summary_json(const char *name, const struct trace_file *t,
@@ -237,13 +388,24 @@ void report_summary_json(const char *name, const struct trace_file *t,
     json_limit(", \"read_gbps\": ", limits.read_gbps);
     json_limit(", \"fma_gflops\": ", limits.fma_gflops);
     printf(",\n \"steps\": %zu, \"tokens\": %" PRIu64 ", \"tiles\": %zu, \"wall_us\": %.3f, "
-           "\"elapsed_us\": %.3f, \"load_us\": %.3f,\n",
-           s->steps, s->rows, s->tiles, us(s->wall), us(s->elapsed), us(s->load));
+           "\"elapsed_us\": %.3f,\n",
+           s->steps, s->rows, s->tiles, us(s->wall), us(s->elapsed));
+    printf(
+        " \"load_steps\": %zu, \"load_wall_us\": %.3f, \"load_tiles\": %zu, \"loading_us\": %.3f, "
+        "\"all_tiles_us\": %.3f,\n",
+        s->load_steps, us(s->load_wall), s->load_tiles, us(s->loading), us(s->all));
     printf(" \"work_us\": %.3f, \"span_us\": %.3f, \"path_tiles\": %" PRIu64
            ", \"parallelism\": %.3f, \"scheduler_ns\": %.1f, \"overhead_ns\": %" PRIu64
            ", \"dropped\": %" PRIu64 ",\n",
            us(s->work), us(s->span), s->path_tiles, ratio((double)s->work, (double)s->span),
            ratio((double)s->scheduler, (double)s->tiles), t->overhead_ns, t->dropped);
+    printf(" \"busy_workers\": %.3f, \"idle_us\": {\"tile\": %.3f, \"late\": %.3f, \"nothing "
+           "left\": %.3f, "
+           "\"preempted\": %.3f, \"outside\": %.3f},\n",
+           ratio((double)s->work, (double)s->wall), us(s->idle[TRACE_WAITED]),
+           us(s->idle[TRACE_LATE]), us(s->idle[TRACE_NOTHING]), us(s->idle[TRACE_PREEMPTED]),
+           us(s->idle[TRACE_OUTSIDE]));
+    json_beyond(t, s);
     printf(" \"by_worker\": [");
     json_workers(t, s);
     printf("],\n \"by_op\": [");
@@ -285,15 +447,6 @@ static void sum_states(struct part parts[N_STATES], const struct report_run *a,
     }
 }
 
-static const struct trace_group *same_group(const struct trace_summary *s,
-                                            const struct trace_group *g)
-{
-    for (size_t i = 0; i < s->n_groups; i++)
-        if (!strcmp(s->groups[i].name, g->name) && !strcmp(s->groups[i].type, g->type))
-            return &s->groups[i];
-    return NULL;
-}
-
 static double change(const struct part *p)
 {
     return ms(p->b) - ms(p->a);
@@ -317,12 +470,13 @@ static struct part *list_parts(const struct report_run *a, const struct report_r
     sum_states(list, a, b);
     *n = N_STATES;
     for (size_t i = 0; i < a->s.n_groups; i++) {
-        const struct trace_group *g = &a->s.groups[i], *other = same_group(&b->s, g);
+        const struct trace_group *g = &a->s.groups[i],
+                                 *other = trace_group_find(&b->s, g->name, g->type);
 
         list[(*n)++] = (struct part){g->name, g->total, other ? other->total : 0};
     }
     for (size_t i = 0; i < b->s.n_groups; i++)
-        if (!same_group(&a->s, &b->s.groups[i]))
+        if (!trace_group_find(&a->s, b->s.groups[i].name, b->s.groups[i].type))
             list[(*n)++] = (struct part){b->s.groups[i].name, 0, b->s.groups[i].total};
     qsort(list, *n, sizeof *list, by_change);
     return list;
@@ -335,7 +489,8 @@ double report_slower(const struct report_run *a, const struct report_run *b)
 
 static void print_part(const struct part *p)
 {
-    printf("%-12s %12.3f %12.3f %+12.3f", p->name, ms(p->a), ms(p->b), change(p));
+    print_cell(p->name, 12);
+    printf(" %12.3f %12.3f %+12.3f", ms(p->a), ms(p->b), change(p));
     if (p->a > 0)
         printf(" %+8.1f%%\n", 100 * change(p) / ms(p->a));
     else
@@ -359,13 +514,20 @@ static void print_worker_diff(const struct report_run *a, const struct report_ru
     }
 }
 
-void report_diff(const struct report_run *a, const struct report_run *b)
+bool report_diff(const struct report_run *a, const struct report_run *b)
 {
     const struct part wall = {"wall", a->s.wall, b->s.wall}, span = {"span", a->s.span, b->s.span};
     size_t n = 0;
     struct part *parts = list_parts(a, b, &n);
 
-    printf("A         %s: %s\nB         %s: %s\n", a->name, a->t->command, b->name, b->t->command);
+    if (!parts)
+        return false;
+    print_text("A         ", a->name);
+    printf(": ");
+    print_command(a->t->command);
+    print_text("B         ", b->name);
+    printf(": ");
+    print_command(b->t->command);
     printf("steps     A: %zu of %" PRIu64 " tokens, B: %zu of %" PRIu64 "\n", a->s.steps, a->s.rows,
            b->s.steps, b->s.rows);
     printf("\n%-12s %12s %12s %12s\n", "ms", "A", "B", "B - A");
@@ -375,16 +537,19 @@ void report_diff(const struct report_run *a, const struct report_run *b)
     printf(
         "\nwhere the time of all workers together went (A: %u, B: %u awake), most changed first\n",
         a->t->awake, b->t->awake);
-    for (size_t i = 0; parts && i < n; i++)
+    for (size_t i = 0; i < n; i++)
         print_part(&parts[i]);
     free(parts);
+    return true;
 }
 
-void report_diff_json(const struct report_run *a, const struct report_run *b)
+bool report_diff_json(const struct report_run *a, const struct report_run *b)
 {
     size_t n = 0;
     struct part *parts = list_parts(a, b, &n);
 
+    if (!parts)
+        return false;
     json_string("{\"a\": ", a->name);
     json_string(", \"b\": ", b->name);
     printf(", \"wall_us\": [%.3f, %.3f], \"span_us\": [%.3f, %.3f], \"slower_percent\": %.3f,\n"
@@ -394,17 +559,19 @@ void report_diff_json(const struct report_run *a, const struct report_run *b)
     printf("],\n \"b\": [");
     json_workers(b->t, &b->s);
     printf("]},\n \"parts_us\": [");
-    for (size_t i = 0; parts && i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         json_string(i ? ",\n  {\"name\": " : "{\"name\": ", parts[i].name);
         printf(", \"a\": %.3f, \"b\": %.3f}", us(parts[i].a), us(parts[i].b));
     }
     printf("]}\n");
     free(parts);
+    return true;
 }
 
 /* ---- what if ---- */
 
-void report_what_if(const struct report_guess *list, size_t n, const uint64_t one[2])
+void report_what_if(const struct report_guess *list, size_t n, const uint64_t one[2],
+                    const struct report_run *from)
 {
     static const char *const names[2] = {"dataflow", "barrier"};
 
@@ -431,6 +598,10 @@ void report_what_if(const struct report_guess *list, size_t n, const uint64_t on
         }
         putchar('\n');
     }
+    if (trace_beyond_limits(&from->s, from->t)) {
+        putchar('\n');
+        print_beyond(from->t, &from->s);
+    }
 }
 
 static void json_measured(uint64_t ns)
@@ -441,11 +612,14 @@ static void json_measured(uint64_t ns)
         printf("null}");
 }
 
-void report_what_if_json(const struct report_guess *list, size_t n, const uint64_t one[2])
+void report_what_if_json(const struct report_guess *list, size_t n, const uint64_t one[2],
+                         const struct report_run *from)
 {
     static const char *const names[2] = {"dataflow", "barrier"};
 
-    printf("{\"what_if\": [");
+    putchar('{');
+    json_beyond(from->t, &from->s);
+    printf(" \"what_if\": [");
     for (size_t i = 0; i < n; i++) {
         printf("%s{\"workers\": %u", i ? ",\n  " : "", list[i].workers);
         for (int p = 0; p < 2; p++) {

@@ -15,8 +15,9 @@ struct report_run {
     struct trace_summary s;
 };
 
-void report_diff(const struct report_run *a, const struct report_run *b);
-void report_diff_json(const struct report_run *a, const struct report_run *b);
+/* False: out of memory. */
+bool report_diff(const struct report_run *a, const struct report_run *b);
+bool report_diff_json(const struct report_run *a, const struct report_run *b);
 
 /* Percent that b's steps took longer than a's; below 0: shorter. */
 double report_slower(const struct report_run *a, const struct report_run *b);
@@ -27,8 +28,10 @@ struct report_guess {
     uint64_t predicted[2], measured[2];
 };
 
-/* one[p]: the prediction for one worker, that speed-ups are against. */
-void report_what_if(const struct report_guess *list, size_t n, const uint64_t one[2]);
-void report_what_if_json(const struct report_guess *list, size_t n, const uint64_t one[2]);
+/* one[p]: the prediction for one worker, that speed-ups are against. from: the run that was replayed. */
+void report_what_if(const struct report_guess *list, size_t n, const uint64_t one[2],
+                    const struct report_run *from);
+void report_what_if_json(const struct report_guess *list, size_t n, const uint64_t one[2],
+                         const struct report_run *from);
 
 #endif

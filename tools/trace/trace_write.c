@@ -359,7 +359,7 @@ static void put_counters(struct writer *w)
         if (now.ready != written.ready)
             put_counter(w, c->at, "ready tiles", "tiles", now.ready);
         if (now.busy != written.busy)
-            put_counter(w, c->at, "workers busy", "workers", now.busy);
+            put_counter(w, c->at, "workers not waiting", "workers", now.busy);
         written = now;
     }
 }

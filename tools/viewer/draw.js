@@ -13,7 +13,7 @@ const TYPE_HUES = { // OKLCH hue and chroma, near the hues of Okabe and Ito's pa
 };
 const OTHER_HUES = [[310, 0.12], [130, 0.12], [20, 0.1], [230, 0.06]];
 const MAX_SLOTS = 32; // colours at once; ops past the last share it
-const REASON_HUES = [[20, 0.11], [95, 0.11], [300, 0.04], [250, 0.012]];
+const REASON_HUES = [[20, 0.11], [95, 0.11], [300, 0.04], [0, 0.02], [220, 0.03], [250, 0.012]];
 
 function toRgb(pen, color) {
   pen.clearRect(0, 0, 1, 1);
@@ -32,13 +32,16 @@ const mix = (a, b, share) => a.map((x, i) => Math.round(x * share + b[i] * (1 - 
 // Lightness of the i-th of n ops of a type.
 const shade = (i, n, dark) => (dark ? 0.76 : 0.82) - (n > 1 ? (i / (n - 1)) * (dark ? 0.18 : 0.2) : 0.07);
 
-// The roles in the order of the plan, with type and colour slot.
+// The roles with type and colour slot, in the order of the plans; those that load have one colour, the last.
 function rolesOf(model) {
-  const roles = model.table.roles.list.map((name) => ({ name, type: '', typeIndex: 0 }));
-  for (const op of model.ops)
-    if (!roles[op.roleIndex].type)
-      Object.assign(roles[op.roleIndex], { type: op.type, typeIndex: op.typeIndex });
-  roles.forEach((role, i) => { role.slot = Math.min(i, MAX_SLOTS - 1); });
+  const roles = model.table.roles.map((name) => ({ name, type: '', typeIndex: -1, loads: false, slot: -1 }));
+  for (const { roleIndex, type, typeIndex, loads } of model.ops)
+    Object.assign(roles[roleIndex], { type, typeIndex, loads });
+  const order = [...new Set(model.ops.map((op) => op.roleIndex))].map((i) => roles[i]);
+  const computing = order.filter((role) => !role.loads);
+  computing.forEach((role, i) => { role.slot = Math.min(i, MAX_SLOTS - 1); });
+  for (const role of order.filter((r) => r.loads))
+    role.slot = Math.min(computing.length, MAX_SLOTS);
   return roles;
 }
 
@@ -51,14 +54,16 @@ function makeColors(model, dark) {
   const back = toRgb(pen, css('--lane'));
   const roles = rolesOf(model);
   const slots = [];
-  for (const role of roles.slice(0, MAX_SLOTS)) {
-    const same = roles.filter((r) => r.typeIndex === role.typeIndex && r.slot < MAX_SLOTS);
-    const [hue, chroma] = TYPE_HUES[role.type] ?? OTHER_HUES[role.typeIndex % OTHER_HUES.length];
-    const rgb = toRgb(pen, `oklch(${shade(same.indexOf(role), same.length, dark)} ${chroma} ${hue})`);
-    slots.push({ ...asColor(rgb), dim: asColor(mix(rgb, back, 0.2)) });
+  for (const role of roles) {
+    if (slots[role.slot] || role.slot < 0)
+      continue;
+    const same = roles.filter((r) => r.typeIndex === role.typeIndex && !r.loads && r.slot < MAX_SLOTS - 1);
+    const [hue, chroma] = TYPE_HUES[role.loads ? 'load' : role.type] ?? OTHER_HUES[role.typeIndex % OTHER_HUES.length];
+    const rgb = toRgb(pen, `oklch(${role.loads ? shade(0, 1, dark) : shade(Math.max(0, same.indexOf(role)), same.length, dark)} ${chroma} ${hue})`);
+    slots[role.slot] = { ...asColor(rgb), dim: asColor(mix(rgb, back, 0.2)) };
   }
   const reasons = REASON_HUES.map(([hue, chroma], i) => {
-    const rgb = toRgb(pen, `oklch(${(dark ? [0.4, 0.44, 0.36, 0.3] : [0.86, 0.91, 0.86, 0.94])[i]} ${chroma} ${hue})`);
+    const rgb = toRgb(pen, `oklch(${(dark ? [0.4, 0.44, 0.36, 0.5, 0.29, 0.3] : [0.86, 0.91, 0.86, 0.74, 0.93, 0.94])[i]} ${chroma} ${hue})`);
     const line = toRgb(pen, `oklch(${dark ? 0.72 : 0.55} ${chroma * 1.3} ${hue})`);
     return { ...asColor(rgb), line: asColor(line).css, dim: asColor(mix(rgb, back, 0.3)) };
   });
@@ -523,7 +528,7 @@ function drawGutter(ctx, s, base, mostReady) {
   label(l.steps, 'steps');
   label(l.bands, 'layers');
   label(l.ready, 'ready tiles', `scale 0–${formatNumber(mostReady)}`);
-  label(l.busy, 'workers busy', `${formatNumber(model.sums.parallelism)} of ${model.facts.awake || model.nWorkers}`);
+  label(l.busy, 'workers in tiles', `busy: ${formatNumber(model.sums.busyWorkers)} of ${model.facts.awake}`);
   if (l.lanes[0].h >= 12)
     l.lanes.forEach((lane, w) => label(lane, `worker ${w}`, s.laneNotes[w]));
 }

@@ -1,40 +1,12 @@
-// facts.js - what follows from a model: critical path, idle gaps with their culprits, tracks, sums.
+// facts.js - what follows from a model: idle gaps with their culprits, tracks, sums of a range. What the whole
+// run comes to, the critical path and the reason of each gap stand in the page already (model.js).
 
-// ---- critical path ----
-
-// The longest chain of durations in one step over the plan's edges; joins take no time. Marks its
-// records in onPath and returns its length.
-function markPath(model, step, onPath) {
-  const plan = model.plans[step.plan];
-  const { start, end } = model.tiles;
-  const upTo = new Float64Array(plan.nNodes); // the longest chain that ends where the node starts
-  const from = new Int32Array(plan.nNodes).fill(-1);
-  let longest = 0;
-  let at = -1;
-  for (const v of plan.order) {
-    const r = step.record[v]; // undefined: a join
-    const done = upTo[v] + (v < plan.n ? end[r] - start[r] : 0);
-    if (done > longest) {
-      longest = done;
-      at = v;
-    }
-    for (let e = plan.first[v]; e < plan.first[v + 1]; e++)
-      if (done > upTo[plan.next[e]]) {
-        upTo[plan.next[e]] = done;
-        from[plan.next[e]] = v;
-      }
-  }
-  for (; at >= 0; at = from[at])
-    if (at < plan.n)
-      onPath[step.record[at]] = 1;
-  return longest;
-}
-
-// Steps follow each other, so the run's path is its steps' paths, one after the other.
+// Marks the records of the critical paths.
 function criticalPath(model) {
   const onPath = new Uint8Array(model.tiles.n);
-  for (const step of model.steps)
-    step.path = markPath(model, step, onPath);
+  for (const { record, pathTiles } of model.steps)
+    for (const tile of pathTiles)
+      onPath[record[tile]] = 1;
   return onPath;
 }
 
@@ -95,20 +67,18 @@ function makeTracks({ tiles }) {
 
 // ---- idle gaps ----
 
-const INPUT = 0;
-const TAKING = 1;
-const TAIL = 2;
-const BETWEEN = 3;
 const REASONS = [
   { name: 'waiting for an input', about: 'the tile that the worker ran next was not ready: the named tile was still to be written' },
-  { name: 'taking up a ready tile', about: 'the next tile was ready, but not started: queues, waking up, other tiles first' },
-  { name: 'nothing left in the step', about: 'the worker ran no further tile of the step and waited for its last one' },
-  { name: 'between steps', about: 'outside the steps: sampling the next id, preparing the step' },
+  { name: 'late for a ready tile', about: 'the next tile was ready, but not started: queues, waking up, other tiles first' },
+  { name: 'nothing left in the step', about: 'the worker ran no further tile of the step, until it left' },
+  { name: 'preempted', about: 'the thread was not on a CPU for half of the gap or more: other programs ran there' },
+  { name: 'outside the step', about: 'the step ran, but the worker was not in it: it entered late, left early, or took no part' },
+  { name: 'between steps', about: 'no step ran: sampling the next id, preparing the step' },
 ];
 const GRAIN = 0.0005; // half of the file's grain: what is shorter is rounding
 
-// Gaps, sorted by worker and start. There are at most two before each tile, one before and one at the end
-// of each span.
+// Gaps, sorted by worker and start. There are at most two before each tile; in each step one at the end of the
+// worker's span, one before and one behind it; and one before each step.
 class GapList {
   constructor(most) {
     this.n = 0;
@@ -137,45 +107,44 @@ class GapList {
   }
 }
 
-// Before a tile: until it was ready, the worker waited for its last input; then for itself.
-function addGap(gaps, model, worker, from, to, step, next) {
-  const { ready, last } = model.tiles;
-  const split = Math.min(to, Math.max(from, ready[next]));
-  gaps.add(worker, from, split, step, INPUT, next, last[next]);
-  gaps.add(worker, split, to, step, TAKING, next, -1);
+// Before a tile: until the awaited tile ended, the worker waited; then for itself.
+function addGap(gaps, { tiles }, worker, from, r) {
+  const [to, step, why] = [tiles.start[r], tiles.step[r], tiles.why[r]];
+  const split = why === INPUT ? Math.max(from, to - tiles.late[r]) : to;
+  gaps.add(worker, from, split, step, why, r, tiles.culprit[r]);
+  gaps.add(worker, split, to, step, TAKING, r, -1);
 }
 
-// The record of each step that ended last.
-function lastOfSteps({ tiles, steps }) {
-  const last = new Int32Array(steps.length).fill(-1);
-  for (let r = 0; r < tiles.n; r++) {
-    const s = tiles.step[r];
-    if (last[s] < 0 || tiles.end[r] > tiles.end[last[s]])
-      last[s] = r;
-  }
-  return last;
-}
-
-function gapsOfWorker(gaps, model, w, lastOf) {
+// Of the worker's part of a step, span v; returns the first record after it.
+function gapsOfSpan(gaps, model, w, v, first) {
   const { tiles, spans } = model;
-  let r = tiles.first[w];
-  let before = -1;
-  for (let s = spans.first[w]; s < spans.first[w + 1]; s++) {
-    const step = spans.step[s];
-    let at = spans.start[s];
-    if (before >= 0)
-      gaps.add(w, before, at, -1, BETWEEN, -1, -1);
-    for (; r < tiles.first[w + 1] && tiles.start[r] < spans.end[s]; r++) {
-      if (tiles.start[r] > at)
-        addGap(gaps, model, w, at, tiles.start[r], step, r);
-      at = Math.max(at, tiles.end[r]);
-    }
-    gaps.add(w, at, spans.end[s], step, TAIL, -1, lastOf[step]);
-    before = Math.max(at, spans.end[s]);
+  const step = spans.step[v];
+  let at = spans.start[v];
+  let r = first;
+  for (; r < tiles.first[w + 1] && tiles.step[r] === step; r++) {
+    addGap(gaps, model, w, at, r);
+    at = tiles.end[r];
   }
+  gaps.add(w, at, spans.end[v], step, spans.why[v] === PREEMPTED ? PREEMPTED : TAIL, -1, spans.culprit[v]);
+  return r;
 }
 
-// How long a gap was spent in which way: the wait slices that it overlaps, and its share of their preemption.
+function gapsOfWorker(gaps, model, w) {
+  const { tiles, spans, steps } = model;
+  let [r, v] = [tiles.first[w], spans.first[w]];
+  steps.forEach(({ start, end }, step) => {
+    if (step > 0)
+      gaps.add(w, steps[step - 1].end, start, -1, BETWEEN, -1, -1);
+    const takesPart = v < spans.first[w + 1] && spans.step[v] === step;
+    gaps.add(w, start, takesPart ? spans.start[v] : end, step, OUTSIDE, -1, -1);
+    if (takesPart) {
+      r = gapsOfSpan(gaps, model, w, v, r);
+      gaps.add(w, spans.end[v++], end, step, OUTSIDE, -1, -1);
+    }
+  });
+}
+
+// How long a gap was spent in which way: the wait slices that it overlaps, less its share of their preemption.
 function fillHow(gaps, waits, nWorkers) {
   const into = HOW.map((name) => (gaps[name] = new Float32Array(gaps.n)));
   gaps.preempted = new Float32Array(gaps.n);
@@ -186,19 +155,19 @@ function fillHow(gaps, waits, nWorkers) {
         i++;
       for (let k = i; k < waits.first[w + 1] && waits.start[k] < gaps.end[g]; k++) {
         const inGap = Math.max(0, Math.min(waits.end[k], gaps.end[g]) - Math.max(waits.start[k], gaps.start[g]));
-        into[waits.how[k]][g] += inGap;
-        if (waits.preempted[k] > 0)
-          gaps.preempted[g] += (inGap / (waits.end[k] - waits.start[k])) * waits.preempted[k];
+        const off = waits.preempted[k] > 0 ? (inGap / (waits.end[k] - waits.start[k])) * waits.preempted[k] : 0;
+        into[waits.how[k]][g] += inGap - off;
+        gaps.preempted[g] += off;
       }
     }
   }
 }
 
 function findGaps(model) {
-  const gaps = new GapList(2 * (model.tiles.n + model.spans.n));
-  const lastOf = lastOfSteps(model);
-  for (let w = 0; w < model.nWorkers; w++)
-    gapsOfWorker(gaps, model, w, lastOf);
+  const { awake } = model.facts;
+  const gaps = new GapList(2 * model.tiles.n + 4 * model.steps.length * awake);
+  for (let w = 0; w < awake; w++)
+    gapsOfWorker(gaps, model, w);
   gaps.trim();
   gaps.first = rangesByWorker(gaps.worker, gaps.n, model.nWorkers);
   fillHow(gaps, model.waits, model.nWorkers);
@@ -220,24 +189,40 @@ function gapSentence(model, g) {
   case TAKING:
     return `${who} took ${long} to start ${tileName(model, gaps.next[g])}, which was ready`;
   case TAIL:
-    return `${who} had nothing left in the step: ${long} until ${named ? `${named} ended it` : 'its end'}`;
+    return `${who} had nothing left in the step for ${long}${named && `: waited for ${named}`}`;
+  case PREEMPTED:
+    return `${who} was preempted for ${formatTime(gaps.preempted[g])} of ${long}`;
+  case OUTSIDE:
+    return outsideSentence(model, g, who, long);
   default:
     return `${who} was between steps for ${long}`;
   }
 }
 
-// ---- sums for the table ----
+function outsideSentence({ gaps, steps }, g, who, long) {
+  const step = steps[gaps.step[g]];
+  if (gaps.start[g] > step.start)
+    return `${who} left step ${gaps.step[g]} ${long} before its end`;
+  return gaps.end[g] < step.end ? `${who} entered step ${gaps.step[g]} late: ${long} after it began`
+    : `${who} took no part in step ${gaps.step[g]} (${long})`;
+}
 
-// Rows with a key; `tiles` rows add up tiles, `gaps` rows add up gaps.
+// ---- sums of a range of time, for the table ----
+//
+// They are of the steps that evaluate tokens, unless there are none in the range; of what reaches into it, the
+// part inside. Time of a tile is without preemption. Over the whole run these are the figures of `dagpt trace`.
+
+// Rows with a key; `tiles` and `workers` rows add up tiles, `gaps` rows add up gaps.
 const GROUPS = {
   type: { title: 'Op type', of: 'tiles', key: (m, r) => opOf(m, r).typeIndex, name: (m, k) => m.table.types.list[k] },
-  role: { title: 'Op', of: 'tiles', key: (m, r) => opOf(m, r).roleIndex, name: (m, k) => m.table.roles.list[k] },
+  role: { title: 'Op', of: 'tiles', key: (m, r) => opOf(m, r).roleIndex, name: (m, k) => m.table.roles[k] },
   op: { title: 'Op by layer', of: 'tiles', key: (m, r) => m.tiles.op[r], name: (m, k) => m.ops[k].name },
+  loads: { title: 'Loading', of: 'tiles', key: (m, r) => Number(opOf(m, r).loads), name: (m, k) => (k ? 'fills a weight from a file' : 'computes') },
   layer: { title: 'Layer', of: 'tiles', key: (m, r) => opOf(m, r).layer, name: (m, k) => (k < 0 ? 'outside the blocks' : `layer ${k}`) },
-  worker: { title: 'Worker', of: 'tiles', key: (m, r) => m.tiles.worker[r], name: (m, k) => `worker ${k}` },
+  worker: { title: 'Worker', of: 'workers', key: (m, r) => m.tiles.worker[r], name: (m, k) => `worker ${k}` },
   step: { title: 'Step', of: 'tiles', key: (m, r) => m.tiles.step[r], name: (m, k) => `${k}: ${m.steps[k].label}` },
   idle: { title: 'Idle: why', of: 'gaps', key: (m, g) => m.gaps.why[g], name: (m, k) => REASONS[k].name },
-  culprit: { title: 'Idle: waited for', of: 'gaps', key: (m, g) => culpritKey(m, g), name: (m, k) => m.table.roles.list[k] },
+  culprit: { title: 'Idle: waited for', of: 'gaps', key: (m, g) => culpritKey(m, g), name: (m, k) => m.table.roles[k] },
 };
 
 // The op that a worker waited for, over all layers; undefined: the gap waits for no tile.
@@ -247,45 +232,103 @@ function culpritKey(model, g) {
 }
 
 function newRow(model, group, key) {
-  return { key, name: group.name(model, key), count: 0, total: 0, max: 0, bytes: 0, flops: 0, spinning: 0, parked: 0,
-    queue: 0, worst: -1 };
+  return { key, name: group.name(model, key), count: 0, total: 0, max: 0, bytes: 0, flops: 0, path: 0, spinning: 0, parked: 0,
+    queue: 0, preempted: 0, outside: 0, worst: -1 };
 }
 
-function addUp(model, group) {
+// Which steps the sums of [t0, t1] are of, and how long these are within it.
+function countedSteps({ steps }, t0, t1) {
+  const inside = steps.map((s) => s.end >= t0 && s.start <= t1);
+  const evaluates = steps.some((s, i) => inside[i] && s.kind !== 'load');
+  const counts = steps.map((s, i) => inside[i] && (s.kind !== 'load' || !evaluates));
+  return { counts, wall: steps.reduce((sum, s, i) => sum + (counts[i] ? Math.min(s.end, t1) - Math.max(s.start, t0) : 0), 0) };
+}
+
+// The share of [start, end] that is inside [t0, t1].
+function shareInside(start, end, t0, t1) {
+  if (start >= t0 && end <= t1)
+    return 1;
+  return Math.max(0, Math.min(end, t1) - Math.max(start, t0)) / (end - start);
+}
+
+// Calls each(i, share) for what reaches into the range; `counts` of step -1, between steps, is undefined.
+function eachInside(spans, nWorkers, counts, [t0, t1], each) {
+  for (let w = 0; w < nWorkers; w++) {
+    const [lo, hi] = [spans.first[w], spans.first[w + 1]];
+    for (let i = Math.max(lo, lastNotAfter(spans.start, t0, lo, hi)); i < hi && spans.start[i] <= t1; i++) {
+      const share = counts[spans.step[i]] === false ? 0 : shareInside(spans.start[i], spans.end[i], t0, t1);
+      if (share > 0)
+        each(i, share);
+    }
+  }
+}
+
+// All rows of a group, and what the range comes to.
+function addUp(model, group, range) {
   const rows = new Map();
-  const s = model[group.of];
-  for (let i = 0; i < s.n; i++) {
+  const isGaps = group.of === 'gaps';
+  const s = isGaps ? model.gaps : model.tiles;
+  const { counts, wall } = countedSteps(model, ...range);
+  const rowOf = (key) => {
+    if (!rows.has(key))
+      rows.set(key, newRow(model, group, key));
+    return rows.get(key);
+  };
+  eachInside(s, model.nWorkers, counts, range, (i, share) => {
     const key = group.key(model, i);
     if (key === undefined)
-      continue;
-    let row = rows.get(key);
-    if (!row)
-      rows.set(key, (row = newRow(model, group, key)));
-    const time = s.end[i] - s.start[i];
+      return;
+    const time = s.end[i] - s.start[i] - (isGaps ? 0 : s.preempted[i]);
+    const row = rowOf(key);
     row.count++;
-    row.total += time;
+    row.total += share * time;
     if (time >= row.max) {
       row.max = time;
       row.worst = i;
     }
-    for (const what of group.of === 'tiles' ? ['bytes', 'flops'] : HOW)
-      row[what] += s[what][i];
+    for (const what of isGaps ? HOW : ['bytes', 'flops', 'preempted'])
+      row[what] += share * s[what][i];
+    if (!isGaps && model.onPath[i])
+      row.path += share * time;
+  });
+  if (group.of === 'workers')
+    addStates(model, counts, range, wall, rowOf);
+  return { rows: finishRows(model, [...rows.values()], wall), wall };
+}
+
+// What workers did beside their tiles; `outside` is what is left of the steps' time.
+function addStates(model, counts, range, wall, rowOf) {
+  const { waits, facts: { awake } } = model;
+  for (let w = 0; w < awake; w++)
+    rowOf(w);
+  eachInside(waits, model.nWorkers, counts, range, (i, share) => {
+    const row = rowOf(waits.worker[i]);
+    row[HOW[waits.how[i]]] += share * (waits.end[i] - waits.start[i] - waits.preempted[i]);
+    row.preempted += share * waits.preempted[i];
+  });
+  for (let w = 0; w < awake; w++) {
+    const row = rowOf(w);
+    const left = wall - row.total - row.preempted - row.queue - row.spinning - row.parked;
+    row.outside = left > GRAIN ? left : 0;
   }
-  return finishRows(model, [...rows.values()]);
 }
 
 // bytes / µs / 1000 is GB/s. "Of limit": what all awake workers would reach at this rate, of what the
 // machine was measured to reach.
-function finishRows(model, rows) {
+function finishRows(model, rows, wall) {
   const { readGbps, fmaGflops, awake } = model.facts;
   const all = rows.reduce((sum, row) => sum + row.total, 0);
+  const path = rows.reduce((sum, row) => sum + row.path, 0);
   for (const row of rows) {
-    row.mean = row.total / row.count;
+    row.mean = row.count ? row.total / row.count : 0;
     row.share = all > 0 ? row.total / all : 0;
+    row.pathShare = path > 0 ? row.path / path : 0;
     row.gbps = row.total > 0 ? row.bytes / row.total / 1000 : 0;
     row.gflops = row.total > 0 ? row.flops / row.total / 1000 : 0;
     row.ofRead = readGbps > 0 ? (row.gbps * Math.max(1, awake)) / readGbps : null;
     row.ofFma = fmaGflops > 0 ? (row.gflops * Math.max(1, awake)) / fmaGflops : null;
+    for (const state of ['total', ...HOW, 'preempted', 'outside'])
+      row[`${state}OfWall`] = wall > 0 ? row[state] / wall : 0;
   }
   return rows;
 }
@@ -305,27 +348,6 @@ function worstGaps(model, n) {
     worst.length = Math.min(n, worst.length);
   }
   return worst.map(([, g]) => g);
-}
-
-// Parallelism and path are those of the steps that compute; loading, where there is some, stands alone.
-function summary(model) {
-  const { tiles, steps } = model;
-  const loading = steps.some((s) => s.kind !== 'load') ? steps.filter((s) => s.kind === 'load') : [];
-  const counted = new Set(steps.filter((s) => !loading.includes(s)));
-  const sum = (some, value) => some.reduce((total, s) => total + value(s), 0);
-  const sums = {
-    loadTime: sum(loading, (s) => s.end - s.start),
-    stepTime: sum([...counted], (s) => s.end - s.start),
-    path: sum([...counted], (s) => s.path),
-    wall: model.end - model.begin, nSteps: counted.size,
-    begin: Math.min(model.end, ...[...counted].filter((s) => s.end > s.start).map((s) => s.start)),
-    busy: new Float64Array(model.nWorkers), // in tiles, of each worker
-  };
-  for (let r = 0; r < tiles.n; r++)
-    if (counted.has(steps[tiles.step[r]]))
-      sums.busy[tiles.worker[r]] += tiles.end[r] - tiles.start[r];
-  sums.parallelism = sums.stepTime > 0 ? sums.busy.reduce((a, b) => a + b, 0) / sums.stepTime : 0;
-  return sums;
 }
 
 // Bands of layers, or of the ops outside them, in each step: from the first start to the last end. Bands

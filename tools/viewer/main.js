@@ -9,7 +9,8 @@ const state = {
   showPath: false,
   lit: null, litGap: null, // 1: to be shown in full; null: all are
   table: { group: 'type', sort: 'total', descending: true },
-  sums: new Map(),
+  range: [-Infinity, Infinity], // that the table is of: the view, once it rests
+  sums: new Map(), // rows of the table, by group, of the range
   stats: { load: 0, frames: [] }, // milliseconds
 };
 
@@ -31,6 +32,7 @@ function frame(now) {
   moveByKeys(Math.min(50, now - lastFrame));
   moveByGlide(now);
   lastFrame = now;
+  hoverAgain();
   const begin = performance.now();
   drawTimeline(byId('timeline'), state);
   drawMap(byId('minimap'), state);
@@ -52,7 +54,23 @@ function setView(t0, t1) {
   const middleTime = Math.min(end, Math.max(begin, (t0 + t1) / 2));
   const from = Math.max(begin - most * 0.02, Math.min(end + most * 0.02 - span, middleTime - span / 2));
   state.view = { t0: from, t1: from + span };
+  updateRange();
   askFrame();
+}
+
+const RANGE_WAIT = 150; // ms without a new view, until the table is of it
+let rangeTimer = 0;
+
+function updateRange() {
+  clearTimeout(rangeTimer);
+  rangeTimer = setTimeout(() => {
+    const { t0, t1 } = state.view;
+    if (t0 === state.range[0] && t1 === state.range[1])
+      return;
+    state.range = [t0, t1];
+    state.sums.clear();
+    fillTable(state, act);
+  }, RANGE_WAIT);
 }
 
 function zoomAt(time, factor) {
@@ -85,7 +103,7 @@ function moveByGlide(now) {
   setView(from.t0 + (to.t0 - from.t0) * ease, from.t1 + (to.t1 - from.t1) * ease);
 }
 
-const pointer = { x: -1, y: -1 }; // on the timeline; x < 0: elsewhere
+const pointer = { x: -1, y: -1, clientX: 0, clientY: 0 }; // on the timeline; x < 0: elsewhere
 
 function moveByKeys(ms) {
   const at = pointer.x >= state.layout.plotX ? xToTime(state, pointer.x) : (state.view.t0 + state.view.t1) / 2;
@@ -235,7 +253,7 @@ function filterTest() {
   if (!filter)
     return { tile: () => true, gap: () => true };
   const group = GROUPS[filter.group];
-  if (group.of === 'tiles')
+  if (group.of !== 'gaps')
     return { tile: (r) => filter.keys.has(group.key(model, r)), gap: () => false };
   const gap = (g) => filter.keys.has(group.key(model, g));
   return { tile: filter.group === 'culprit' ? (r) => filter.keys.has(opOf(model, r).roleIndex) : () => false, gap };
@@ -289,25 +307,31 @@ function toggleFilter(group, key) {
 function togglePath() {
   state.showPath = !state.showPath;
   byId('path-toggle').setAttribute('aria-pressed', String(state.showPath));
-  announce(state.showPath ? `critical path shown: ${state.pathRecords.length} tiles, ${formatTime(state.model.sums.path)}` : 'critical path off');
+  announce(state.showPath ? `critical path shown: ${state.pathRecords.length} tiles, ${formatTime(state.model.sums.span)}` : 'critical path off');
   updateLit();
 }
 
 // ---- search ----
 
-// "fc", "h3.q", "matmul 3", "h3.q:12": all words must be in the op's name or type; a number after a
-// colon is the tile's place in its op.
+// "fc", "h3.q", "matmul 3", and tiles as they are called: "h3.q tile 12 (worker 1)", "h3.q:12", also
+// "h3.q tile 12 on worker 1". All words must be in the op's name or type.
 function parseQuery(text) {
-  const [, words, place] = /^(.*?)(?::(\d+))?$/.exec(text.trim().toLowerCase());
-  return { words: words.split(/\s+/).filter(Boolean), place: place === undefined ? -1 : Number(place) };
+  const pattern = /^(.*?)(?:(?::|(?:^|\s+)tile\s+)(\d+))?(?:(?:^|\s+)\(?(?:on\s+)?worker\s+(\d+)\)?)?$/;
+  const [, words, place, worker] = pattern.exec(text.trim().toLowerCase());
+  const number = (digits) => (digits === undefined ? -1 : Number(digits));
+  return { words: words.split(/\s+/).filter(Boolean), place: number(place), worker: number(worker) };
 }
 
+// An op may itself be called like a tile: its whole name finds it, too.
 function findRecords(text) {
   const { model, byStart } = state;
-  const { words, place } = parseQuery(text);
-  const opFits = model.ops.map(({ name, type }) => words.every((w) => name.toLowerCase().includes(w) || type.toLowerCase().includes(w)));
-  return byStart.filter((r) => opFits[model.tiles.op[r]]
-    && (place < 0 || placeOf(model, r) === place));
+  const { words, place, worker } = parseQuery(text);
+  const whole = text.trim().toLowerCase();
+  const has = ({ name, type }, word) => name.toLowerCase().includes(word) || type.toLowerCase().includes(word);
+  const opFits = model.ops.map((op) => words.every((w) => has(op, w)));
+  const isNamed = model.ops.map(({ name }) => name.toLowerCase() === whole);
+  return byStart.filter((r) => isNamed[model.tiles.op[r]] || (opFits[model.tiles.op[r]]
+    && (place < 0 || placeOf(model, r) === place) && (worker < 0 || model.tiles.worker[r] === worker)));
 }
 
 function search(text) {
@@ -409,9 +433,9 @@ function timelineDown(e) {
 
 function timelineMove(e) {
   const at = place(e.currentTarget, e);
-  Object.assign(pointer, at);
+  Object.assign(pointer, at, { clientX: e.clientX, clientY: e.clientY });
   if (!drag) {
-    hoverAt(at, e);
+    hover();
     return;
   }
   drag.moved ||= Math.abs(at.x - drag.x) > 3 || Math.abs(e.clientY - drag.clientY) > 6;
@@ -445,13 +469,28 @@ function timelineUp(e) {
   askFrame();
 }
 
-function hoverAt(at, e) {
-  const hit = hitTest(state, at.x, at.y);
+function hover() {
+  const hit = hitTest(state, pointer.x, pointer.y);
   const same = state.hover && hit.what === state.hover.what && hit.index === state.hover.index;
   state.hover = hit;
-  showTip(state, hit, e.clientX, e.clientY);
+  state.hoverView = state.view;
+  showTip(state, hit, pointer.clientX, pointer.clientY);
   if (!same)
     askFrame();
+}
+
+// When the view has moved under a pointer that rests, something else lies there.
+function hoverAgain() {
+  if (pointer.x >= 0 && !drag && state.hover && state.hoverView !== state.view)
+    hover();
+}
+
+// The same when the lanes were scrolled.
+function timelineScroll() {
+  if (pointer.x < 0 || drag)
+    return;
+  pointer.y = pointer.clientY - byId('timeline').getBoundingClientRect().top;
+  hover();
 }
 
 function clickAt(at) {
@@ -483,7 +522,6 @@ function timelineWheel(e) {
   e.preventDefault();
   const unit = e.deltaMode === 1 ? 16 : e.deltaMode === 2 ? 200 : 1;
   const at = place(e.currentTarget, e);
-  showTip(state, null);
   if (e.shiftKey || Math.abs(e.deltaX) > Math.abs(e.deltaY))
     pan((((e.deltaX || e.deltaY) * unit) / state.layout.plotW));
   else
@@ -558,6 +596,8 @@ const PAGE_KEYS = {
 };
 
 function clearAll() {
+  state.hover = null;
+  showTip(state, null);
   byId('search').value = '';
   search('');
   setFilter(null);
@@ -600,6 +640,7 @@ function listen() {
   timeline.addEventListener('pointerleave', timelineLeave);
   timeline.addEventListener('dblclick', focusOn);
   timeline.addEventListener('wheel', timelineWheel, { passive: false });
+  byId('timeline-box').addEventListener('scroll', timelineScroll);
   map.addEventListener('pointerdown', mapDown);
   map.addEventListener('pointermove', mapMove);
   map.addEventListener('pointerup', mapUp);
@@ -627,7 +668,6 @@ function derive(model) {
   model.onPath = criticalPath(model);
   model.gaps = findGaps(model);
   model.tracks = makeTracks(model);
-  model.sums = summary(model);
   const { tiles } = model;
   state.model = model;
   state.byStart = mergeByStart(model);
@@ -639,7 +679,7 @@ function derive(model) {
   state.worst = worstGaps(model, 50);
   state.laneNotes = Array.from({ length: model.nWorkers }, (_, w) => {
     const busy = model.sums.busy[w];
-    return busy > 0 ? `busy ${formatShare(busy / model.sums.stepTime)}` : 'no tiles';
+    return busy > 0 ? `busy ${formatShare(busy / model.sums.wall)}` : w < model.facts.awake ? 'no tiles' : 'not awake';
   });
 }
 
@@ -653,7 +693,7 @@ function start() {
   fillTabs(state, act);
   fillHelp();
   updateSize();
-  setView(...wholeFrom(model.tiles.n ? model.sums.begin : model.begin)); // loading is on the minimap
+  setView(...wholeFrom(model.steps.find((s) => s.counts && s.end > s.start)?.start ?? model.begin)); // steps that only load are on the minimap
   updateColors();
   listen();
   byId('message').hidden = model.tiles.n > 0;

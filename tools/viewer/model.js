@@ -1,6 +1,6 @@
 'use strict';
 // The viewer of dagpt's traces (docs/formats/trace-format.md), in five parts that are joined in this order:
-//   model.js  the page's numbers to typed arrays   facts.js  what follows from them: paths, gaps, sums
+//   model.js  the page's numbers to typed arrays   facts.js  what follows from them: gaps, tracks, ranges
 //   draw.js   layout and the two canvases          panes.js  legend, table, details: the DOM
 //   main.js   state, pointer and keyboard
 // Times are microseconds. A tile that ran is a record: an index into the arrays of model.tiles, which
@@ -10,15 +10,15 @@
 const MAX_NAME = 120;
 
 // A name that shows as what it is: control and direction characters as escapes, at a bounded length.
-function plainText(s) {
-  const cut = s.length > MAX_NAME ? `${s.slice(0, MAX_NAME)}…` : s;
+function plainText(s, most = MAX_NAME) {
+  const cut = s.length > most ? `${s.slice(0, most)}… and ${s.length - most} more characters` : s;
   return cut.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/gu,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function readFacts(raw) {
   return {
-    command: plainText(raw.command), model: plainText(raw.model), sched: plainText(raw.sched), isa: plainText(raw.isa),
+    command: plainText(raw.command), whole: plainText(raw.command, Infinity), model: plainText(raw.model), sched: plainText(raw.sched), isa: plainText(raw.isa),
     readGbps: raw.read_gbps, fmaGflops: raw.fma_gflops, // 0: not measured
     workers: raw.workers, awake: raw.awake, overhead: raw.overhead_ns / 1000, dropped: raw.dropped,
   };
@@ -38,28 +38,26 @@ class Names {
   }
 }
 
-// Ops of all plans, each once by name and type, so that an op has one row in the table.
+// Ops of all plans, each once by name, type and group, so that an op has one row in the table. A role is an op's
+// name without the layer, "fc" of "h3.fc", as `dagpt trace` groups them.
 class OpTable {
-  constructor() {
+  constructor(groups) {
     this.ops = [];
     this.byKey = new Map();
     this.types = new Names();
-    this.roles = new Names();
+    this.roles = groups.map(([name]) => plainText(name) || '(no name)');
   }
 
-  // The index of an op; its role is its name without the layer: "fc" of "h3.fc".
-  add(rawName, rawType, layer, loads) {
-    const key = JSON.stringify([rawName, rawType]);
+  // The index of an op.
+  add(rawName, rawType, layer, loads, group) {
+    const key = JSON.stringify([rawName, rawType, group]); // by the layer, too
     const known = this.byKey.get(key);
     if (known !== undefined)
       return known;
     const name = plainText(rawName) || '(no name)';
     const type = plainText(rawType) || '(no type)';
-    const role = name.startsWith(`h${layer}.`) ? name.slice(name.indexOf('.') + 1) : name;
     this.ops.push({
-      name, type, layer, role, loads: loads === 1,
-      typeIndex: this.types.index(type),
-      roleIndex: this.roles.index(loads === 1 ? 'load' : role),
+      name, type, layer, role: this.roles[group], loads: loads === 1, typeIndex: this.types.index(type), roleIndex: group,
     });
     this.byKey.set(key, this.ops.length - 1);
     return this.ops.length - 1;
@@ -98,7 +96,7 @@ function readEdges(list) {
     first.push(next.length);
   }
   const edges = { nNodes: first.length - 1, first: Int32Array.from(first), next: Int32Array.from(next) };
-  return Object.assign(edges, reverseEdges(edges), { order: topologicalOrder(edges) });
+  return Object.assign(edges, reverseEdges(edges));
 }
 
 function reverseEdges({ nNodes, first, next }) {
@@ -115,31 +113,14 @@ function reverseEdges({ nNodes, first, next }) {
   return { prevFirst, prev };
 }
 
-// Kahn's algorithm: joins come after the tiles that they follow, which their numbers do not.
-function topologicalOrder({ nNodes, first, next }) {
-  const waits = new Int32Array(nNodes);
-  for (const u of next)
-    waits[u]++;
-  const order = new Int32Array(nNodes);
-  let n = 0;
-  for (let v = 0; v < nNodes; v++)
-    if (!waits[v])
-      order[n++] = v;
-  for (let i = 0; i < n; i++)
-    for (let e = first[order[i]]; e < first[order[i] + 1]; e++)
-      if (--waits[next[e]] === 0)
-        order[n++] = next[e];
-  return order;
-}
-
 function readSteps(list, plans) {
   const steps = [];
-  for (let i = 0; i < list.length; i += 5) {
-    const [plan, past, rows, start, end] = list.slice(i, i + 5);
+  for (let i = 0; i < list.length; i += 6) {
+    const [plan, past, rows, start, end, counts] = list.slice(i, i + 6);
     const kind = plans[plan].loads ? 'load' : rows > 1 ? 'prompt' : rows ? 'token' : 'empty';
     const positions = kind === 'prompt' ? [past, past + rows - 1] : [past];
     steps.push({
-      plan, past, kind, start: start / 1000, end: end / 1000,
+      plan, past, kind, counts: counts === 1, start: start / 1000, end: end / 1000,
       label: rows ? `${kind} ${positions.join('–')}` : kind,
       title: `step ${steps.length}: ${{ load: 'loading the weights', prompt: `prompt, positions ${positions.join(' to ')}`,
         token: `one token, position ${past}`, empty: 'no tokens' }[kind]}`,
@@ -149,8 +130,32 @@ function readSteps(list, plans) {
   return steps;
 }
 
+// Each step's critical path: its length, and its tiles.
+function readPaths(list, steps) {
+  let i = 0;
+  for (const step of steps) {
+    const n = list[i + 1];
+    step.path = list[i] / 1000;
+    step.pathTiles = list.slice(i + 2, i + 2 + n);
+    i += 2 + n;
+  }
+}
+
+// What the whole run comes to; times in µs. The page adds up nothing of this itself.
+const TIMES = ['wall', 'elapsed', 'work', 'span', 'scheduler', 'loadWall', 'loading', 'all'];
+
+function readSums(raw) {
+  const sums = { ...raw.sums, busy: raw.busy.map((ns) => ns / 1000) };
+  for (const key of TIMES)
+    sums[key] /= 1000;
+  const ratio = (a, b) => (b > 0 ? a / b : 0);
+  return Object.assign(sums, { parallelism: ratio(sums.work, sums.span), busyWorkers: ratio(sums.work, sums.wall) });
+}
+
 const HOW = ['queue', 'spinning', 'parked']; // kinds of slices, less 1
 
+// Why a worker ran no tile; the first five as the page's numbers have them.
+const [INPUT, TAKING, TAIL, PREEMPTED, OUTSIDE, BETWEEN] = [0, 1, 2, 3, 4, 5];
 
 // Arrays of n: numbers of the given names, then indices.
 function newSpans(n, numbers, indices) {
@@ -163,12 +168,13 @@ function newSpans(n, numbers, indices) {
 }
 
 // Slices as typed arrays: tiles; waits, which have an index in HOW; and spans, the workers' parts of steps.
-// All are sorted by worker and start, as the list is.
+// All are sorted by worker and start, as the list is. `why`, `culprit` and `late` are of the gap before a
+// tile, and at the end of a span.
 function readVisits(raw, model) {
   const list = raw.visits;
-  const tiles = newSpans(raw.n_tiles, ['ready', 'bytes', 'flops', 'preempted'], ['step', 'tile', 'op', 'last']);
-  const waits = newSpans(raw.n_waits, ['preempted'], ['how']);
-  const spans = newSpans(raw.n_visits, ['cpu', 'preemptions'], ['step']);
+  const tiles = newSpans(raw.n_tiles, ['ready', 'bytes', 'flops', 'preempted', 'late'], ['step', 'tile', 'op', 'last', 'why', 'culprit']);
+  const waits = newSpans(raw.n_waits, ['preempted'], ['how', 'step']);
+  const spans = newSpans(raw.n_visits, ['cpu', 'preemptions'], ['step', 'why', 'culprit']);
   for (let v = 0, i = 0, r = 0, w = 0; v < spans.n; v++) {
     const [worker, step, enter, took, cpu, preemptions, n] = list.slice(i, i + 7);
     const { record, plan } = model.steps[step];
@@ -191,6 +197,7 @@ function readVisits(raw, model) {
         waits.end[w] = at / 1000;
         waits.worker[w] = worker;
         waits.preempted[w] = off;
+        waits.step[w] = step;
         waits.how[w++] = kind - 1;
         continue;
       }
@@ -203,21 +210,33 @@ function readVisits(raw, model) {
       tiles.step[r] = step;
       tiles.tile[r] = tile;
       tiles.op[r] = op[tile];
-      tiles.last[r] = list[i + 2] ? tile - list[i + 2] : -1; // the tile; linkLast() makes it the record
+      tiles.last[r] = list[i + 2] ? tile - list[i + 2] : -1; // the tile; linkTiles() makes it the record
       tiles.bytes[r] = list[i + 3];
       tiles.flops[r] = list[i + 4];
-      tiles.preempted[r++] = off;
-      i += 5;
+      tiles.preempted[r] = off;
+      i = readGap(list, i + 5, tiles, r);
+      if (tiles.why[r++] === INPUT)
+        tiles.late[r - 1] = list[i++] / 1000;
     }
+    i = readGap(list, i, spans, v);
   }
   return { tiles, waits, spans };
 }
 
-// The record of the tile that wrote a record's last input; known when all records are.
-function linkLast({ tiles, steps }) {
-  for (let r = 0; r < tiles.n; r++)
-    if (tiles.last[r] >= 0)
-      tiles.last[r] = steps[tiles.step[r]].record[tiles.last[r]];
+// Why, and the culprit, a tile for now; returns where the list goes on.
+function readGap(list, i, into, index) {
+  into.why[index] = list[i];
+  const named = list[i] === INPUT || list[i] === TAIL;
+  into.culprit[index] = named ? list[i + 1] - 1 : -1;
+  return i + (named ? 2 : 1);
+}
+
+// Tiles become records, which are known when all have been read.
+function linkTiles(spans, keys, steps) {
+  for (const key of keys)
+    for (let i = 0; i < spans.n; i++)
+      if (spans[key][i] >= 0)
+        spans[key][i] = steps[spans.step[i]].record[spans[key][i]];
 }
 
 // first[w] ... first[w + 1] - 1 are the entries of worker w in arrays that are sorted by worker.
@@ -245,24 +264,22 @@ function mergeByStart({ tiles: { n, first, start }, nWorkers }) {
   return merged;
 }
 
-// All slices lie in a span.
-function timeRange(model) {
-  let [begin, end] = [Infinity, -Infinity];
-  for (let i = 0; i < model.spans.n; i++) {
-    begin = Math.min(begin, model.spans.start[i]);
-    end = Math.max(end, model.spans.end[i]);
-  }
-  return begin < end ? { begin, end } : { begin: 0, end: 1 };
+// All slices lie in a step, and steps are in order.
+function timeRange({ steps }) {
+  const [begin, end] = steps.length ? [steps[0].start, steps[steps.length - 1].end] : [0, 0];
+  return begin < end ? { begin, end } : { begin, end: begin + 1 };
 }
 
 // The model of the numbers that tools/trace/trace_html.c puts into the page.
 function readModel(json) {
   const raw = JSON.parse(json);
-  const table = new OpTable();
+  const table = new OpTable(raw.groups);
   const plans = raw.plans.map((p) => readPlan(p, table));
-  const model = { facts: readFacts(raw), table, ops: table.ops, plans, steps: readSteps(raw.steps, plans) };
+  const model = { facts: readFacts(raw), sums: readSums(raw), table, ops: table.ops, plans, steps: readSteps(raw.steps, plans) };
+  readPaths(raw.paths, model.steps);
   Object.assign(model, readVisits(raw, model), { nWorkers: Math.max(raw.workers, raw.awake) });
-  linkLast(model);
+  linkTiles(model.tiles, ['last', 'culprit'], model.steps);
+  linkTiles(model.spans, ['culprit'], model.steps);
   for (const s of [model.tiles, model.spans, model.waits])
     s.first = rangesByWorker(s.worker, s.n, model.nWorkers);
   return Object.assign(model, timeRange(model));

@@ -31,6 +31,25 @@ function announce(text) {
 
 // ---- header ----
 
+// What each word means, as docs/formats/trace-format.md has it.
+const WORDS = {
+  'wall time': 'from the start of the first step to the end of the last',
+  'in steps': 'the time of the steps that evaluate tokens, added up; all figures but loading are of these steps',
+  work: 'time of all tiles of these steps, without preemption',
+  'critical path': 'the span: of each step the longest chain of tiles over the plan\'s edges, by time without preemption; added up',
+  parallelism: 'work / critical path: so many workers could be busy if none ever waited for anything else',
+  'workers busy': 'work / time in steps: so many workers were in a tile, and on a CPU, on average',
+  loading: 'time of the tiles that fill weights from a file, in all steps, without preemption',
+  limits: 'what the machine can do was measured after the run',
+};
+
+function beyondText({ sums: { beyond }, table }) {
+  const rate = (x) => `${formatNumber(100 * x)} %`;
+  const name = table.roles[beyond.group];
+  return beyond.fma > beyond.read ? `${name} computes at ${rate(beyond.fma)} of them: measured beside other work`
+    : `${name} reads at ${rate(beyond.read)} of them: from caches, or measured beside other work`;
+}
+
 function runFacts(model) {
   const { facts: f, sums } = model;
   const rows = [
@@ -38,22 +57,27 @@ function runFacts(model) {
     ['workers', f.awake && f.awake < model.nWorkers ? `${model.nWorkers}, ${f.awake} awake` : String(model.nWorkers)],
     ['schedule', f.sched || '—'],
     ['instructions', f.isa || '—'],
-    ['wall time', formatTime(sums.wall)],
-    ['loading', sums.loadTime > 0 ? formatTime(sums.loadTime) : '—'],
-    ['in steps', formatTime(sums.stepTime)],
-    ['steps', formatNumber(sums.nSteps)],
-    ['tiles', formatNumber(model.tiles.n)],
+    ['wall time', formatTime(sums.elapsed)],
+    ['in steps', formatTime(sums.wall)],
+    ['steps', formatNumber(sums.steps)],
+    ['tiles', formatNumber(sums.tiles)],
+    ['work', formatTime(sums.work)],
+    ['critical path', sums.wall > 0 ? `${formatTime(sums.span)}, ${formatShare(sums.span / sums.wall)} of the steps` : '—'],
     ['parallelism', formatNumber(sums.parallelism)],
-    ['critical path', sums.stepTime > 0 ? `${formatTime(sums.path)}, ${formatShare(sums.path / sums.stepTime)} of the steps` : '—'],
+    ['workers busy', `${formatNumber(sums.busyWorkers)} of ${f.awake}`],
+    ['loading', sums.loadTiles ? `${formatTime(sums.loading)} in tiles, ${formatShare(sums.loading / (sums.all || 1))} of all tile time` : '—'],
   ];
   if (f.dropped > 0)
-    rows.push(['not recorded', `${formatNumber(f.dropped)} events`]);
+    rows.push(['not recorded', `${formatNumber(f.dropped)} tiles`]);
+  if (sums.beyond)
+    rows.push(['limits', beyondText(model)]);
   return rows;
 }
 
 function fillHeader(model) {
   byId('model-name').textContent = model.facts.command;
-  byId('facts').replaceChildren(...runFacts(model).map((row) => el('div', {}, ...facts([row]))));
+  byId('model-name').title = model.facts.whole;
+  byId('facts').replaceChildren(...runFacts(model).map((row) => el('div', { title: WORDS[row[0]] ?? '' }, ...facts([row]))));
 }
 
 // ---- legend ----
@@ -71,19 +95,25 @@ function legendButton(s, act, group, key, color, name, about) {
 function fillLegend(s, act) {
   const { colors, model } = s;
   const types = new Map();
-  colors.roles.slice(0, MAX_LEGEND).forEach((role, i) => {
+  const named = colors.roles.map((role, i) => ({ ...role, i })).filter((role) => role.slot >= 0).sort((a, b) => a.slot - b.slot);
+  const computing = named.filter((role) => !role.loads);
+  computing.slice(0, MAX_LEGEND).forEach((role) => {
     if (!types.has(role.type))
       types.set(role.type, []);
-    types.get(role.type).push(legendButton(s, act, 'role', i, colors.slots[role.slot].css, role.name, `${role.type}: show only ${role.name}`));
+    types.get(role.type).push(legendButton(s, act, 'role', role.i, colors.slots[role.slot].css, role.name, `${role.type}: show only ${role.name}`));
   });
   const groups = [...types].map(([type, chips]) => el('span', { className: 'group', role: 'group', 'aria-label': type },
-    chips.length > 1 || colors.roles.find((r) => r.type === type).name !== type ? el('span', { className: 'type' }, type) : null, ...chips));
-  const rest = colors.roles.length - MAX_LEGEND;
+    chips.length > 1 || computing.find((r) => r.type === type).name !== type ? el('span', { className: 'type' }, type) : null, ...chips));
+  const rest = computing.length - MAX_LEGEND;
   if (rest > 0)
     groups.push(el('span', { className: 'group' }, `and ${rest} more`));
+  const loading = named.find((role) => role.loads);
+  if (loading)
+    groups.push(el('span', { className: 'group', role: 'group', 'aria-label': 'loading' },
+      legendButton(s, act, 'loads', 1, colors.slots[loading.slot].css, 'loading', 'show only tiles that fill weights from a file')));
   if (model.tiles.n)
     groups.push(el('span', { className: 'group', role: 'group', 'aria-label': 'idle' }, el('span', { className: 'type' }, 'idle'),
-      ...REASONS.slice(0, 3).map((reason, i) => legendButton(s, act, 'idle', i, colors.reasons[i].css, reason.name, reason.about)),
+      ...REASONS.slice(0, BETWEEN).map((reason, i) => legendButton(s, act, 'idle', i, colors.reasons[i].css, reason.name, reason.about)),
       el('span', { className: 'note' }, 'plain: awake · hatched: parked · dark strip: preempted for that share')));
   byId('legend').replaceChildren(...groups);
 }
@@ -95,10 +125,11 @@ const number = (format) => (x) => (x === null ? '—' : format(x));
 const COLUMNS = {
   tiles: [
     { key: 'count', title: 'Tiles', text: number(formatNumber) },
-    { key: 'total', title: 'Total', text: number(formatTime), about: 'time in workers, added up' },
+    { key: 'total', title: 'Total', text: number(formatTime), about: 'time of tiles without preemption, of all workers, added up' },
     { key: 'share', title: 'Share', text: number(formatShare), bar: true, about: 'of all time in tiles' },
-    { key: 'mean', title: 'Mean', text: number(formatTime) },
-    { key: 'max', title: 'Longest', text: number(formatTime), jump: true },
+    { key: 'mean', title: 'Mean', text: number(formatTime), about: 'without preemption' },
+    { key: 'max', title: 'Longest', text: number(formatTime), jump: true, about: 'without preemption' },
+    { key: 'pathShare', title: 'On path', text: number(formatShare), about: 'of the time of the critical path' },
     { key: 'gbps', title: 'GB/s', text: number(formatNumber), about: 'bytes by the op\'s cost function, over time in one worker' },
     { key: 'ofRead', title: 'of reading', text: number(formatShare), about: 'if all awake workers went at this rate: of what this machine was measured to read; above 100 % comes from caches' },
     { key: 'gflops', title: 'GFLOP/s', text: number(formatNumber), about: 'over time in one worker' },
@@ -114,17 +145,39 @@ const COLUMNS = {
     { key: 'parked', title: 'Parked', text: number(formatTime), about: 'asleep' },
     { key: 'queue', title: 'Queue', text: number(formatTime), about: 'at work on counts and queues' },
   ],
+  workers: [
+    { key: 'count', title: 'Tiles', text: number(formatNumber) },
+    { key: 'total', title: 'Busy', text: number(formatTime), about: 'in tiles, without preemption' },
+    { key: 'totalOfWall', title: 'Busy %', text: number(formatShare), bar: true, about: 'of the time in steps' },
+    { key: 'max', title: 'Longest', text: number(formatTime), jump: true, about: 'the longest tile' },
+    { key: 'queueOfWall', title: 'Queue', text: number(formatShare), about: 'at work on counts and queues' },
+    { key: 'spinningOfWall', title: 'Spinning', text: number(formatShare), about: 'polling the queues' },
+    { key: 'parkedOfWall', title: 'Parked', text: number(formatShare), about: 'asleep' },
+    { key: 'preemptedOfWall', title: 'Preempted', text: number(formatShare), about: 'not on a CPU, in tiles and between them' },
+    { key: 'outsideOfWall', title: 'Outside', text: number(formatShare), about: 'the step ran, but the worker was not in it' },
+  ],
 };
 
 const CAPTIONS = {
   tiles: 'Tick rows to show only their tiles. Rates are of one worker; “of reading” and “of FMA” compare all awake workers at that rate with the machine\'s measured limits.',
   gaps: 'Tick rows to show only these gaps. A gap is a time in which a worker ran no tile.',
+  workers: 'Tick rows to show only their tiles. Shares are of the time in steps.',
 };
+
+// What the sums are of: the range in view, or all of the run where all its steps that count are in view.
+function rangeText({ model, range }) {
+  const { rows, wall } = addUp(model, GROUPS.worker, range);
+  const work = rows.reduce((sum, row) => sum + row.total, 0);
+  const path = rows.reduce((sum, row) => sum + row.path, 0);
+  const whole = model.steps.every((step) => !step.counts || (step.start >= range[0] && step.end <= range[1]));
+  const what = whole ? 'The whole run' : `In view, from ${formatClock(Math.max(range[0], model.begin))} on`;
+  return `${what}: ${formatTime(wall)} in steps, work ${formatTime(work)}, ${formatNumber(wall > 0 ? work / wall : 0)} of ${model.facts.awake} workers busy, critical path ${formatTime(path)}.`;
+}
 
 function tableRows(s) {
   const { group, sort, descending } = s.table;
   if (!s.sums.has(group))
-    s.sums.set(group, addUp(s.model, GROUPS[group]));
+    s.sums.set(group, addUp(s.model, GROUPS[group], s.range).rows);
   const value = (row) => (sort === 'name' ? row.key : row[sort] ?? -1);
   const rows = s.sums.get(group).slice().sort((a, b) => value(a) - value(b));
   return descending ? rows.reverse() : rows;
@@ -143,20 +196,20 @@ function rowColor(s, group, key) {
     return colors.reasons[key].css;
   const role = { role: key, culprit: key, op: group === 'op' ? model.ops[key].roleIndex : -1 }[group]
     ?? (group === 'type' ? colors.roles.findIndex((r) => r.typeIndex === key) : -1);
-  return role >= 0 ? colors.slots[colors.roles[role].slot].css : null;
+  return colors.slots[colors.roles[role]?.slot]?.css ?? null;
 }
 
 function valueCell(s, act, row, column) {
   const text = column.text(row[column.key]);
   const cell = el('td');
   if (column.jump && row.worst >= 0)
-    cell.append(button(text, () => act.jump(GROUPS[s.table.group].of === 'tiles' ? 'tile' : 'gap', row.worst),
+    cell.append(button(text, () => act.jump(GROUPS[s.table.group].of === 'gaps' ? 'gap' : 'tile', row.worst),
       { className: 'link', 'aria-label': `${text}: go to the longest of ${row.name}` }));
   else
     cell.append(text);
   if (column.bar) {
     const bar = el('span', { className: 'bar', 'aria-hidden': 'true' });
-    bar.style.width = `${Math.round(row.share * 56)}px`;
+    bar.style.width = `${Math.round(row[column.key] * 56)}px`;
     cell.prepend(bar);
   }
   return cell;
@@ -177,11 +230,12 @@ function fillTable(s, act) {
   const rows = tableRows(s);
   const table = byId('table');
   const focus = table.contains(document.activeElement) ? focusPath(table) : null;
+  byId('range').textContent = rangeText(s);
   table.caption.textContent = CAPTIONS[of] + (rows.length > MAX_ROWS ? ` The first ${MAX_ROWS} of ${rows.length} rows are shown.` : '');
   table.tHead.replaceChildren(el('tr', {}, headCell(s, act, { key: 'name', title }), ...COLUMNS[of].map((c) => headCell(s, act, c))));
   table.tBodies[0].replaceChildren(...rows.slice(0, MAX_ROWS).map((row) => bodyRow(s, act, row)));
   if (!rows.length)
-    table.tBodies[0].append(el('tr', {}, el('td', { colSpan: COLUMNS[of].length + 1 }, of === 'tiles' ? 'No tiles.' : 'No gaps.')));
+    table.tBodies[0].append(el('tr', {}, el('td', { colSpan: COLUMNS[of].length + 1 }, of === 'gaps' ? 'No gaps.' : 'No tiles.')));
   byId('clear-filter').hidden = !s.filter;
   if (focus)
     table.rows[focus.row]?.cells[focus.cell]?.querySelector('input, button')?.focus();
@@ -205,6 +259,7 @@ function tileFacts(s, r) {
   const op = opOf(s.model, r);
   const plan = planOf(s.model, r);
   const time = tiles.end[r] - tiles.start[r];
+  const onCpu = time - tiles.preempted[r];
   const last = tiles.last[r];
   const t = tiles.tile[r];
   const [r0, r1, c0, c1] = plan.box.subarray(4 * t, 4 * t + 4);
@@ -216,12 +271,12 @@ function tileFacts(s, r) {
     ['last input', last < 0 ? 'none' : `${tileName(s.model, last)} (${workerOf(s.model, last)})`],
     ['writes', `row ${formatRange(r0, r1)}, column ${formatRange(c0, c1)}`],
     ['ran on', `${workerOf(s.model, r)}${plan.home[t] !== tiles.worker[r] ? `, at home on worker ${plan.home[t]}` : ''}`],
-    ['step', `${steps[tiles.step[r]].label}, tile ${t} of ${plan.n}`],
-    ['moves', `${formatBytes(tiles.bytes[r])}${time > 0 ? `, ${formatNumber(tiles.bytes[r] / time / 1000)} GB/s` : ''}`],
-    ['computes', `${formatNumber(tiles.flops[r])} flop${time > 0 ? `, ${formatNumber(tiles.flops[r] / time / 1000)} GFLOP/s` : ''}`],
+    ['step', `${steps[tiles.step[r]].label}, its plan\'s tile ${t} of ${plan.n}`],
+    ['moves', `${formatBytes(tiles.bytes[r])}${onCpu > 0 ? `, ${formatNumber(tiles.bytes[r] / onCpu / 1000)} GB/s` : ''}`],
+    ['computes', `${formatNumber(tiles.flops[r])} flop${onCpu > 0 ? `, ${formatNumber(tiles.flops[r] / onCpu / 1000)} GFLOP/s` : ''}`],
   ];
   if (tiles.preempted[r] > 0)
-    rows.push(['off the CPU', `${formatTime(tiles.preempted[r])}: preempted`]);
+    rows.push(['preempted', `for ${formatTime(tiles.preempted[r])} of it`]);
   if (s.model.onPath[r])
     rows.push(['critical path', 'yes']);
   return rows;
@@ -235,7 +290,7 @@ function gapFacts(s, g) {
   if (how.length)
     rows.push(['spent', how.join(', ')]);
   if (gaps.preempted[g] > 0)
-    rows.push(['off the CPU', `${formatTime(gaps.preempted[g])}: preempted`]);
+    rows.push(['preempted', `for ${formatTime(gaps.preempted[g])} of it`]);
   if (gaps.next[g] >= 0)
     rows.push(['ran next', tileName(s.model, gaps.next[g])]);
   if (gaps.why[g] === INPUT)
@@ -247,7 +302,8 @@ function gapFacts(s, g) {
 
 function stepFacts(s, i) {
   const step = s.model.steps[i];
-  const { spans } = s.model;
+  const { spans, tiles } = s.model;
+  const work = step.record.reduce((sum, r) => sum + tiles.end[r] - tiles.start[r] - tiles.preempted[r], 0);
   let [inside, cpu, preemptions] = [0, 0, 0];
   for (let v = 0; v < spans.n; v++)
     if (spans.step[v] === i) {
@@ -257,7 +313,7 @@ function stepFacts(s, i) {
     }
   return [['took', formatTime(step.end - step.start)], ['started', formatClock(step.start)],
     ['critical path', `${formatTime(step.path)}, ${formatShare(step.path / (step.end - step.start || 1))}`],
-    ['workers busy', `${formatNumber(trackMean(s.model.tracks.busy, step.start, step.end))} on average`],
+    ['workers busy', `${formatNumber(work / (step.end - step.start || 1))} on average`],
     ['on a CPU', `${formatShare(cpu / (inside || 1))} of the workers' time in it`],
     ['preemptions', formatNumber(preemptions)]];
 }

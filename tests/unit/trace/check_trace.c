@@ -576,16 +576,23 @@ START_TEST(gaps)
     struct trace_summary s;
 
     ck_assert(trace_summarize(&s, t));
-    ck_assert_uint_eq(s.n_gaps, 4);
+    ck_assert_uint_eq(s.n_gaps, 8);
     /* From 20 to 52 worker 1 waits for the end of the step: tile 3 ends it, but 1 took most. */
     ck_assert(s.gaps[0].worker == 1 && s.gaps[0].start == 20000 && s.gaps[0].end == 52000);
     ck_assert(s.gaps[0].spinning == 10000 && s.gaps[0].parked == 22000 && s.gaps[0].queue == 0);
-    ck_assert(s.gaps[0].reason == TRACE_WAITED && s.gaps[0].tile == 1 && s.gaps[0].late == 0);
+    ck_assert(s.gaps[0].reason == TRACE_NOTHING && s.gaps[0].tile == 1 && s.gaps[0].late == 0);
     /* From 1 to 12 it waits for tile 0, and starts 2 after its end. */
     ck_assert(s.gaps[1].worker == 1 && s.gaps[1].reason == TRACE_WAITED && s.gaps[1].tile == 0);
     ck_assert_uint_eq(s.gaps[1].late, 2000);
-    ck_assert(s.gaps[2].worker == 0 && s.gaps[2].queue == 1000);
-    ck_assert(s.gaps[2].reason == TRACE_LATE);
+    /* It leaves the step 2 before its end. */
+    ck_assert(s.gaps[2].worker == 1 && s.gaps[2].reason == TRACE_OUTSIDE);
+    ck_assert(s.gaps[2].start == 52000 && s.gaps[2].end == 54000);
+    ck_assert(s.gaps[3].worker == 0 && s.gaps[3].queue == 1000);
+    ck_assert(s.gaps[3].reason == TRACE_LATE);
+    ck_assert_uint_eq(s.idle[TRACE_WAITED], 9000);
+    ck_assert_uint_eq(s.idle[TRACE_LATE], 2000 + 2000);
+    ck_assert_uint_eq(s.idle[TRACE_NOTHING], 32000 + 1000);
+    ck_assert_uint_eq(s.idle[TRACE_OUTSIDE], 1000 + 1000 + 2000);
     trace_summary_free(&s);
     trace_file_free(t);
 }
@@ -619,7 +626,7 @@ START_TEST(reasons)
                      TRACE_LATE);
     ck_assert_int_eq(reason_with("\"tile\": 2, \"ready\": 10, \"last\": 0",
                                  "\"tile\": 2, \"ready\": 11, \"last\": null"),
-                     TRACE_NOTHING);
+                     TRACE_WAITED);
 }
 END_TEST
 
