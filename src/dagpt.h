@@ -166,6 +166,30 @@ DG_API void dg_trace_free(struct dg_trace *trace); /* takes NULL */
  * recorded. Loading a model counts as position 0. */
 DG_API void dg_trace_window(struct dg_trace *trace, uint64_t first, uint64_t end);
 
+/* A tile that has run: rows r0 ... r1 - 1, columns c0 ... c1 - 1 of its op's output. The struct may grow at
+ * its end. */
+struct dg_traced_tile {
+    const char *op;   /* "h3.q", until the trace is freed */
+    const char *type; /* of the op: "matmul", "attention", ... */
+    int layer;        /* -1: of none */
+    unsigned worker;
+    uint32_t tile;           /* of the plan, from 0 */
+    uint32_t r0, r1, c0, c1; /* its box */
+    uint32_t rows, past;     /* positions that the step evaluates, and those before it */
+    uint64_t step;           /* of those that were told, from 0 */
+    uint64_t start, end;     /* nanoseconds of CLOCK_MONOTONIC */
+    uint64_t idle;           /* nanoseconds before it in which the worker spun or slept */
+    uint64_t flops, bytes;   /* what its op says that it computes, reads and writes */
+};
+
+/* From now on tell(arg, tile) is called for each tile of a step that is recorded, as soon as the step is
+ * over, by the thread that called eval and before that returns; worker by worker, in the order in which
+ * each has run them. So no tile is slowed down, and telling allocates nothing. What has been told is
+ * forgotten: max_events need be those of one step alone. tell may cancel; what else it asks of the team
+ * is refused. A step that was cancelled is not told. NULL: no more. */
+DG_API void dg_trace_tell(struct dg_trace *trace,
+                          void (*tell)(void *arg, const struct dg_traced_tile *tile), void *arg);
+
 /* ---- model ---- */
 
 struct dg_sizes {
@@ -231,6 +255,24 @@ DG_API enum dg_status dg_tokenizer_encode_special(const struct dg_tokenizer *t, 
 
 /* The *n bytes that id stands for; NULL when it is not in the vocabulary. */
 DG_API const char *dg_tokenizer_bytes(const struct dg_tokenizer *t, int32_t id, size_t *n);
+
+/* Ids become text one by one. An id may end within a character of UTF-8: its bytes are held back until the
+ * character is whole. What can be no part of one becomes U+FFFD, so that all that comes out is UTF-8. */
+struct dg_stream;
+
+/* The tokenizer must last until the stream is freed. Nothing is allocated later. */
+DG_API enum dg_status dg_stream_new(struct dg_stream **out, const struct dg_tokenizer *t,
+                                    struct dg_error *err);
+DG_API void dg_stream_free(struct dg_stream *stream); /* takes NULL */
+
+/* Takes the next id. What is known of the text now and was not before: (*text)[0 ... *n - 1], without a NUL,
+ * valid until the next call; *n may be 0. DG_ERR_TOKEN, and nothing changes, when id is not in the
+ * vocabulary. */
+DG_API enum dg_status dg_stream_push(struct dg_stream *stream, int32_t id, const char **text,
+                                     size_t *n, struct dg_error *err);
+
+/* The text is at its end: the *n bytes of what was held back. The stream begins anew. */
+DG_API const char *dg_stream_end(struct dg_stream *stream, size_t *n);
 
 /* ---- engine and sequence ---- */
 

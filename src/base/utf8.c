@@ -28,3 +28,44 @@ size_t dg_utf8_decode(const char *text, size_t n, uint32_t *code)
     *code = value;
     return length;
 }
+
+/* Some bytes behind it make it whole; which second byte a first one takes varies. */
+bool dg_utf8_is_start(const char *text, size_t n)
+{
+    static const char seconds[] = {'\x80', '\x90', '\xA0'};
+
+    for (size_t i = 0; i < sizeof seconds; i++) {
+        const char whole[4] = {text[0], n > 1 ? text[1] : seconds[i], n > 2 ? text[2] : '\x80',
+                               '\x80'};
+        uint32_t code;
+
+        if (dg_utf8_decode(whole, sizeof whole, &code) > n)
+            return true;
+    }
+    return false;
+}
+
+size_t dg_utf8_release(const char *text, size_t end, size_t n,
+                       void (*release)(void *arg, const char *bytes, size_t n), void *arg)
+{
+    size_t at = 0, valid = 0; /* bytes of characters in front of `at`, not yet released */
+
+    while (at < end) {
+        uint32_t code;
+        const size_t length = dg_utf8_decode(text + at, n - at, &code);
+
+        if (at + length > end)
+            break;
+        at += length > 0 ? length : 1;
+        valid += length;
+        if (length > 0)
+            continue;
+        if (valid > 0)
+            release(arg, text + at - 1 - valid, valid);
+        release(arg, "\xEF\xBF\xBD", 3); /* U+FFFD */
+        valid = 0;
+    }
+    if (valid > 0)
+        release(arg, text + at - valid, valid);
+    return at;
+}

@@ -3,6 +3,7 @@
 #define DG_BASE_UTF8_H
 
 #include <stdbool.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,5 +18,14 @@ static inline bool dg_is_control(uint32_t code)
 {
     return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029;
 }
+
+/* Are text[0 ... n - 1], n = 1 to 3, the start of a longer character? */
+bool dg_utf8_is_start(const char *text, size_t n);
+
+/* Gives text[0 ... end - 1] to release(), in pieces, as UTF-8: each byte that is no part of a character
+ * becomes U+FFFD. A character that reaches beyond `end`, but not beyond n >= end, is not given. Returns how
+ * many bytes were. */
+size_t dg_utf8_release(const char *text, size_t end, size_t n,
+                       void (*release)(void *arg, const char *bytes, size_t n), void *arg);
 
 #endif

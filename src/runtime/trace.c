@@ -115,6 +115,16 @@ void dg_trace_window(struct dg_trace *t, uint64_t first, uint64_t end)
     dg_team_leave(t->team);
 }
 
+void dg_trace_tell(struct dg_trace *t, void (*tell)(void *arg, const struct dg_traced_tile *tile),
+                   void *arg)
+{
+    if (!t || dg_team_enter(t->team, NULL) != DG_OK)
+        return;
+    t->tell = tell;
+    t->tell_arg = arg;
+    dg_team_leave(t->team);
+}
+
 /* ---- between steps ---- */
 
 static void copy_op(struct dg_trace_op *to, const struct dg_op *op)
@@ -227,11 +237,60 @@ bool dg_trace_begin(struct dg_trace *t, const struct dg_plan *plan, struct dg_tr
     return true;
 }
 
+static void tell_tile(const struct dg_trace *t, const struct dg_trace_step *step, unsigned worker,
+                      const struct dg_trace_event *e)
+{
+    const struct dg_trace_plan *plan = t->plans[step->plan];
+    const struct dg_tile *tile = &plan->tiles[e->tile];
+    const struct dg_trace_op *op = &plan->ops[tile->op];
+    const struct dg_cost cost = dg_trace_cost(plan, e->tile, step->past);
+    const uint64_t idle = e->spin ? e->spin : e->park; /* since when */
+
+    t->tell(t->tell_arg, &(struct dg_traced_tile){
+                             .op = op->name,
+                             .type = op->type,
+                             .layer = op->layer,
+                             .worker = worker,
+                             .tile = e->tile,
+                             .r0 = tile->out.r0,
+                             .r1 = tile->out.r1,
+                             .c0 = tile->out.c0,
+                             .c1 = tile->out.c1,
+                             .rows = plan->rows,
+                             .past = step->past,
+                             .step = t->told,
+                             .start = e->start,
+                             .end = e->end,
+                             .idle = idle ? e->start - idle : 0,
+                             .flops = cost.flops,
+                             .bytes = cost.bytes,
+                         });
+}
+
+static void forget(struct dg_trace *t)
+{
+    for (unsigned w = 0; w < t->workers; w++)
+        t->lanes[w].n = t->lanes[w].visit.first;
+}
+
+static void tell_step(struct dg_trace *t)
+{
+    for (unsigned w = 0; w < t->workers; w++) {
+        const struct dg_trace_lane *lane = &t->lanes[w];
+
+        for (size_t i = lane->visit.first; i < lane->n; i++)
+            if (lane->events[i].tile != DG_NO_TILE)
+                tell_tile(t, &t->steps[t->n_steps], w, &lane->events[i]);
+    }
+    t->told++;
+}
+
 void dg_trace_finish(struct dg_trace *t, bool whole)
 {
-    if (!whole) {
-        for (unsigned w = 0; w < t->workers; w++)
-            t->lanes[w].n = t->lanes[w].visit.first;
+    if (whole && t->tell)
+        tell_step(t);
+    if (!whole || t->tell) {
+        forget(t);
         return;
     }
     t->steps[t->n_steps].end = dg_now_ns();

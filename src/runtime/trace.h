@@ -82,6 +82,10 @@ struct dg_trace {
     uint64_t start;      /* when recording began */
     uint64_t dropped;    /* tiles of steps that there was no room for */
 
+    void (*tell)(void *arg, const struct dg_traced_tile *tile); /* or NULL */
+    void *tell_arg;
+    uint64_t told; /* steps */
+
     struct dg_trace_lane *lanes; /* [workers] */
     struct dg_trace_plan **plans;
     uint32_t n_plans;

@@ -6,50 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
-
 /* Releases held[0 ... n - 1], but for a code point that reaches beyond, and moves the rest to the
  * front. */
 static void release(struct stream *s, size_t n)
 {
-    size_t at = 0, valid = 0; /* bytes of valid UTF-8 in front of `at`, not yet released */
+    const size_t at = dg_utf8_release(s->held, n, s->n_held, s->release, s->arg);
 
-    while (at < n) {
-        uint32_t code;
-        const size_t length = dg_utf8_decode(s->held + at, s->n_held - at, &code);
-
-        if (at + length > n)
-            break;
-        at += length > 0 ? length : 1;
-        valid += length;
-        if (length > 0)
-            continue;
-        if (valid > 0)
-            s->release(s->arg, s->held + at - 1 - valid, valid);
-        s->release(s->arg, replacement, sizeof replacement - 1);
-        valid = 0;
-    }
-    if (valid > 0)
-        s->release(s->arg, s->held + at - valid, valid);
     s->n_held -= at;
     if (s->n_held > 0)
         memmove(s->held, s->held + at, s->n_held);
-}
-
-/* Are s[0 ... n - 1], n = 1 to 3, the start of a longer code point? They are if some bytes behind
- * them make it whole; which second byte a first one takes varies. */
-static bool is_start_of_code_point(const char *s, size_t n)
-{
-    static const char seconds[] = {'\x80', '\x90', '\xA0'};
-
-    for (size_t i = 0; i < sizeof seconds; i++) {
-        const char whole[4] = {s[0], n > 1 ? s[1] : seconds[i], n > 2 ? s[2] : '\x80', '\x80'};
-        uint32_t code;
-
-        if (dg_utf8_decode(whole, sizeof whole, &code) > n)
-            return true;
-    }
-    return false;
 }
 
 /* Bytes at the end of held that are the start of a code point: 0 to 3. */
@@ -57,7 +22,7 @@ static size_t start_of_code_point(const struct stream *s)
 {
     size_t n = s->n_held < 3 ? s->n_held : 3;
 
-    while (n > 0 && !is_start_of_code_point(s->held + s->n_held - n, n))
+    while (n > 0 && !dg_utf8_is_start(s->held + s->n_held - n, n))
         n--;
     return n;
 }
