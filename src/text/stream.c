@@ -7,7 +7,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { MOST_HELD = 3, MOST_MADE = 3 }; /* bytes of a start; and of what is released, for each held */
+enum {
+    MOST_HELD = 3,
+    MOST_MADE = 3
+}; /* bytes of a start; and of what is released, for each held */
 
 struct dg_stream {
     struct dg_arena *arena; /* holds the stream itself, too */
