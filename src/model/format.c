@@ -17,8 +17,9 @@ static enum dg_status refuse(const char *name, const struct dg_kind *kind, struc
 {
     return dg_fail(
         err, DG_ERR_MODEL,
-        "%s: kind of file: got %s, expected an llm.c checkpoint or a Hugging Face folder%s%s", name,
-        kind->name, kind->advice ? "; " : "", kind->advice ? kind->advice : "");
+        "%s: kind of file: got %s, expected a Hugging Face folder, a GGUF file or an llm.c "
+        "checkpoint%s%s",
+        name, kind->name, kind->advice ? "; " : "", kind->advice ? kind->advice : "");
 }
 
 /* The format that the file claims to be of; the first where it claims none and is of no known kind: its
@@ -26,7 +27,7 @@ static enum dg_status refuse(const char *name, const struct dg_kind *kind, struc
 static enum dg_status find_format(const struct dg_format **out, const struct dg_file *file,
                                   const char *name, struct dg_error *err)
 {
-    static const struct dg_format *const formats[] = {&dg_format_llmc};
+    static const struct dg_format *const formats[] = {&dg_format_llmc, &dg_format_gguf};
     unsigned char head[DG_KIND_HEAD];
     const size_t n = file->bytes < sizeof head ? (size_t)file->bytes : sizeof head;
     const int failed = dg_file_read(file, 0, head, n);

@@ -16,12 +16,14 @@ struct dg_format {
      * DG_ERR_IO. */
     enum dg_status (*read)(struct dg_weights *w, struct dg_error *err);
 
-    /* The tokenizer in w->files[0]; NULL: the format has none. DG_ERR_TOKEN, also where this file has none. */
+    /* The tokenizer in w->files[0]; NULL: the format has none; *out NULL: this file has
+     * none. DG_ERR_TOKEN. */
     enum dg_status (*tokenizer)(struct dg_tokenizer **out, const struct dg_weights *w,
                                 struct dg_error *err);
 };
 
 extern const struct dg_format dg_format_llmc;
+extern const struct dg_format dg_format_gguf;
 extern const struct dg_format dg_format_huggingface;
 
 #endif
