@@ -2,6 +2,7 @@
  * first, since its members may come in any order. What would make other ids of a text and is not done here is
  * refused by name; how texts are joined, cut and padded for training is skipped. */
 #include "vocabulary.h"
+#include "../base/file.h"
 #include "../base/json.h"
 
 #include <inttypes.h>
@@ -288,5 +289,60 @@ enum dg_status dg_tokenizer_of_json(struct dg_tokenizer **out, const char *data,
     free(r.tokens.at);
     free(r.merges.at);
     free(r.pool);
+    return st;
+}
+
+/* ---- vocab.json ---- */
+
+/* How many tokens there are to the texts of r; what is otherwise is an error of it. */
+static enum dg_status compare(struct reader *r, const struct dg_tokenizer *t, const char *name,
+                              struct dg_error *err)
+{
+    const struct dg_token_text *texts = r->tokens.at;
+
+    for (size_t i = 0; i < r->tokens.n; i++) {
+        const int n = (int)(texts[i].n < 64 ? texts[i].n : 64);
+        const uint32_t token =
+            dg_vocabulary_find_written(t, texts[i].text, texts[i].n, r->pool + r->used);
+
+        if (token == DG_NO_TOKEN)
+            return dg_fail(err, DG_ERR_TOKEN, "%s: '%.*s': got a token that no merge makes", name,
+                           n, texts[i].text);
+        if ((uint64_t)t->id[token] != texts[i].id)
+            return dg_fail(err, DG_ERR_TOKEN,
+                           "%s: '%.*s': got id %" PRIu64 ", expected %" PRId32
+                           " as the merges or tokenizer.json say",
+                           name, n, texts[i].text, texts[i].id, t->id[token]);
+    }
+    if (r->tokens.n > t->n || r->tokens.n < t->n - t->n_special)
+        return dg_fail(err, DG_ERR_TOKEN, "%s: got %zu tokens, expected %" PRIu32, name,
+                       r->tokens.n, t->n);
+    return DG_OK;
+}
+
+enum dg_status dg_vocabulary_agrees(const struct dg_tokenizer *t, const char *path,
+                                    struct dg_error *err)
+{
+    struct reader r = {0};
+    char *text;
+    size_t n;
+    enum dg_status st = dg_file_load(&text, &n, path, DG_MOST_TOKENIZER, err);
+
+    if (st != DG_OK)
+        return st;
+    r.pool = malloc(2 * n + 1); /* the other half: room to read a text */
+    if (r.pool) {
+        dg_json_open(&r.j, text, n);
+        dg_json_unique(&r.j, &r.names);
+        read_vocab(&r);
+        dg_json_end(&r.j);
+        st = r.j.error ? refuse(&r, path, err) : compare(&r, t, path, err);
+    } else {
+        st = dg_fail_memory(err, path, n);
+    }
+    dg_names_free(&r.names);
+    free(r.tokens.at);
+    free(r.pool);
+    free(text);
     return st;
 }

@@ -219,6 +219,22 @@ uint32_t dg_vocabulary_find(const struct dg_tokenizer *t, const char *bytes, siz
     return *string_at(t, bytes, n) - 1; /* 0: DG_NO_TOKEN */
 }
 
+uint32_t dg_vocabulary_find_written(const struct dg_tokenizer *t, const char *text, size_t n,
+                                    char *room)
+{
+    const size_t read = read_printable(text, n, room);
+
+    return read > 0 ? dg_vocabulary_find(t, room, read) : dg_vocabulary_find(t, text, n);
+}
+
+void dg_vocabulary_ends(struct dg_tokenizer *t, int32_t begin, int32_t end)
+{
+    if (begin >= 0 && (uint32_t)begin < t->n)
+        t->begin = begin;
+    if (end >= 0 && (uint32_t)end < t->n)
+        t->end = end;
+}
+
 uint32_t dg_vocabulary_other(struct dg_tokenizer *t, const char *bytes, size_t n)
 {
     memcpy(t->bytes + t->start[t->n], bytes, n);

@@ -9,6 +9,8 @@
 
 enum { DG_MOST_TOKENS = 1 << 24 };
 
+#define DG_MOST_TOKENIZER ((uint64_t)1 << 32) /* bytes of a file */
+
 /* What an error is about: "merges.txt", "line", 12. */
 struct dg_spot {
     const char *name, *unit;
@@ -37,6 +39,11 @@ void dg_vocabulary_join(struct dg_tokenizer *t, uint32_t left, uint32_t right);
 #define DG_NO_TOKEN UINT32_MAX
 uint32_t dg_vocabulary_find(const struct dg_tokenizer *t, const char *bytes, size_t n);
 
+/* The token of a text in GPT-2's printable characters; if they are not that, of these bytes. room[n] is
+ * written over. */
+uint32_t dg_vocabulary_find_written(const struct dg_tokenizer *t, const char *text, size_t n,
+                                    char *room);
+
 /* A token that no merge makes. It is found by its bytes, unless another is. */
 uint32_t dg_vocabulary_other(struct dg_tokenizer *t, const char *bytes, size_t n);
 
@@ -48,6 +55,9 @@ void dg_vocabulary_special(struct dg_tokenizer *t, uint32_t token, bool always);
 enum dg_status dg_vocabulary_id(struct dg_tokenizer *t, const char *name, uint32_t token,
                                 uint64_t id, struct dg_error *err);
 enum dg_status dg_vocabulary_end(struct dg_tokenizer *t, const char *name, struct dg_error *err);
+
+/* The ids that begin and end a text, where they are ids of it: the others stay. */
+void dg_vocabulary_ends(struct dg_tokenizer *t, int32_t begin, int32_t end);
 
 /* ---- all at once ---- */
 
@@ -87,6 +97,11 @@ enum dg_status dg_tokenizer_of_merges(struct dg_tokenizer **out, const char *dat
                                       const char *name, struct dg_error *err);
 enum dg_status dg_tokenizer_of_llmc(struct dg_tokenizer **out, const char *data, size_t n,
                                     const char *name, struct dg_error *err);
+/* vocab.json at `path`, {"token": id, ...}, must have the tokens of t, with their ids; those that a text is read as
+ * where that is asked for may be missing. DG_ERR_TOKEN. */
+enum dg_status dg_vocabulary_agrees(const struct dg_tokenizer *t, const char *path,
+                                    struct dg_error *err);
+
 enum dg_status dg_tokenizer_of_json(struct dg_tokenizer **out, const char *data, size_t n,
                                     const char *name, struct dg_error *err);
 

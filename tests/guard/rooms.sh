@@ -14,7 +14,7 @@ src/ops src src/base src/graph
 src/runtime src src/base src/graph
 src/dump src src/base src/graph
 src/text src src/base src/ops
-src/model src src/base src/graph src/ops src/runtime
+src/model src src/base src/graph src/ops src/runtime src/text
 tools/limits src src/base src/runtime
 tools/trace src src/base src/graph src/dump src/runtime tools/limits
 tools/cli src src/base src/text src/model tools/trace

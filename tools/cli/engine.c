@@ -7,7 +7,7 @@
 #include "recording.h"
 #include "signals.h"
 #include "../../src/base/cpu.h"
-#include "../../src/model/weights.h"
+#include "../../src/model/model.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -42,8 +42,9 @@ static const enum dg_isa isas[] = {
 };
 
 const struct cli_option cli_model_options[] = {
-    {'m', "model", CLI_TEXT, "MODEL", "llm.c checkpoint, or demo; else $DAGPT_MODEL",
-     &cli_model.path, 0, 0, NULL},
+    {'m', "model", CLI_TEXT, "MODEL",
+     "folder, GGUF file, llm.c checkpoint, or demo; else $DAGPT_MODEL", &cli_model.path, 0, 0,
+     NULL},
     {0},
 };
 
@@ -115,22 +116,6 @@ bool cli_model_is_demo(void)
     return strcmp(cli_model_path(), DEMO_NAME) == 0;
 }
 
-enum dg_status cli_weights_open(struct dg_weights **out, struct dg_error *err)
-{
-    if (cli_model_is_demo())
-        return dg_weights_open_memory(out, demo_model, (size_t)(demo_model_end - demo_model),
-                                      DEMO_NAME, err);
-    return dg_weights_open(out, cli_model_path(), err);
-}
-
-enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struct dg_error *err)
-{
-    if (cli_model_is_demo())
-        return dg_model_parse(out, demo_model, (size_t)(demo_model_end - demo_model), DEMO_NAME,
-                              team, err);
-    return dg_model_open(out, cli_model_path(), team, err);
-}
-
 void cli_model_check(enum dg_status status, const struct dg_error *err)
 {
     if (status != DG_OK && !model_is_named())
@@ -141,14 +126,45 @@ void cli_model_check(enum dg_status status, const struct dg_error *err)
     cli_check(status, err);
 }
 
-void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_sizes *z)
+/* The model is opened once: what is said of its sizes is of what is then loaded, also if another file takes its
+ * name meanwhile. */
+static struct dg_weights *weights;
+
+static void close_weights(void)
+{
+    dg_weights_close(weights);
+}
+
+const struct dg_weights *cli_weights(void)
+{
+    struct dg_error err;
+    enum dg_status st;
+
+    if (weights)
+        return weights;
+    if (cli_model_is_demo())
+        st = dg_weights_open_memory(&weights, demo_model, (size_t)(demo_model_end - demo_model),
+                                    DEMO_NAME, &err);
+    else
+        st = dg_weights_open(&weights, cli_model_path(), &err);
+    cli_model_check(st, &err);
+    cli_on_leaving(close_weights);
+    return weights;
+}
+
+enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struct dg_error *err)
 {
     struct dg_weights *w;
-    struct dg_error err;
 
-    cli_model_check(cli_weights_open(&w, &err), &err);
-    *z = w->sizes;
-    dg_weights_close(w);
+    cli_weights();
+    w = weights;
+    weights = NULL; /* it is the model's now */
+    return dg_model_of_weights(out, w, team, err);
+}
+
+void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_sizes *z)
+{
+    *z = cli_weights()->sizes;
     for (size_t i = 0; i < n; i++)
         if ((uint32_t)ids[i] >= z->vocab)
             cli_die(DG_ERR_TOKEN, "token id %zu: got %" PRId32 ", expected 0 to %" PRIu32, i + 1,

@@ -37,10 +37,11 @@ bool cli_model_is_demo(void); /* is it the one in the program, and no file? */
 
 struct dg_weights;
 
-/* dg_weights_open, or dg_weights_open_memory of the demo. */
-enum dg_status cli_weights_open(struct dg_weights **out, struct dg_error *err);
+/* The model's weights, which are opened by the first call, and closed when the program leaves. Leaves on
+ * errors. */
+const struct dg_weights *cli_weights(void);
 
-/* dg_model_open, or dg_model_parse of the demo. */
+/* dg_model_of_weights of those, once. */
 enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struct dg_error *err);
 
 /* cli_check for what comes of looking at that file: says how to name another if none was named. */

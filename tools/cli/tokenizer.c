@@ -1,5 +1,5 @@
-/* The model's own tokenizer is the first there is of some files beside it. So the model is looked at first: one
- * that is not there has none, and that is what was wrong. */
+/* The model's own tokenizer is in it or beside it. So the model is looked at first: one that is not there has
+ * none, and that is what was wrong. */
 #include "tokenizer.h"
 #include "demo.h"
 #include "engine.h"
@@ -10,16 +10,11 @@
 #include "../../src/model/weights.h"
 #include "../../src/text/tokenizer.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 static const char *vocab_path;
 static bool special;
 
 const struct cli_option cli_tokenizer_options[] = {
-    {0, "vocab", CLI_TEXT, "FILE", "tokenizer; else merges.txt or another beside the model",
-     &vocab_path, 0, 0, NULL},
+    {0, "vocab", CLI_TEXT, "FILE", "tokenizer; else the model's own", &vocab_path, 0, 0, NULL},
     {0},
 };
 
@@ -46,20 +41,6 @@ size_t cli_encode_border(const struct dg_tokenizer *t, const char *bytes, size_t
     return dg_tokenizer_border(t, bytes, n, special);
 }
 
-/* `name` in the folder of the model; the caller's to free. */
-static char *beside_model(const char *name)
-{
-    const char *model = cli_model_path(), *slash = strrchr(model, '/');
-    const size_t folder = slash ? (size_t)(slash - model) + 1 : 0;
-    char *path = malloc(folder + strlen(name) + 1);
-
-    if (!path)
-        cli_die(DG_ERR_RESOURCE, "out of memory for a path");
-    memcpy(path, model, folder);
-    strcpy(path + folder, name);
-    return path;
-}
-
 static struct dg_tokenizer *tokenizer;
 
 static void close_tokenizer(void)
@@ -74,27 +55,13 @@ static void open_tokenizer(const char *path)
     cli_check(dg_tokenizer_open(&tokenizer, path, &err), &err);
 }
 
-static void open_beside_model(void)
+static void open_of_model(void)
 {
-    static const char *const names[] = {"merges.txt", "vocab.bpe", "gpt2_tokenizer.bin",
-                                        "tokenizer.json"};
-    struct dg_weights *w;
+    const struct dg_weights *w = cli_weights();
     struct dg_error err;
 
-    cli_model_check(cli_weights_open(&w, &err), &err);
-    dg_weights_close(w);
-    for (size_t i = 0; !tokenizer && i < sizeof names / sizeof *names; i++) {
-        char *path = beside_model(names[i]);
-
-        if (access(path, F_OK) == 0)
-            open_tokenizer(path);
-        free(path);
-    }
-    if (!tokenizer)
-        cli_die(DG_ERR_TOKEN,
-                "%s: no merges.txt, vocab.bpe, gpt2_tokenizer.bin or tokenizer.json beside it; "
-                "--vocab FILE names one",
-                cli_model_path());
+    if (dg_weights_tokenizer(&tokenizer, w, &err) != DG_OK)
+        cli_die(err.status, "%s (--vocab FILE names another)", err.text);
 }
 
 static void open_demo(void)
@@ -112,7 +79,7 @@ const struct dg_tokenizer *cli_tokenizer(void)
     else if (cli_model_is_demo())
         open_demo();
     else
-        open_beside_model();
+        open_of_model();
     cli_on_leaving(close_tokenizer);
     return tokenizer;
 }
@@ -147,4 +114,14 @@ void cli_token_write(FILE *to, const struct dg_tokenizer *t, int32_t id)
     putc('"', to);
     dg_json_write_bytes(to, bytes, n, "");
     putc('"', to);
+}
+
+int32_t cli_tokenizer_begin(const struct dg_tokenizer *t)
+{
+    const int32_t id = dg_tokenizer_begin(t);
+
+    if (id < 0)
+        cli_die(DG_ERR_TOKEN, "%s: the tokenizer has no token that begins a text",
+                vocab_path ? vocab_path : cli_model_path());
+    return id;
 }

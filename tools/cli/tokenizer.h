@@ -25,6 +25,9 @@ enum dg_status cli_encode(const struct dg_tokenizer *t, const char *bytes, size_
 /* dg_tokenizer_border (src/text/tokenizer.h) of a text that is encoded so. */
 size_t cli_encode_border(const struct dg_tokenizer *t, const char *bytes, size_t n);
 
+/* The id that begins a text. Leaves with 4 when the tokenizer has none. */
+int32_t cli_tokenizer_begin(const struct dg_tokenizer *t);
+
 /* Leaves with 4 when the tokenizer has not as many tokens as the model. */
 void cli_tokenizer_check(const struct dg_tokenizer *t, const struct dg_sizes *sizes);
 

@@ -201,8 +201,7 @@ static void print_prompt(struct completion *c, const struct text *prompt)
     cli_flush();
 }
 
-/* The ids of a prompt, to c->ids. An empty prompt is the beginning of a text: the id that ends the
- * one before. DG_ERR_TOKEN when they are too many. */
+/* The ids of a prompt, to c->ids. An empty prompt is the beginning of a text. DG_ERR_TOKEN when they are too many. */
 static enum dg_status take_prompt(struct completion *c, const struct text *prompt,
                                   struct dg_error *err)
 {
@@ -213,7 +212,7 @@ static enum dg_status take_prompt(struct completion *c, const struct text *promp
     if (st != DG_OK)
         return st;
     if (n == 0)
-        ids[n++] = dg_tokenizer_end(c->t);
+        ids[n++] = cli_tokenizer_begin(c->t);
     if (n > c->sizes.positions) {
         st = dg_fail(err, DG_ERR_TOKEN, "the prompt has %zu tokens, expected at most maxT = %u", n,
                      c->sizes.positions);

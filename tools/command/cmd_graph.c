@@ -133,15 +133,12 @@ static void close_subject(void)
 
 static void choose_from_model(struct subject *s)
 {
-    struct dg_weights *w;
-    struct dg_error err;
+    const struct dg_weights *w = cli_weights();
     const unsigned cpus = cli_model.cpus ? (unsigned)cli_model.cpus : dg_usable_cpus();
 
-    cli_model_check(cli_weights_open(&w, &err), &err);
     s->name = cli_model_path();
     s->sizes = w->sizes;
     s->recipe = w->recipe;
-    dg_weights_close(w);
     s->shape = (struct dg_gpt2_shape){rows ? (uint32_t)rows : 1, 1, !no_fuse, load};
     s->tiling.workers = cpus < cli_model.workers ? cpus : (uint32_t)cli_model.workers;
     s->tiling.row_block = cli_model.tile.rows;

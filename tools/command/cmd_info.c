@@ -130,14 +130,14 @@ static void print_json(const struct facts *f)
 int cmd_info(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
-    struct dg_weights *w;
+    const struct dg_weights *w;
     struct dg_model *m;
     struct dg_error err;
     struct facts f = {.cpus = dg_usable_cpus(), .workers = (unsigned)cli_model.workers};
 
     if (n > 0)
         cli_die(DG_ERR_USAGE, "info takes no argument: got '%s'", argv[1]);
-    cli_model_check(cli_weights_open(&w, &err), &err);
+    w = cli_weights();
     cli_check(dg_model_outline(&m, &w->sizes, &w->recipe, &err), &err);
     f.weights = w;
     f.model = m;
@@ -151,7 +151,6 @@ int cmd_info(int argc, char **argv)
     f.plans[1] = plan_facts(m, (uint32_t)rows, f.awake);
     (json ? print_json : print_text)(&f);
     dg_model_free(m);
-    dg_weights_close(w);
     cli_flush();
     return 0;
 }

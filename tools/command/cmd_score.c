@@ -81,7 +81,7 @@ static double score(struct cli_engine *e, const struct dg_tokenizer *t, const in
     return sum;
 }
 
-/* <|endoftext|> and the ids of the text; the caller's to free. */
+/* The id that begins a text, <|endoftext|>, and the ids of the text; the caller's to free. */
 static int32_t *ids_of(const struct dg_tokenizer *t, const struct text *text, size_t *n)
 {
     struct dg_error err;
@@ -89,7 +89,7 @@ static int32_t *ids_of(const struct dg_tokenizer *t, const struct text *text, si
 
     cli_check(cli_encode(t, text->bytes, text->n, &ids, n, &err), &err);
     memmove(ids + 1, ids, *n * sizeof *ids);
-    ids[0] = dg_tokenizer_end(t);
+    ids[0] = cli_tokenizer_begin(t);
     (*n)++;
     return ids;
 }

@@ -754,11 +754,9 @@ static void fill_merges(struct reader *r, const char *merges, struct dg_merge_te
         if (!next_string(r, &merges, end, &m->left, &m->n_left))
             return;
         space = m->n_left > 1 ? memchr(m->left + 1, ' ', m->n_left - 1) : NULL;
-        if (!space)
-            continue; /* without a right one it is refused */
-        m->right = space + 1;
-        m->n_right = m->n_left - (size_t)(space - m->left) - 1;
-        m->n_left = (size_t)(space - m->left);
+        m->right = space ? space + 1 : ""; /* none: it is refused */
+        m->n_right = space ? m->n_left - (size_t)(space - m->left) - 1 : 0;
+        m->n_left = space ? (size_t)(space - m->left) : m->n_left;
     }
 }
 

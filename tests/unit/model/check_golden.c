@@ -20,7 +20,8 @@ struct golden {
     FILE *text;
 };
 
-static void open_golden(struct golden *g, const char *name, enum dg_isa isa)
+/* `answers`: the .txt beside, by its name. */
+static void open_golden(struct golden *g, const char *name, const char *answers, enum dg_isa isa)
 {
     const struct dg_engine_options opt = {.isa = isa};
     struct dg_error err = {0};
@@ -31,7 +32,7 @@ static void open_golden(struct golden *g, const char *name, enum dg_isa isa)
     ck_assert_msg(dg_model_open(&g->model, path, g->team, &err) == DG_OK, "%s", err.text);
     g->one = one_new(g->model, g->team, &opt);
     g->sizes = dg_model_sizes(g->model);
-    snprintf(path, sizeof path, "tests/golden/%.*s.txt", (int)strcspn(name, "."), name);
+    snprintf(path, sizeof path, "tests/golden/%s.txt", answers);
     g->text = fopen(path, "r");
     ck_assert_ptr_nonnull(g->text);
 }
@@ -94,14 +95,14 @@ static void check_ids(struct golden *g, const double *prompt, size_t n, const do
     }
 }
 
-static void check_model(const char *name, enum dg_isa isa)
+static void check_model(const char *name, const char *answers, enum dg_isa isa)
 {
     double prompt[MAX_IDS], values[MAX_VOCAB];
     size_t n = 0, m, room = 0, cases = 0;
     struct golden g;
     char *line = NULL;
 
-    open_golden(&g, name, isa);
+    open_golden(&g, name, answers, isa);
     while (getline(&line, &room, g.text) > 0) {
         const char kind = line[0];
 
@@ -125,52 +126,93 @@ static void check_model(const char *name, enum dg_isa isa)
     close_golden(&g);
 }
 
-static void check_all(const char *name)
+static void check_all(const char *name, const char *answers)
 {
     for (enum dg_isa isa = DG_ISA_SCALAR; isa; isa = dg_isa_next(isa))
-        check_model(name, isa);
+        check_model(name, answers, isa);
 }
 
 START_TEST(tiny)
 {
-    check_all("tiny.bin");
+    check_all("tiny.bin", "tiny");
 }
 END_TEST
 
 START_TEST(odd)
 {
-    check_all("odd.bin");
+    check_all("odd.bin", "odd");
 }
 END_TEST
 
 START_TEST(padded)
 {
-    check_all("padded.bin");
+    check_all("padded.bin", "padded");
 }
 END_TEST
 
 START_TEST(bf16)
 {
-    check_all("bf16.bin");
+    check_all("bf16.bin", "bf16");
 }
 END_TEST
 
 START_TEST(small)
 {
-    check_all("small.bin");
+    check_all("small.bin", "small");
 }
 END_TEST
 
 START_TEST(folders)
 {
-    check_all("hf-bare");
-    check_all("hf-prefixed");
+    check_all("hf-bare", "hf-bare");
+    check_all("hf-prefixed", "hf-prefixed");
+}
+END_TEST
+
+START_TEST(gguf)
+{
+    check_all("gguf/small-f32.gguf", "small");
+}
+END_TEST
+
+/* Every logit of some positions, to hash[n]. */
+static uint64_t hash_of_logits(const char *name)
+{
+    static const int32_t ids[] = {838, 659, 3, 1008, 0, 77, 500};
+    enum { N = sizeof ids / sizeof *ids };
+    uint64_t hash = 0xCBF29CE484222325u;
+    struct golden g;
+
+    open_golden(&g, name, "small", DG_ISA_BEST);
+    one_eval(g.one, ids, N, N);
+    for (size_t i = 0; i < N * sizeof(float) * g.sizes.vocab; i++)
+        hash =
+            (hash ^ ((const unsigned char *)dg_sequence_logits(g.one->text))[i]) * 0x100000001B3u;
+    close_golden(&g);
+    return hash;
+}
+
+/* A file of narrow weights gives the bits of what they mean in float. */
+START_TEST(expansions)
+{
+    static const char *const kinds[] = {"f16", "bf16", "q8_0"};
+    const uint64_t exact = hash_of_logits("gguf/small-f32.gguf");
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        char narrow[64], wide[64];
+
+        snprintf(narrow, sizeof narrow, "gguf/small-%s.gguf", kinds[i]);
+        snprintf(wide, sizeof wide, "gguf/small-%s-expanded.gguf", kinds[i]);
+        ck_assert_msg(hash_of_logits(narrow) == hash_of_logits(wide), "%s", kinds[i]);
+        ck_assert_msg(hash_of_logits(narrow) != exact, "%s", kinds[i]);
+    }
+    ck_assert(hash_of_logits("small.bin") == exact);
 }
 END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {tiny, odd, padded, bf16, small, folders, NULL};
+    const TTest *const tests[] = {tiny, odd, padded, bf16, small, folders, gguf, expansions, NULL};
 
     return run_suite("golden", tests);
 }
