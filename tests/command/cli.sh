@@ -288,7 +288,7 @@ expect_error 2 "'--stats=no' takes no value" next --stats=no 1
 # ---- 3: model ----
 
 printf 'this is no model\n' >"$dir/garbage"
-expect_error 3 "$dir/garbage: kind of file: got text, expected an llm.c checkpoint" tokens -m "$dir/garbage" 1
+expect_error 3 "$dir/garbage: kind of file: got text, expected a Hugging Face folder, " tokens -m "$dir/garbage" 1
 set_size "$dir/garbage" 5000
 expect_error 3 "$dir/garbage: magic number: got " tokens -m "$dir/garbage" 1
 cp "$tiny" "$dir/short"
