@@ -72,7 +72,7 @@ run encode one
 count 'encode --vocab: needs no model' said "$dir/ids"
 cp "$tiny" "$dir/alone.bin"
 run encode -m "$dir/alone.bin" text
-count 'encode: no merges beside the model' failed_with 4 dagpt '--vocab FILE names one'
+count 'encode: no merges beside the model' failed_with 4 dagpt '--vocab FILE names another'
 mkdir "$dir/beside"
 cp "$tiny" "$dir/beside/model.bin"
 printf '#version: 0.2\nH i\n' >"$dir/beside/merges.txt"
