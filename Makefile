@@ -63,7 +63,7 @@ YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/un
 # The runtime under an explorer of schedules: a program of a flavour of its own (tests/prove/explore.h).
 PROVE  := $(BUILD)-sync_prove/tests/prove/prove
 
-.PHONY: all prove prove-program run lab install test yield-suites test-bits test-neon test-all rooms check-docs check-format format pictures \
+.PHONY: all prove prove-program mutants model-check run lab install test yield-suites test-bits test-neon test-all rooms check-docs check-format format pictures \
         graph-pictures \
         poly ulp need-check need-pcre2 clean help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
@@ -141,6 +141,12 @@ prove-program:
 
 prove: prove-program  ## explore the runtime's schedules: 10 million, and all of small plans (half an hour)
 	@$(PROVE) --random 300000 --states 4000000
+
+mutants:  ## does the explorer find each of the faults in tests/prove/mutants.txt? (python3, half an hour)
+	@CC="$(CC)" tests/prove/mutants.py
+
+model-check:  ## every state of a model of the scheduler (spin; a minute)
+	@CC="$(CC)" tests/prove/model.sh || [ $$? -eq 77 ]
 
 test-bits: need-check $(BUILD)/tests/unit/model/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
 	@DAGPT_BITS=full CK_DEFAULT_TIMEOUT=0 $(BUILD)/tests/unit/model/check_bits

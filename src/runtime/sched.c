@@ -37,6 +37,8 @@
  * counts and queues are those of any step. Passing through a tile takes some 100 ns; what waits for posts is
  * not cancelled, since a tile that is left out might be the one that has them sent.
  *
+ * tests/prove/sched.pml is a model of this and of team.c, and tests/prove/runtime.c explores schedules of both.
+ *
  * A step that is recorded (trace.h), or whose progress is told, runs the same functions; one that is
  * not pays a test of lane->watched for each tile. */
 #include "sched.h"

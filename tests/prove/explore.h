@@ -105,8 +105,9 @@ struct prove_result {
 void prove_random(const struct prove_scenario *s, uint64_t first, uint64_t n,
                   struct prove_result *r);
 
-/* All schedules, or until max_states have been seen. */
-void prove_all(const struct prove_scenario *s, uint64_t max_states, struct prove_result *r);
+/* All schedules, or until max_states have been seen; the one that fails is printed, if so wanted. */
+void prove_all(const struct prove_scenario *s, uint64_t max_states, bool print,
+               struct prove_result *r);
 
 /* Runs the schedule of that seed, and prints it. */
 void prove_print(const struct prove_scenario *s, uint64_t seed, struct prove_result *r);

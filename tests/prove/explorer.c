@@ -601,6 +601,8 @@ static void *body(void *arg)
     ex.scenario->body(ex.scenario->arg);
     for (unsigned i = 1; i < world.n_threads; i++)
         prove_check(world.threads[i].state == FINISHED, "thread %u was left behind", i);
+    for (unsigned i = 0; i < world.n_mutexes; i++)
+        prove_check(!world.mutexes[i].alive, "leaked: mutex %u", i);
     prove_check(heap_leaked() == 0, "leaked: %llu bytes", (unsigned long long)heap_leaked());
     return NULL;
 }
@@ -761,7 +763,8 @@ static void print_path(void)
     ex.print = false;
 }
 
-void prove_all(const struct prove_scenario *s, uint64_t max_states, struct prove_result *r)
+void prove_all(const struct prove_scenario *s, uint64_t max_states, bool print,
+               struct prove_result *r)
 {
     *r = (struct prove_result){0};
     open_world(s);
@@ -784,7 +787,7 @@ void prove_all(const struct prove_scenario *s, uint64_t max_states, struct prove
         r->steps += ex.steps;
         if (ex.failed) {
             tell_failure(r, 0);
-            if (!s->fails)
+            if (print && !s->fails)
                 print_path();
         }
     } while (!r->failed && ex.n_seen < max_states);

@@ -1,4 +1,5 @@
 /* prove [--random N] [--first SEED] [--states N] [NAME...]: explores the scenarios whose names begin so.
+ * prove --brief 1 ...: until one fails, which is told in a line.
  * prove --sched-seed SEED NAME: runs one schedule, and prints it. */
 #include "explore.h"
 
@@ -9,7 +10,7 @@
 
 struct options {
     uint64_t random, first, states, seed;
-    bool print;
+    bool print, brief;
     char **names;
 };
 
@@ -47,10 +48,17 @@ static bool explore(const struct options *o, const struct prove_scenario *s)
     bool failed;
 
     if (s->exhaust)
-        prove_all(s, o->states, &all);
+        prove_all(s, o->states, !o->brief, &all);
     if (!all.failed && o->random > 0 && !(s->exhaust && all.complete && s->fails))
         prove_random(s, o->first, o->random, &random);
     failed = all.failed || random.failed;
+    if (o->brief) {
+        if (failed != s->fails)
+            printf("%s, %llu: %s\n", s->name,
+                   (unsigned long long)(all.schedules + random.schedules),
+                   all.failed ? all.text : random.text);
+        return failed == s->fails;
+    }
     printf("%-48s %10llu states%s %10llu schedules %6.1f s  %s", s->name,
            (unsigned long long)all.states, !s->exhaust || all.complete || all.failed ? " " : "+",
            (unsigned long long)(all.schedules + random.schedules), seconds() - start,
@@ -81,6 +89,8 @@ static bool run_table(const struct options *o, const struct prove_scenario *tabl
             prove_print(table, o->seed, &r);
         else
             ok = explore(o, table) && ok;
+        if (!ok && o->brief)
+            exit(1);
     }
     return ok;
 }
@@ -115,6 +125,8 @@ int main(int argc, char **argv)
             o.first = value;
         } else if (strcmp(name, "--states") == 0) {
             o.states = value;
+        } else if (strcmp(name, "--brief") == 0) {
+            o.brief = value > 0;
         } else if (strcmp(name, "--sched-seed") == 0) {
             o.seed = value;
             o.print = true;
@@ -126,6 +138,8 @@ int main(int argc, char **argv)
     ok = run_table(&o, prove_litmus, &n);
     ok = run_table(&o, prove_deque, &n) && ok;
     ok = run_table(&o, prove_runtime, &n) && ok;
+    if (o.brief)
+        return 0;
     printf("%u scenarios: %s\n", n, n == 0 ? "no such name" : ok ? "ok" : "FAILED");
     return ok && n > 0 ? 0 : 1;
 }

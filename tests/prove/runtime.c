@@ -10,6 +10,7 @@
  *   no race, also of what tiles write and of scratch;
  *   no worker is parked while a tile that is ready lies in a queue, at the time when every other worker
  *   is in a tile, so that none will come by;
+ *   a tile goes to the queue that is its home's, and as many are kept as can be;
  *   it ends, and then no worker counts as asleep, the queues are empty, and nothing has leaked. */
 #include <sync.h>
 
@@ -79,6 +80,7 @@ enum flag {
 struct shape {
     unsigned ops[OPS]; /* tiles of each; 0: no more */
     unsigned flags[OPS];
+    unsigned pushes; /* in a step: tiles that queue, and are not kept; 0: it depends */
     unsigned joins;
     unsigned char home[TILES];
     unsigned char edges[EDGES][2]; /* {0, 0}: no more */
@@ -292,6 +294,27 @@ static void quiet(const void *arg)
             prove_check(!prove_parked(w), "worker %u is parked, and tile %u lies ready", w, t);
 }
 
+static UNCHECKED void check_queues(const struct test *test)
+{
+    unsigned pushes = 0;
+
+    for (uint32_t t = 0; t < built.plan.n_tiles; t++) {
+        const struct dg_op_type *type = dg_tile_op(&built.plan, t)->type;
+        const uint32_t home = type->posted  ? NO_QUEUE
+                              : type->loads ? test->workers
+                                            : built.tiles[t].home % test->workers;
+
+        prove_check(job->run->queue[t] == home, "tile %u goes to queue %u", t, job->run->queue[t]);
+    }
+    for (unsigned w = 0; w <= test->workers; w++) {
+        pushes += job->run->queues[w].tail.value;
+        prove_check(job->run->queues[w].head.value == job->run->queues[w].tail.value,
+                    "queue %u is not empty", w);
+    }
+    prove_check(!test->shape->pushes || pushes == test->shape->pushes,
+                "%u tiles were queued, not %u", pushes, test->shape->pushes);
+}
+
 static UNCHECKED void check_step(const struct test *test, int failed)
 {
     uint32_t expected[TILES];
@@ -313,9 +336,8 @@ static UNCHECKED void check_step(const struct test *test, int failed)
     for (unsigned w = 0; w < test->workers; w++)
         prove_check(job->team->list[w].asleep.value == 0, "worker %u counts as asleep", w);
     prove_check(job->team->inside.value == 0, "%u helpers inside", job->team->inside.value);
-    for (unsigned w = 0; w <= test->workers && test->sched <= DG_SCHED_DATAFLOW; w++)
-        prove_check(job->run->queues[w].head.value == job->run->queues[w].tail.value,
-                    "queue %u is not empty", w);
+    if (test->sched <= DG_SCHED_DATAFLOW)
+        check_queues(test);
 }
 
 static UNCHECKED void begin_step(void)
@@ -353,6 +375,7 @@ static void steps(const void *arg)
     struct dg_error err;
     struct dg_thread postman, canceller;
     struct dg_trace *trace = NULL;
+    unsigned cancelled = 0;
 
     usable = test->usable;
     build(test);
@@ -374,6 +397,7 @@ static void steps(const void *arg)
         failed = dg_run_step(job->run, &job->step, test->sched);
         job->inside = false;
         check_step(test, failed);
+        cancelled += failed == ECANCELED;
     }
     if (built.posts) {
         dg_thread_join(&postman);
@@ -381,6 +405,7 @@ static void steps(const void *arg)
     }
     if (test->cancels)
         dg_thread_join(&canceller);
+    prove_check(cancelled <= 1, "cancelled once, and %u steps ended so", cancelled);
     dg_trace_free(trace);
     dg_run_free(job->run);
     dg_team_free(job->team);
@@ -477,24 +502,29 @@ static void team(const void *arg)
 /* ---- the plans ---- */
 
 static const struct shape empty = {.ops = {0}};
-static const struct shape chain = {.ops = {1, 1, 1}, .edges = {{0, 1}, {1, 2}}};
+static const struct shape chain = {.pushes = 1, .ops = {1, 1, 1}, .edges = {{0, 1}, {1, 2}}};
 static const struct shape diamond = {
-    .ops = {1, 2, 1}, .home = {0, 1, 0, 1}, .edges = {{0, 1}, {0, 2}, {1, 3}, {2, 3}}};
+    .pushes = 2, .ops = {1, 2, 1}, .home = {0, 1, 0, 1}, .edges = {{0, 1}, {0, 2}, {1, 3}, {2, 3}}};
 /* Two tiles that each make two more ready for one queue: two pushers. */
-static const struct shape pushers = {
-    .ops = {2, 4}, .home = {0, 1, 2, 2, 2, 2}, .edges = {{0, 2}, {0, 3}, {1, 4}, {1, 5}}};
+static const struct shape pushers = {.pushes = 4,
+                                     .ops = {2, 4},
+                                     .home = {0, 1, 2, 2, 2, 2},
+                                     .edges = {{0, 2}, {0, 3}, {1, 4}, {1, 5}}};
 /* Two tiles meet in a join, which three more wait for. */
-static const struct shape meeting = {.ops = {2, 3},
+static const struct shape meeting = {.pushes = 4,
+                                     .ops = {2, 3},
                                      .joins = 1,
                                      .home = {0, 1, 0, 1, 0},
                                      .edges = {{0, 5}, {1, 5}, {5, 2}, {5, 3}, {5, 4}}};
 static const struct shape layers = {
+    .pushes = 4,
     .ops = {2, 2, 2},
     .joins = 2,
     .home = {0, 1, 0, 1, 0, 1},
     .edges = {{0, 6}, {1, 6}, {6, 2}, {6, 3}, {2, 7}, {3, 7}, {7, 4}, {7, 5}}};
-static const struct shape sources = {.ops = {6}, .home = {0, 0, 1, 1, 2, 2}};
+static const struct shape sources = {.pushes = 6, .ops = {6}, .home = {0, 0, 1, 1, 2, 2}};
 static const struct shape two_sources = {.ops = {2}, .home = {1, 1}};
+static const struct shape three_sources = {.ops = {3}, .pushes = 3, .home = {1, 1, 1}};
 static const struct shape loading = {.ops = {1, 2, 2},
                                      .flags = {0, LOADS, 0},
                                      .home = {0, 0, 1, 1, 0},
@@ -509,7 +539,8 @@ static const struct shape posting = {.ops = {1, 1, 2},
                                      .edges = {{0, 1}, {1, 2}, {1, 3}}};
 static const struct shape failing = {
     .ops = {1, 2}, .flags = {0, FAILS}, .home = {0, 1, 0}, .edges = {{0, 1}, {0, 2}}};
-static const struct shape wide = {.ops = {1, 6, 1},
+static const struct shape wide = {.pushes = 6,
+                                  .ops = {1, 6, 1},
                                   .joins = 1,
                                   .home = {0, 0, 0, 1, 1, 2, 2, 0},
                                   .edges = {{0, 1},
@@ -579,6 +610,7 @@ const struct prove_scenario prove_runtime[] = {
     STEPS("pushers, 4 workers, 2 steps", pushers, 4, 1, 2, false),
     STEPS("two sources of one queue, 2 workers", two_sources, 2, 1, 1, true),
     STEPS("two sources of one queue, 3 workers", two_sources, 3, 1, 1, true),
+    STEPS("three sources of one queue, 2 workers", three_sources, 2, 1, 1, true),
     STEPS("sources everywhere, 3 workers, 2 steps", sources, 3, 1, 2, false),
     STEPS("layers, 2 workers", layers, 2, 1, 1, true),
     STEPS("layers, 3 workers, 2 steps", layers, 3, 1, 2, false),
