@@ -190,8 +190,9 @@ ifeq ($(notdir $(SYNC)),sync_prove)
 PROVED := $(patsubst %,$(BUILD)/%.o,src/runtime/trace $(addprefix tests/prove/,deque litmus runtime))
 $(PROVED): NEED_CFLAGS += -fsanitize=thread
 
-$(BUILD)/tests/prove/prove: $(PROVED) $(patsubst %,$(BUILD)/%.o,src/base/status $(addprefix \
-                            tests/prove/,explorer heap memory prove)) $(BUILD)/linked-with
+# Arenas and the number of CPUs are tests/prove/runtime.c's.
+$(BUILD)/tests/prove/prove: $(PROVED) $(patsubst %,$(BUILD)/tests/prove/%.o,explorer heap memory prove) $(filter-out \
+                            %/arena.o %/cpu.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard src/base/*.c))) $(BUILD)/linked-with
 	@echo "LINK $@"; $(LINK) -o $@ $(filter %.o,$^) $(LDLIBS) $(NEED_LDLIBS)
 endif
 

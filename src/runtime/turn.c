@@ -5,9 +5,6 @@
 
 #include <unistd.h>
 
-/* Its address is another one in each thread. */
-static _Thread_local const char this_thread;
-
 bool dg_turn_init(struct dg_turn *t)
 {
     *t = (struct dg_turn){.process = getpid()};
@@ -39,12 +36,12 @@ enum dg_status dg_turn_take(struct dg_turn *t, struct dg_error *err)
                        "team: got one of the process that this one was forked from, expected one "
                        "made here");
     dg_mutex_lock(&t->mutex);
-    again = t->owner == &this_thread;
+    again = t->owner == dg_this_thread();
     t->waiting++;
     while (!again && t->owner)
         dg_condition_wait(&t->over, &t->mutex);
     t->waiting--;
-    t->owner = &this_thread;
+    t->owner = dg_this_thread();
     dg_mutex_unlock(&t->mutex);
     return again ? dg_fail(err, DG_ERR_USAGE, "team: used from a function that it calls") : DG_OK;
 }

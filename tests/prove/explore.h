@@ -52,6 +52,7 @@ uint32_t prove_step(enum prove_kind kind, enum prove_order order, const void *at
 void prove_wait(void *condition, const void *mutex, const struct prove_place *wait,
                 const struct prove_place *wake);
 bool prove_start(uint32_t *index, void *(*f)(void *), void *arg);
+const void *prove_this_thread(void);
 bool prove_mutex_init(uint32_t *index);
 void prove_mutex_destroy(const uint32_t *index);
 void prove_condition_destroy(const void *condition);

@@ -367,6 +367,11 @@ unsigned prove_self(void)
     return world.now ? index_of(world.now) : 0;
 }
 
+const void *prove_this_thread(void)
+{
+    return &world.threads[prove_self()];
+}
+
 unsigned prove_threads(void)
 {
     return world.n_threads;

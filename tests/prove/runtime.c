@@ -17,6 +17,7 @@
 #include "../../src/runtime/bell.c"
 #include "../../src/runtime/sched.c"
 #include "../../src/runtime/team.c"
+#include "../../src/runtime/turn.c"
 
 #include <string.h>
 
@@ -499,6 +500,49 @@ static void team(const void *arg)
     free(t);
 }
 
+/* Two threads use a team of two by turns; each job finds what the one before left. */
+struct sharing {
+    struct dg_team *team;
+    struct tally tally;
+    uint32_t jobs; /* plain: whose turn it is may */
+};
+
+static void share(struct sharing *s)
+{
+    struct dg_error err;
+
+    prove_check(dg_team_enter(s->team, &err) == DG_OK, "not entered");
+    s->jobs++;
+    dg_team_run(s->team, count_turn, &s->tally);
+    for (unsigned w = 0; w < 2; w++)
+        prove_check(s->tally.turns[w] == s->jobs, "worker %u: %u turns, not %u", w,
+                    s->tally.turns[w], s->jobs);
+    prove_check(dg_team_enter(s->team, &err) == DG_ERR_USAGE, "entered twice");
+    dg_team_leave(s->team);
+    dg_team_free(s->team);
+}
+
+static void *share_too(void *arg)
+{
+    share(arg);
+    return NULL;
+}
+
+static void turns(const void *arg)
+{
+    struct sharing *s = calloc(1, sizeof *s);
+    struct dg_thread other;
+    struct dg_error err;
+
+    usable = *(const unsigned *)arg;
+    prove_check(dg_team_new(&s->team, 2, 2, &err) == DG_OK, "no team");
+    dg_team_hold(s->team);
+    (void)dg_thread_start(&other, share_too, s);
+    share(s);
+    dg_thread_join(&other);
+    free(s);
+}
+
 /* ---- the plans ---- */
 
 static const struct shape empty = {.ops = {0}};
@@ -598,6 +642,11 @@ const struct prove_scenario prove_runtime[] = {
      .exhaust = true,
      .may_fail = 1},
     {.name = "team of 3, spins", .body = team, .arg = &(const unsigned){3}, .spurious = 1},
+    {.name = "team of 2, by turns", .body = turns, .arg = &(const unsigned){1}, .exhaust = true},
+    {.name = "team of 2, by turns, spins",
+     .body = turns,
+     .arg = &(const unsigned){2},
+     .spurious = 1},
     STEPS("empty, 2 workers, 2 steps", empty, 2, 1, 2, true),
     STEPS("chain of 3, 2 workers", chain, 2, 1, 1, true),
     STEPS("diamond, 2 workers", diamond, 2, 1, 1, true),

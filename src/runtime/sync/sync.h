@@ -170,6 +170,14 @@ static inline bool dg_thread_start(struct dg_thread *t, void *(*f)(void *), void
     return pthread_create(&t->id, NULL, f, arg) == 0;
 }
 
+/* What stands for this thread: the same at each call, and another one in each thread that lives. */
+static inline const void *dg_this_thread(void)
+{
+    static _Thread_local const char here;
+
+    return &here;
+}
+
 static inline void dg_thread_join(struct dg_thread *t)
 {
     pthread_join(t->id, NULL);

@@ -101,6 +101,7 @@ static inline bool dg_thread_start(struct dg_thread *t, void *(*f)(void *), void
     return prove_start(&t->index, f, arg);
 }
 
+#define dg_this_thread()  prove_this_thread()
 #define dg_thread_join(t) ((void)PROVE(JOIN, ACQUIRE, NULL, (t)->index, 0, "join(" #t ")"))
 
 #define malloc(n)           prove_malloc(n)
