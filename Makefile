@@ -182,6 +182,7 @@ $(BUILD)/tests/unit/trace/check_trace: $(patsubst %,$(BUILD)/tools/trace/trace_%
                                                replay)
 
 $(BUILD)/tests/unit/cli/check_stream:  $(BUILD)/tools/cli/stream.o
+$(BUILD)/tests/unit/cli/check_candidates: $(BUILD)/tools/cli/candidates.o
 $(BUILD)/tests/unit/cli/check_output:  $(patsubst %,$(BUILD)/tools/cli/%.o,output signals)
 $(BUILD)/tests/unit/cli/check_leaving: $(patsubst %,$(BUILD)/tools/cli/%.o,leaving signals)
 

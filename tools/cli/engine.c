@@ -223,7 +223,7 @@ struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total)
 
 bool cli_eval(struct cli_engine *e, const int32_t *ids, size_t n, size_t n_logits)
 {
-    const bool bar = n > 1 || !e->loaded;
+    const bool bar = !e->no_bar && (n > 1 || !e->loaded);
     struct dg_error err;
     enum dg_status st;
 

@@ -60,6 +60,7 @@ struct cli_engine {
     struct dg_engine *engine;
     struct dg_sequence *sequence;
     bool loaded; /* by the first cli_eval() */
+    bool no_bar; /* what stands in the terminal's line is not to be drawn over */
 };
 
 /* cli_request_check, then makes team, model, engine and a sequence, which are freed when the program leaves, and
@@ -71,7 +72,7 @@ struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total);
 void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes);
 
 /* Evaluates ids, the last n_logits of them with logits; the first time the weights are read meanwhile.
- * With a progress bar, then and where there are many. Leaves on errors. False: a signal has come
+ * With a progress bar, then and where there are many, unless no_bar. Leaves on errors. False: a signal has come
  * (signals.h); nothing was appended, and there are no logits. */
 bool cli_eval(struct cli_engine *e, const int32_t *ids, size_t n, size_t n_logits);
 

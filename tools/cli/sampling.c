@@ -64,7 +64,11 @@ struct dg_sampler *cli_sampler(uint32_t vocab, const struct dg_sampling *how)
 {
     struct dg_error err;
 
+    if (sampler)
+        close_sampler();
+    else
+        cli_on_leaving(close_sampler);
+    sampler = NULL;
     cli_check(dg_sampler_new(&sampler, vocab, how, &err), &err);
-    cli_on_leaving(close_sampler);
     return sampler;
 }

@@ -9,7 +9,7 @@ extern const struct cli_option cli_sampling_options[];
 const char *cli_sampling_given(void); /* the name of one that was given, or NULL */
 struct dg_sampling cli_sampling(void);
 
-/* A sampler; leaves when there can be none. Call it once; it is freed when the program leaves. */
+/* A sampler; leaves when there can be none. It is freed when the program leaves, or asks for the next. */
 struct dg_sampler *cli_sampler(uint32_t vocab, const struct dg_sampling *how);
 
 #endif

@@ -27,9 +27,9 @@ static size_t start_of_code_point(const struct stream *s)
     return n;
 }
 
-/* Where the stop string begins that is complete first, of several that end there the longest;
- * n_held: there is none. */
-static size_t find_stop(const struct stream *s)
+/* Where the stop string begins that is complete first, of several that end there the longest, and its
+ * length; n_held and 0: there is none. */
+static size_t find_stop(const struct stream *s, size_t *length)
 {
     size_t begin = s->n_held, end = s->n_held + 1;
 
@@ -43,6 +43,7 @@ static size_t find_stop(const struct stream *s)
             end = at + n;
         }
     }
+    *length = begin < s->n_held ? end - begin : 0;
     return begin;
 }
 
@@ -75,22 +76,26 @@ static bool make_room(struct stream *s, size_t n)
     return true;
 }
 
-bool stream_push(struct stream *s, const char *bytes, size_t n)
+/* Releases held[0 ... n - 1], a code point that reaches beyond as one that is cut, and moves the rest to
+ * the front. */
+static void release_cut(struct stream *s, size_t n)
 {
-    size_t stop, back, point;
+    const size_t rest = s->n_held - n;
 
-    if (n == 0)
-        return false;
-    if (!make_room(s, n)) {
-        s->failed = true;
-        return false;
-    }
-    memcpy(s->held + s->n_held, bytes, n);
-    s->n_held += n;
-    stop = find_stop(s);
-    if (stop < s->n_held) {
-        s->n_held = stop;
-        release(s, stop);
+    s->n_held = n;
+    release(s, n);
+    memmove(s->held, s->held + n, rest);
+    s->n_held = rest;
+}
+
+/* Releases of held what is neither a stop string or behind it, nor may become one, or a code point. */
+static bool settle(struct stream *s)
+{
+    const size_t stop = find_stop(s, &s->stopped);
+    size_t back, point;
+
+    if (s->stopped > 0) {
+        release_cut(s, stop);
         return true;
     }
     back = start_of_stop(s);
@@ -99,14 +104,49 @@ bool stream_push(struct stream *s, const char *bytes, size_t n)
     return false;
 }
 
+bool stream_push(struct stream *s, const char *bytes, size_t n)
+{
+    if (n == 0)
+        return false;
+    if (!make_room(s, n)) {
+        s->failed = true;
+        return false;
+    }
+    memcpy(s->held + s->n_held, bytes, n);
+    s->n_held += n;
+    return settle(s);
+}
+
+bool stream_go_on(struct stream *s)
+{
+    if (s->stopped == 0)
+        return false;
+    release_cut(s, s->stopped);
+    return settle(s);
+}
+
+void stream_pause(struct stream *s)
+{
+    if (s->stopped == 0)
+        release(s, s->n_held - start_of_code_point(s));
+}
+
 void stream_end(struct stream *s)
 {
-    release(s, s->n_held);
+    if (s->stopped == 0)
+        release(s, s->n_held);
+    stream_clear(s);
+}
+
+void stream_clear(struct stream *s)
+{
+    s->n_held = s->stopped = 0;
 }
 
 void stream_free(struct stream *s)
 {
     free(s->held);
     s->held = NULL;
-    s->n_held = s->room = 0;
+    s->room = 0;
+    stream_clear(s);
 }

@@ -1,25 +1,21 @@
-/* dagpt complete [PROMPT] - text in, text out. The engine keeps what it has seen of a sequence: a text that
- * goes on costs its new ids alone. Signals are looked at between two ids, so that a text ends whole. */
+/* dagpt complete [PROMPT] - text in, text out: one text, many of one prompt, or a conversation. */
 #include "commands.h"
-#include "../cli/engine.h"
-#include "../../src/base/json_write.h"
+#include "../cli/completion.h"
 #include "../cli/leaving.h"
 #include "../cli/lines.h"
 #include "../cli/options.h"
+#include "../cli/printer.h"
 #include "../cli/recording.h"
 #include "../cli/sampling.h"
-#include "../cli/seconds.h"
 #include "../cli/signals.h"
-#include "../cli/stream.h"
 #include "../cli/text.h"
 #include "../cli/tokenizer.h"
-#include "../../src/base/status.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static uint64_t most_new = 256;
+static uint64_t most_new = 256, window, samples = 1, n_candidates;
 static struct cli_texts stops;
 static bool ignore_eos, echo, json, interactive;
 
@@ -28,7 +24,14 @@ static const struct cli_option options[] = {
     {0, "stop", CLI_TEXTS, "STRING", "end before STRING; may be given 16 times", &stops, 0, 0,
      NULL},
     {0, "ignore-eos", CLI_FLAG, NULL, "go on after <|endoftext|>", &ignore_eos, 0, 0, NULL},
+    {0, "window", CLI_NUMBER, "N", "beyond the model's positions, go on with the last N tokens",
+     &window, 1, 1 << 24, NULL},
+    {0, "samples", CLI_NUMBER, "N", "N continuations, with --seed, --seed + 1, ...", &samples, 1,
+     1 << 24, NULL},
     {0, "echo", CLI_FLAG, NULL, "print the prompt, too", &echo, 0, 0, NULL},
+    {0, "logprobs", CLI_NUMBER, "N",
+     "each token's N likeliest candidates, with --json or on stderr", &n_candidates, 1,
+     PRINTER_MOST_CANDIDATES, NULL},
     {0, "json", CLI_FLAG, NULL, "an object a token, and a last one with the statistics", &json, 0,
      0, NULL},
     {'i', "interactive", CLI_FLAG, NULL, "ask for prompts; an empty one goes on with the last text",
@@ -57,205 +60,88 @@ static const struct cli_command command = {
 
 /* ---- one text ---- */
 
-enum finish { FINISH_EOS, FINISH_STOP, FINISH_LENGTH, FINISH_POSITIONS, FINISH_INTERRUPTED };
-
-static const char *const finish_names[] = {"eos", "stop", "length", "positions", "interrupted"};
-
-struct completion {
-    struct dg_sizes sizes;
-    const struct dg_tokenizer *t;
-    struct cli_engine *e;
-    struct dg_sampler *sampler;
-    uint64_t seed;
-    int32_t *ids; /* [positions] the sequence: prompt and new ids */
-    size_t n;     /* ids in it; the engine has seen some of them */
-    struct stream out;
-    double prompt_seconds, decode_seconds;
-    size_t n_prompt, n_decoded, n_new; /* ids to evaluate as prompt; evaluated one by one; new */
+struct work {
+    struct dg_sampling how;
+    struct completion c;
+    struct printer p;
 };
 
-static void release_text(void *arg, const char *bytes, size_t n)
+static enum finish generate(struct work *w)
 {
-    (void)arg;
-    fwrite(bytes, 1, n, stdout);
-}
-
-static void release_json(void *arg, const char *bytes, size_t n)
-{
-    (void)arg;
-    dg_json_write_bytes(stdout, bytes, n, "");
-}
-
-static void push(struct completion *c, const char *bytes, size_t n, bool *stopped)
-{
-    *stopped = stream_push(&c->out, bytes, n);
-    if (c->out.failed)
-        cli_die(DG_ERR_RESOURCE, "out of memory for a text");
-}
-
-/* One new id on its way out. */
-static bool print_token(struct completion *c, int32_t id)
-{
-    size_t n;
-    const char *bytes = dg_tokenizer_bytes(c->t, id, &n);
-    bool stopped;
-
-    if (json)
-        printf("{\"token\": %zu, \"id\": %d, \"logprob\": %.6f, \"text\": \"", c->n_new, (int)id,
-               dg_log_probability(cli_logits(c->e), c->sizes.vocab, id));
-    push(c, bytes, n, &stopped);
-    if (json)
-        puts("\"}");
-    cli_flush();
-    return stopped;
-}
-
-/* Evaluates the ids that the engine has not seen, and draws the next; -1: a signal has come. */
-static int32_t next_id(struct completion *c)
-{
-    const size_t seen = cli_position(c->e), n = c->n - seen;
-    const double start = cli_seconds();
-    struct dg_error err;
+    struct completion *c = &w->c;
+    enum finish finish = FINISH_NOT;
     int32_t id;
 
-    if (n > 0 && !cli_eval(c->e, c->ids + seen, n, 1))
-        return -1;
-    cli_check(dg_sampler_next(c->sampler, cli_logits(c->e), c->ids, c->n, &id, &err), &err);
-    if (c->n_new == 0) {
-        c->prompt_seconds = cli_seconds() - start;
-    } else {
-        c->decode_seconds += cli_seconds() - start;
-        c->n_decoded++;
+    completion_begin(c);
+    if (printer_go_on(&w->p))
+        return FINISH_STOP;
+    c->e->no_bar = echo && isatty(STDOUT_FILENO);
+    while (finish == FINISH_NOT && c->n_new < most_new) {
+        finish = completion_next(c, &id);
+        if (finish == FINISH_NOT && printer_token(&w->p, id))
+            finish = FINISH_STOP;
+        c->e->no_bar = true; /* the text stands there */
     }
-    return id;
+    c->e->no_bar = false;
+    return finish == FINISH_NOT ? FINISH_LENGTH : finish;
 }
 
-static enum finish generate(struct completion *c)
+static enum dg_status take_prompt(struct work *w, const struct text *prompt, struct dg_error *err)
 {
-    c->n_prompt = c->n - cli_position(c->e); /* also where none is made */
-    c->n_new = c->n_decoded = 0;
-    c->prompt_seconds = c->decode_seconds = 0;
-    while (c->n_new < most_new) {
-        int32_t id;
-
-        if (cli_signal())
-            return FINISH_INTERRUPTED;
-        if (cli_position(c->e) == c->sizes.positions)
-            return FINISH_POSITIONS;
-        id = next_id(c);
-        if (id < 0)
-            return FINISH_INTERRUPTED;
-        if (id == dg_tokenizer_end(c->t) && !ignore_eos)
-            return FINISH_EOS;
-        c->n_new++;
-        if (print_token(c, id))
-            return FINISH_STOP;
-        if (c->n < c->sizes.positions)
-            c->ids[c->n++] = id;
-    }
-    return FINISH_LENGTH;
-}
-
-static double rate(size_t n, double seconds)
-{
-    return seconds > 0 ? (double)n / seconds : 0;
-}
-
-static void print_end(struct completion *c, enum finish finish)
-{
-    if (json)
-        printf("{\"text\": \"");
-    stream_end(&c->out);
-    if (json)
-        printf(
-            "\", \"finish\": \"%s\", \"prompt_tokens\": %zu, \"new_tokens\": %zu, \"seed\": %llu, "
-            "\"prompt_ms\": %.3f, \"decode_ms_per_token\": %.3f}",
-            finish_names[finish], c->n_prompt, c->n_new, (unsigned long long)c->seed,
-            1e3 * c->prompt_seconds,
-            c->n_decoded ? 1e3 * c->decode_seconds / (double)c->n_decoded : 0.0);
-    putchar('\n');
-    cli_flush();
-    if (cli_model.stats)
-        fprintf(stderr,
-                "prompt       %9.3f ms   %zu tokens, %.1f tokens/s\n"
-                "decode       %9.3f ms   %zu tokens, %.1f tokens/s\n"
-                "finish       %s, seed %llu\n",
-                1e3 * c->prompt_seconds, c->n_prompt, rate(c->n_prompt, c->prompt_seconds),
-                1e3 * c->decode_seconds, c->n_decoded, rate(c->n_decoded, c->decode_seconds),
-                finish_names[finish], (unsigned long long)c->seed);
-}
-
-static void print_prompt(struct completion *c, const struct text *prompt)
-{
-    bool stopped;
-
-    if (json)
-        printf("{\"prompt\": \"");
-    c->out.n_stops = 0; /* a stop string in the prompt stops nothing */
-    push(c, prompt->bytes, prompt->n, &stopped);
-    c->out.n_stops = stops.n;
-    if (json) {
-        stream_end(&c->out);
-        puts("\"}");
-    }
-    cli_flush();
-}
-
-/* The ids of a prompt, to c->ids. An empty prompt is the beginning of a text. DG_ERR_TOKEN when they are too many. */
-static enum dg_status take_prompt(struct completion *c, const struct text *prompt,
-                                  struct dg_error *err)
-{
-    int32_t *ids;
-    size_t n;
-    enum dg_status st = cli_encode(c->t, prompt->bytes, prompt->n, &ids, &n, err);
+    const enum dg_status st = completion_prompt(&w->c, prompt->bytes, prompt->n, err);
 
     if (st != DG_OK)
         return st;
-    if (n == 0)
-        ids[n++] = cli_tokenizer_begin(c->t);
-    if (n > c->sizes.positions) {
-        st = dg_fail(err, DG_ERR_TOKEN, "the prompt has %zu tokens, expected at most maxT = %u", n,
-                     c->sizes.positions);
-    } else {
-        memcpy(c->ids, ids, n * sizeof *ids);
-        c->n = n;
-    }
-    free(ids);
-    return st;
+    w->p.cut = w->c.cut;
+    w->p.ends_in_blank = prompt->n > 0 && prompt->bytes[prompt->n - 1] == ' ';
+    return DG_OK;
 }
 
 /* What can be looked at before the model is loaded, and room for the ids. */
-static void prepare(struct completion *c)
+static void prepare(struct work *w)
 {
+    struct completion *c = &w->c;
+
+    w->how = cli_sampling();
+    c->window = window;
+    c->ignore_eos = ignore_eos;
     cli_request_check(NULL, 0, 0, &c->sizes);
     c->t = cli_tokenizer();
     cli_tokenizer_check(c->t, &c->sizes);
-    cli_tokenizer_limit(c->t, &c->sizes);
-    c->ids = malloc(c->sizes.positions * sizeof *c->ids);
-    if (!c->ids)
-        cli_die(DG_ERR_RESOURCE, "out of memory for %u ids", c->sizes.positions);
+    if (!window) /* which takes the end of any prompt */
+        cli_tokenizer_limit(c->t, &c->sizes);
+    completion_open(c);
+    w->p = (struct printer){.c = c,
+                            .json = json,
+                            .may_go_on = interactive,
+                            .n_candidates = n_candidates,
+                            .stops = stops,
+                            .seed = w->how.seed};
+    printer_open(&w->p);
 }
 
-static void open_sampler(struct completion *c)
+/* ---- once, some times, and again and again ---- */
+
+/* Each sample is the text that its seed alone gives. */
+static void complete(struct work *w, const struct text *prompt)
 {
-    const struct dg_sampling how = cli_sampling();
-
-    c->seed = how.seed;
-    c->sampler = cli_sampler(c->sizes.vocab, &how);
-}
-
-/* ---- once, and again and again ---- */
-
-static void complete_once(struct completion *c, const struct text *prompt)
-{
+    const uint64_t seed = w->how.seed;
     struct dg_error err;
 
-    cli_check(take_prompt(c, prompt, &err), &err);
-    c->e = cli_engine_open(c->ids, c->n, c->n);
-    open_sampler(c);
-    if (echo)
-        print_prompt(c, prompt);
-    print_end(c, generate(c));
+    cli_check(take_prompt(w, prompt, &err), &err);
+    w->c.e = cli_engine_open(w->c.ids, w->c.n, w->c.n);
+    for (uint64_t i = 0; i < samples && !cli_signal(); i++) {
+        w->p.seed = w->how.seed = seed + i;
+        w->p.sample = cli_given(&samples) ? i + 1 : 0;
+        w->c.sampler = cli_sampler(w->c.sizes.vocab, &w->how);
+        if (i > 0)
+            completion_rewind(&w->c);
+        if (w->p.sample > 0)
+            printer_sample(&w->p);
+        if (echo)
+            printer_prompt(&w->p, prompt);
+        printer_end(&w->p, generate(w));
+    }
 }
 
 /* The next line; false when there is none, or a signal has come. */
@@ -274,35 +160,42 @@ static bool next_line(struct lines *lines, struct text *line)
     return got;
 }
 
-/* One line of the conversation. SIGINT ends its text alone. */
-static void answer(struct completion *c, struct text *prompt)
+/* A line that is a prompt of a new text; false: it cannot be, which has been said. */
+static bool begin_text(struct work *w, struct text *line)
 {
     struct dg_error err;
+    enum dg_status st = text_unescape(line, &err);
 
-    if (prompt->n > 0 || c->n == 0) {
-        if (text_unescape(prompt, &err) != DG_OK || take_prompt(c, prompt, &err) != DG_OK) {
-            fprintf(stderr, "dagpt: %s\n", err.text);
-            return;
-        }
-        cli_rewind(c->e, 0);
-    }
+    if (st == DG_OK)
+        st = take_prompt(w, line, &err);
+    if (st != DG_ERR_TOKEN)
+        cli_check(st, &err);
+    else
+        fprintf(stderr, "dagpt: %s\n", err.text);
+    if (st != DG_OK)
+        return false;
+    printer_forget(&w->p);
     if (echo)
-        print_prompt(c, prompt);
-    print_end(c, generate(c));
-    cli_signals_go_on();
+        printer_prompt(&w->p, line);
+    return true;
 }
 
-static void converse(struct completion *c)
+static void converse(struct work *w)
 {
     struct lines *lines = lines_new("dagpt> ");
     struct text line;
 
     if (!lines)
         cli_die(DG_ERR_RESOURCE, "out of memory for lines");
-    c->e = cli_engine_open(NULL, 0, 0);
-    open_sampler(c);
+    w->c.e = cli_engine_open(NULL, 0, 0);
+    w->c.sampler = cli_sampler(w->c.sizes.vocab, &w->how);
     while (next_line(lines, &line)) {
-        answer(c, &line);
+        const bool goes_on = line.n == 0 && w->c.n > 0;
+
+        if (goes_on || begin_text(w, &line)) {
+            printer_end(&w->p, generate(w));
+            cli_signals_go_on(); /* SIGINT has ended that text alone */
+        }
         text_free(&line);
     }
     lines_free(lines);
@@ -311,23 +204,23 @@ static void converse(struct completion *c)
 int cmd_complete(int argc, char **argv)
 {
     const int n = cli_parse(&command, argc, argv);
-    struct completion c = {.out = {.stops = stops.texts,
-                                   .n_stops = stops.n,
-                                   .release = json ? release_json : release_text}};
     struct text prompt = {NULL, 0};
+    struct work w = {0};
 
     if (interactive && n > 0)
         cli_die(DG_ERR_USAGE, "got a prompt and -i, expected one of them");
-    prepare(&c);
+    cli_not_both(&interactive, &samples);
+    cli_not_both(&interactive, text_options[0].target);
+    prepare(&w);
     if (!interactive)
         prompt = text_read(argv + 1, n, true);
     cli_signals_catch();
     if (interactive)
-        converse(&c);
+        converse(&w);
     else
-        complete_once(&c, &prompt);
-    stream_free(&c.out);
+        complete(&w, &prompt);
+    printer_close(&w.p);
+    completion_close(&w.c);
     text_free(&prompt);
-    free(c.ids);
     return 0;
 }

@@ -179,6 +179,49 @@ static void compare(const char *text, size_t n, const size_t *cuts, size_t n_cut
     quick_assert_msg(!s.held, "still held");
 }
 
+/* The same, going on after each stop string, and pausing after some of the pushes where there are none:
+ * nothing is lost and nothing comes twice. */
+static void compare_going_on(const char *text, size_t n, const size_t *cuts, size_t n_cuts,
+                             const char *const *stops, size_t n_stops)
+{
+    struct bytes got = {.n = 0}, expected = {.n = 0}, part;
+    struct stream s = {.stops = stops, .n_stops = n_stops, .release = take, .arg = &got};
+    size_t taken = 0, from = 0, n_expected = 0, n_got = 0;
+
+    while (reference(&part, text + from, n - from, stops, n_stops, &taken)) {
+        const size_t begin = stop_ending_at(text + from, taken, stops, n_stops);
+
+        append(&expected, part.text, part.n);
+        mend(&part, text + from + begin, taken - begin);
+        append(&expected, part.text, part.n);
+        from += taken;
+        n_expected++;
+    }
+    append(&expected, part.text, part.n);
+    for (size_t i = 0, at = 0; i < n_cuts; at += cuts[i++]) {
+        bool stopped = stream_push(&s, text + at, cuts[i]);
+
+        while (stopped) {
+            const size_t before = got.n;
+
+            stream_pause(&s); /* changes nothing */
+            quick_assert_msg(got.n == before, "a pause released a stop string");
+            n_got++;
+            stopped = stream_go_on(&s);
+            quick_assert_msg(got.n > before, "going on released no stop string");
+        }
+        if (n_stops == 0 && i % 2)
+            stream_pause(&s);
+        quick_assert_msg(!stream_go_on(&s), "went on where nothing was stopped");
+    }
+    stream_end(&s);
+    quick_assert_msg(n_got == n_expected, "%zu stops, expected %zu", n_got, n_expected);
+    quick_assert_msg(got.n == expected.n && !memcmp(got.text, expected.text, got.n),
+                     "released '%.*s', expected '%.*s'", (int)got.n, got.text, (int)expected.n,
+                     expected.text);
+    stream_free(&s);
+}
+
 /* All ways to cut a text of up to 16 bytes: bit i of the mask is a cut behind byte i. */
 static void compare_all_cuts(const char *text, size_t n, const char *const *stops, size_t n_stops)
 {
@@ -305,6 +348,32 @@ START_TEST(after_a_stop)
 }
 END_TEST
 
+/* A pause lets go of what may become a stop string, and keeps the start of a character. */
+START_TEST(pause_between)
+{
+    const char *const stops[] = {"END"};
+    struct bytes got = {.n = 0};
+    struct stream s = {.stops = stops, .n_stops = 1, .release = take, .arg = &got};
+
+    ck_assert(!stream_push(&s, "oneEN", 5));
+    ck_assert_uint_eq(got.n, 3);
+    stream_pause(&s);
+    ck_assert_uint_eq(got.n, 5);
+    ck_assert(!stream_push(&s, "D\xE2\x82", 3)); /* no stop: its start is out */
+    stream_pause(&s);
+    ck_assert_uint_eq(got.n, 6);
+    ck_assert(stream_push(&s, "\xAC.END END", 9));
+    ck_assert_uint_eq(got.n, 10);
+    ck_assert(stream_go_on(&s)); /* to the next */
+    ck_assert_uint_eq(got.n, 14);
+    stream_end(&s); /* without the second */
+    ck_assert(!stream_go_on(&s));
+    ck_assert_uint_eq(got.n, 14);
+    ck_assert_mem_eq(got.text, "oneEND\xE2\x82\xAC.END ", 14);
+    stream_free(&s);
+}
+END_TEST
+
 START_TEST(nothing)
 {
     struct bytes got = {.n = 0};
@@ -380,6 +449,7 @@ START_TEST(by_chance)
         }
         stopped += reference(&out, text, n, stops, n_stops, &taken);
         compare(text, n, cuts, n_cuts, stops, n_stops);
+        compare_going_on(text, n, cuts, n_cuts, stops, n_stops);
     }
     ck_assert_uint_gt(stopped, rounds / 10);
     ck_assert_uint_lt(stopped, rounds - rounds / 10);
@@ -436,8 +506,8 @@ int main(void)
 {
     const TTest *const tests[] = {
         characters,   invalid_bytes, stop_strings, stop_strings_of_many_bytes,
-        after_a_stop, nothing,       at_once,      by_chance,
-        long_held,    too_large,     NULL};
+        after_a_stop, pause_between, nothing,      at_once,
+        by_chance,    long_held,     too_large,    NULL};
 
     return run_suite("stream", tests);
 }

@@ -1,0 +1,44 @@
+/* printer.h - a completion as it is printed: its text, or objects of JSON, one a line. Leaves with 5 when
+ * standard output cannot take it. */
+#ifndef DG_TOOLS_PRINTER_H
+#define DG_TOOLS_PRINTER_H
+
+#include "completion.h"
+#include "stream.h"
+#include "text.h"
+
+enum { PRINTER_MOST_CANDIDATES = 100 };
+
+struct printer {
+    const struct completion *c;
+    bool json;
+    bool
+        may_go_on; /* the start of a character at a text's end is held, and printed when it goes on */
+    size_t n_candidates; /* of each token, at most PRINTER_MOST_CANDIDATES */
+    struct cli_texts stops;
+    uint64_t sample, seed; /* which text it is: 0 where there is but one; sample 1 is the first */
+    size_t cut;            /* ids that the prompt had, if not all were read; 0: they were */
+    bool ends_in_blank;    /* the prompt; these two are said at the end of its text, once */
+
+    struct stream out;
+};
+
+void printer_open(struct printer *p); /* all fields but `out` are set */
+void printer_close(struct printer *p);
+
+void printer_sample(const struct printer *p); /* the line above a sample's text */
+void printer_prompt(struct printer *p, const struct text *prompt);
+
+/* The new id that completion_next() has drawn. True: a stop string is complete. */
+bool printer_token(struct printer *p, int32_t id);
+
+/* The text of before goes on: prints the stop string that ended it, if one did, and what was behind it in
+ * the same token. True: another stop string is complete. */
+bool printer_go_on(struct printer *p);
+
+void printer_forget(struct printer *p); /* what is held back of the text of before */
+
+/* The end of a text; on stderr what a user may not expect of it, and with --stats the statistics. */
+void printer_end(struct printer *p, enum finish finish);
+
+#endif
