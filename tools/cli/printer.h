@@ -12,8 +12,7 @@ enum { PRINTER_MOST_CANDIDATES = 100 };
 struct printer {
     const struct completion *c;
     bool json;
-    bool
-        may_go_on; /* the start of a character at a text's end is held, and printed when it goes on */
+    bool may_go_on;      /* the start of a character that ends a text is held until it does */
     size_t n_candidates; /* of each token, at most PRINTER_MOST_CANDIDATES */
     struct cli_texts stops;
     uint64_t sample, seed; /* which text it is: 0 where there is but one; sample 1 is the first */
