@@ -8,6 +8,7 @@
 #include "../cli/text.h"
 #include "../cli/tokenizer.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ static void decode_file(const struct dg_tokenizer *t, FILE *from)
         else if (records)
             putchar('\0');
         if (ferror(stdout)) /* there may be no end of ids */
-            cli_flush();
+            cli_die(DG_ERR_IO, "cannot write to standard output: %s", strerror(errno));
         last = kind;
     }
     if (records && last == ID_WORD)

@@ -7,6 +7,7 @@
 #include "../cli/text.h"
 #include "../cli/tokenizer.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,12 +89,14 @@ static void print_source(const struct dg_tokenizer *t, const struct text_source 
                         room);
         }
         n += fread(text + n, 1, room - n, s->from);
+        if (ferror(s->from)) /* text_close() says so */
+            break;
         done = print_text(t, text, n, n < room);
         if (ferror(stdout))
-            cli_flush();
+            cli_die(DG_ERR_IO, "cannot write to standard output: %s", strerror(errno));
         memmove(text, text + done, n - done);
         n -= done;
-    } while (!feof(s->from) && !ferror(s->from));
+    } while (!feof(s->from));
     free(text);
 }
 
