@@ -151,7 +151,8 @@ static const struct trace_step *choose_step(const struct trace_file *t)
     const struct trace_step *step;
 
     if (step_number == UINT64_MAX) {
-        step = trace_step_choose(t, (uint32_t)rows);
+        if (!trace_step_choose(&step, t, (uint32_t)rows))
+            cli_die(DG_ERR_RESOURCE, "out of memory for %zu steps", t->n_steps);
         if (!step)
             cli_die(DG_ERR_USAGE, "%s: no step %s", trace_path,
                     rows ? "of that many rows: --rows" : "that evaluates tokens");

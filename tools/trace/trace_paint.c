@@ -14,55 +14,58 @@ static uint64_t wall(const struct trace_step *s)
     return s->end - s->start;
 }
 
-/* Of two steps that count: does x come before y by time, then by place? */
-static bool shorter(const struct trace_step *x, const struct trace_step *y)
+static bool eligible(const struct trace_file *t, const struct trace_step *s)
 {
-    return wall(x) != wall(y) ? wall(x) < wall(y) : x < y;
+    return !trace_plan_of(t, s)->loads && s->rows > 0;
 }
 
-static bool eligible(const struct trace_file *t, const struct trace_step *s, uint32_t rows)
+/* By the number of rows, then by time, then by place. */
+static int by_rows(const void *a, const void *b)
 {
-    return !trace_plan_of(t, s)->loads && s->rows > 0 && s->rows == rows;
+    const struct trace_step *x = *(const struct trace_step *const *)a,
+                            *y = *(const struct trace_step *const *)b;
+
+    if (x->rows != y->rows)
+        return x->rows < y->rows ? -1 : 1;
+    if (wall(x) != wall(y))
+        return wall(x) < wall(y) ? -1 : 1;
+    return x < y ? -1 : x > y;
 }
 
-static uint32_t dearest_rows(const struct trace_file *t)
+/* Of sorted steps the middle one of those with `rows` rows; 0: of those that took most time together. */
+static const struct trace_step *median(const struct trace_step **list, size_t n, uint32_t rows)
 {
+    const struct trace_step *found = NULL;
     uint64_t most = 0;
-    uint32_t rows = 0;
 
-    for (size_t i = 0; i < t->n_steps; i++) {
+    for (size_t a = 0, b; a < n; a = b) {
         uint64_t sum = 0;
 
-        for (size_t k = 0; k < t->n_steps; k++)
-            if (eligible(t, &t->steps[k], t->steps[i].rows))
-                sum += wall(&t->steps[k]);
-        if (sum > most) {
+        for (b = a; b < n && list[b]->rows == list[a]->rows; b++)
+            sum += wall(list[b]);
+        if (rows ? list[a]->rows == rows : !found || sum > most) {
             most = sum;
-            rows = t->steps[i].rows;
+            found = list[a + (b - a - 1) / 2];
         }
     }
-    return rows;
+    return found;
 }
 
-const struct trace_step *trace_step_choose(const struct trace_file *t, uint32_t rows)
+bool trace_step_choose(const struct trace_step **out, const struct trace_file *t, uint32_t rows)
 {
-    rows = rows ? rows : dearest_rows(t);
-    for (size_t i = 0; i < t->n_steps; i++) {
-        const struct trace_step *s = &t->steps[i];
-        size_t below = 0, all = 0;
+    const struct trace_step **list = malloc((t->n_steps + 1) * sizeof *list);
+    size_t n = 0;
 
-        if (!eligible(t, s, rows))
-            continue;
-        for (size_t k = 0; k < t->n_steps; k++) {
-            if (!eligible(t, &t->steps[k], rows))
-                continue;
-            all++;
-            below += shorter(&t->steps[k], s);
-        }
-        if (below == (all - 1) / 2)
-            return s;
-    }
-    return NULL;
+    if (!list)
+        return false;
+    for (size_t i = 0; i < t->n_steps; i++)
+        if (eligible(t, &t->steps[i]))
+            list[n++] = &t->steps[i];
+    if (n > 0)
+        qsort(list, n, sizeof *list, by_rows);
+    *out = median(list, n, rows);
+    free(list);
+    return true;
 }
 
 enum dg_status trace_plan_compare(const struct trace_plan *p, const struct dg_plan *plan,

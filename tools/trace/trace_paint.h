@@ -6,8 +6,8 @@
 #include "../../src/dump/dump.h"
 
 /* The step to look at: of those with `rows` rows (0: of the number of rows that took the most time)
- * the one of median time, the lower of two. NULL: there is none. */
-const struct trace_step *trace_step_choose(const struct trace_file *t, uint32_t rows);
+ * the one of median time, the lower of two. *out NULL: there is none. False: out of memory. */
+bool trace_step_choose(const struct trace_step **out, const struct trace_file *t, uint32_t rows);
 
 /* DG_ERR_USAGE, and where they differ first, unless the trace's plan is the same as this one. */
 enum dg_status trace_plan_compare(const struct trace_plan *p, const struct dg_plan *plan,

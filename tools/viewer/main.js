@@ -307,7 +307,7 @@ function toggleFilter(group, key) {
 function togglePath() {
   state.showPath = !state.showPath;
   byId('path-toggle').setAttribute('aria-pressed', String(state.showPath));
-  announce(state.showPath ? `critical path shown: ${state.pathRecords.length} tiles, ${formatTime(state.model.sums.span)}` : 'critical path off');
+  announce(state.showPath ? `critical path shown: ${formatNumber(state.model.sums.pathTiles)} tiles, ${formatTime(state.model.sums.span)}` : 'critical path off');
   updateLit();
 }
 

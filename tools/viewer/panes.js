@@ -122,6 +122,11 @@ function fillLegend(s, act) {
 
 const MAX_ROWS = 400;
 const number = (format) => (x) => (x === null ? '—' : format(x));
+const states = (suffix, text) => [
+  { key: `queue${suffix}`, title: 'Queue', text, about: 'at work on counts and queues' },
+  { key: `spinning${suffix}`, title: 'Spinning', text, about: 'polling the queues without finding a tile' },
+  { key: `parked${suffix}`, title: 'Parked', text, about: 'asleep' },
+];
 const COLUMNS = {
   tiles: [
     { key: 'count', title: 'Tiles', text: number(formatNumber) },
@@ -141,18 +146,14 @@ const COLUMNS = {
     { key: 'share', title: 'Share', text: number(formatShare), bar: true, about: 'of all gaps in this table' },
     { key: 'mean', title: 'Mean', text: number(formatTime) },
     { key: 'max', title: 'Longest', text: number(formatTime), jump: true },
-    { key: 'spinning', title: 'Spinning', text: number(formatTime), about: 'polling the queues' },
-    { key: 'parked', title: 'Parked', text: number(formatTime), about: 'asleep' },
-    { key: 'queue', title: 'Queue', text: number(formatTime), about: 'at work on counts and queues' },
+    ...states('', number(formatTime)),
   ],
   workers: [
     { key: 'count', title: 'Tiles', text: number(formatNumber) },
     { key: 'total', title: 'Busy', text: number(formatTime), about: 'in tiles, without preemption' },
     { key: 'totalOfWall', title: 'Busy %', text: number(formatShare), bar: true, about: 'of the time in steps' },
     { key: 'max', title: 'Longest', text: number(formatTime), jump: true, about: 'the longest tile' },
-    { key: 'queueOfWall', title: 'Queue', text: number(formatShare), about: 'at work on counts and queues' },
-    { key: 'spinningOfWall', title: 'Spinning', text: number(formatShare), about: 'polling the queues' },
-    { key: 'parkedOfWall', title: 'Parked', text: number(formatShare), about: 'asleep' },
+    ...states('OfWall', number(formatShare)),
     { key: 'preemptedOfWall', title: 'Preempted', text: number(formatShare), about: 'not on a CPU, in tiles and between them' },
     { key: 'outsideOfWall', title: 'Outside', text: number(formatShare), about: 'the step ran, but the worker was not in it' },
   ],

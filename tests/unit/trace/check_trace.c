@@ -8,6 +8,7 @@
 #include "../../../tools/trace/trace_replay.h"
 #include "../../../tools/trace/trace_write.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -618,6 +619,9 @@ static enum trace_reason reason_with(const char *from, const char *to)
 
 START_TEST(reasons)
 {
+    ck_assert_int_eq(reason_with("", ""), TRACE_WAITED);
+    ck_assert_int_eq(reason_with("\"sched\": \"dataflow\"", "\"sched\": \"barrier\""),
+                     TRACE_WAITED);
     ck_assert_int_eq(reason_with("\"dur\": 11, \"args\": {\"step\": 0}",
                                  "\"dur\": 11, \"args\": {\"step\": 0, \"preempted\": 6}"),
                      TRACE_PREEMPTED);
@@ -627,6 +631,34 @@ START_TEST(reasons)
     ck_assert_int_eq(reason_with("\"tile\": 2, \"ready\": 10, \"last\": 0",
                                  "\"tile\": 2, \"ready\": 11, \"last\": null"),
                      TRACE_WAITED);
+}
+END_TEST
+
+/* Each group is found by its name and type, also among many; a tile's place is its number in its op. */
+START_TEST(groups)
+{
+    struct trace_file *t = parse(by_hand, strlen(by_hand));
+    const struct trace_group *g;
+    struct trace_summary s;
+
+    ck_assert(trace_summarize(&s, t));
+    g = trace_group_find(&s, "b", "y");
+    ck_assert(g == &s.groups[0] && s.group_of[0][1] == 0 && s.group_of[0][2] == 0);
+    ck_assert(trace_group_find(&s, "a", "x") == &s.groups[1] && s.group_of[0][0] == 1);
+    ck_assert(!trace_group_find(&s, "a", "y") && !trace_group_find(&s, "", ""));
+    ck_assert(trace_of_limits(t, g).read == 0 && !trace_beyond_limits(&s, t));
+    t->n_limits = 1;
+    t->limits[0] =
+        (struct limits){2, 20, 0.004}; /* a worker's share: 10 bytes/ns, 0.002 flops/ns */
+    ck_assert(fabs(trace_of_limits(t, g).read - 300 / 43000.0 / 10) < 1e-12);
+    ck_assert(fabs(trace_of_limits(t, g).fma - 80 / 43000.0 / 0.002) < 1e-12); /* 93 % */
+    ck_assert(!trace_beyond_limits(&s, t));
+    t->limits[0].fma_gflops = 0.003;
+    ck_assert(trace_beyond_limits(&s, t) == g);
+    for (uint32_t i = 0; i < 4; i++)
+        ck_assert_uint_eq(trace_place(&t->plans[0], i), i == 2);
+    trace_summary_free(&s);
+    trace_file_free(t);
 }
 END_TEST
 
@@ -1135,6 +1167,7 @@ int main(void)
                                   summary,
                                   gaps,
                                   reasons,
+                                  groups,
                                   path,
                                   loads,
                                   version_1,
