@@ -98,6 +98,9 @@ const zoomTo = (page, step, layer) => page.evaluate(([s, l]) => {
   setView(band.start - 5, band.end + 5);
 }, [step, layer]).then(() => settled(page));
 
+// Until the table is of the view, which it is when that has rested.
+const tableOfView = (page) => page.waitForFunction(() => state.range[0] === state.view.t0 && state.range[1] === state.view.t1);
+
 const view = (page) => page.evaluate(() => ({ ...state.view }));
 // Runs `body` on the canvas's pixels, as words or bytes. They are read from a copy: a canvas that is read
 // more than once makes the browser print a warning.
@@ -324,7 +327,7 @@ async function comparePage(page, json, name) {
       assert.equal(exact, 0, `${name}: ${key}`);
   assert.equal(facts['not recorded'] ?? '0 tiles', `${json.dropped} tiles`);
   await page.keyboard.press('0');
-  await page.waitForTimeout(400); // for the table
+  await tableOfView(page);
   const range = await page.locator('#range').innerText();
   assert.match(range, /^The whole run: /);
   const [, wall, work, busy, path] = /: (.*) in steps, work (.*), (.*) of \d+ workers busy, critical path (.*)\.$/.exec(range);
@@ -427,11 +430,12 @@ test('the table is of the range in view', async () => {
   assert.equal(await number(), countedOf(trace).length);
   const { step, from, to } = await page.evaluate(() => ({ step: 3, from: state.model.steps[3].start, to: state.model.steps[3].end }));
   await page.evaluate(([a, b]) => setView(a, b), [from, to]);
-  await page.waitForFunction(() => byId('range').textContent.startsWith('In view'));
+  await tableOfView(page);
+  assert.match(await page.locator('#range').innerText(), /^In view, /);
   assert.equal(await number(), tilesOf(trace).filter((e) => e.args.step === step).length);
   const half = (from + to) / 2;
   await page.evaluate(([a, b]) => setView(a, b), [from, half]);
-  await page.waitForTimeout(400);
+  await tableOfView(page);
   const inside = tilesOf(trace).filter((e) => e.args.step === step && e.ts < half);
   assert.equal(await number(), inside.length);
   const part = (e) => ((Math.min(e.ts + e.dur, half) - e.ts) / e.dur) * (e.dur - (e.args.preempted ?? 0));
@@ -876,30 +880,31 @@ test('200,000 tiles: what a frame and a table cost', async (t) => {
     count(Columns.prototype, 'add', 'records');
     count(window, 'addUp', 'sums');
     const { begin: from, end, tiles, gaps } = state.model;
-    const one = async (t0, t1) => {
+    const one = (t0, t1) => {
       Object.assign(counts, { draws: 0, records: 0 });
       setView(t0, t1);
-      await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+      frame(performance.now());
       return { ...counts };
     };
     state.stats.frames = [];
-    const all = await one(from, end);
+    const all = one(from, end);
     for (let i = 0; i < 40; i++)
-      await one(from - i, end + i);
-    const { sums } = counts;
+      one(from - i, end + i);
     const frames = state.stats.frames.sort((a, b) => a - b);
-    await new Promise((done) => setTimeout(done, 2 * RANGE_WAIT));
-    const part = await one(from + (end - from) * 0.5, from + (end - from) * 0.501);
-    return { all, part, frame: frames[frames.length >> 2], frames: frames.length, sums, later: counts.sums, tiles: tiles.n, gaps: gaps.n, width: state.layout.plotW };
+    const part = one(from + (end - from) * 0.5, from + (end - from) * 0.501);
+    const { sums } = counts;
+    while (state.range[0] !== state.view.t0)
+      await new Promise((done) => setTimeout(done, 20));
+    return { all, part, frame: frames[frames.length >> 2], sums, later: counts.sums, tiles: tiles.n, gaps: gaps.n, width: state.layout.plotW };
   });
   t.diagnostic(`200,000 tiles: on the screen after ${wall.toFixed(1)} s, ${cpu.toFixed(1)} s of them on a CPU; a frame takes ${work.frame.toFixed(1)} ms; the page is ${megabytes.toFixed(1)} MB`);
   await picture(page, 'tiles-200000');
   assert.ok(work.tiles >= 200000);
   assert.ok(megabytes < SIZE_LIMIT, `${megabytes} MB, expected less than ${SIZE_LIMIT}`);
-  assert.ok(work.frames >= 30, `${work.frames} frames`);
   assert.ok(work.all.records <= work.tiles + work.gaps, `${work.all.records} records looked at, there are ${work.tiles + work.gaps}`);
   assert.ok(work.all.draws < 12 * work.width, `${work.all.draws} calls draw a frame of ${work.width} pixels`);
   assert.ok(work.part.records + work.part.draws < 0.02 * work.tiles + 12 * work.width, `a thousandth in view: ${JSON.stringify(work.part)}`);
-  assert.ok(work.sums < work.frames / 4 && work.later > work.sums, `the table is added up when the view rests: ${work.sums} times in ${work.frames} frames, ${work.later} after`);
+  assert.equal(work.sums, 0, 'no frame adds up the table');
+  assert.ok(work.later > 0, 'it is added up when the view rests');
   await close(page);
 });
