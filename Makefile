@@ -39,9 +39,9 @@ OTHERS := $(if $(filter x86_64,$(ARCH)),,%avx2.c %avx512.c) $(if $(filter aarch6
 AVX2   := -mavx2 -mfma
 AVX512 := -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
 SRC    := $(filter-out $(OTHERS),$(wildcard src/*/*.c src/*/*/*.c))
-$(BUILD)/src/ops/kernels/avx2.o:        ISA_CFLAGS := -O3 $(AVX2)
-$(BUILD)/src/ops/kernels/avx512.o:      ISA_CFLAGS := -O3 $(AVX512)
-$(BUILD)/src/ops/kernels/neon.o:        ISA_CFLAGS := -O3
+$(BUILD)/src/ops/kernels/avx2.o $(BUILD)/pic/src/ops/kernels/avx2.o: ISA_CFLAGS := -O3 $(AVX2)
+$(BUILD)/src/ops/kernels/avx512.o $(BUILD)/pic/src/ops/kernels/avx512.o: ISA_CFLAGS := -O3 $(AVX512)
+$(BUILD)/src/ops/kernels/neon.o $(BUILD)/pic/src/ops/kernels/neon.o: ISA_CFLAGS := -O3
 $(BUILD)/tools/limits/limits_scalar.o:  ISA_CFLAGS := -O3
 $(BUILD)/tools/limits/limits_avx2.o:    ISA_CFLAGS := -O3 $(AVX2)
 $(BUILD)/tools/limits/limits_avx512.o:  ISA_CFLAGS := -O3 -mavx512f
@@ -63,7 +63,7 @@ YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/un
 # The runtime under an explorer of schedules: a program of a flavour of its own (tests/prove/explore.h).
 PROVE  := $(BUILD)-sync_prove/tests/prove/prove
 
-.PHONY: all prove prove-program mutants model-check run lab install test yield-suites test-bits test-neon test-all rooms check-docs check-format format pictures \
+.PHONY: all prove prove-program mutants model-check run lab install uninstall test yield-suites test-bits test-neon test-all rooms check-docs check-format format pictures \
         graph-pictures \
         poly ulp need-check need-pcre2 clean help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
@@ -122,11 +122,64 @@ $(BUILD)/synthetic_124M.bin: | $(BUILD)/make-model
 lab: all $(BUILD)/synthetic_124M.bin  ## complete two ids with a synthetic model of GPT-2's size, made first (0.5 GB)
 	$(BUILD)/dagpt tokens -m $(BUILD)/synthetic_124M.bin --stats 31373 612
 
-PREFIX ?= /usr/local
+# ---- installing ----
 
-install: all  ## install the command and its man page below PREFIX (/usr/local)
-	install -D $(BUILD)/dagpt "$(DESTDIR)$(PREFIX)/bin/dagpt"
-	install -D -m 644 docs/man/dagpt.1 "$(DESTDIR)$(PREFIX)/share/man/man1/dagpt.1"
+PREFIX  ?= /usr/local
+VERSION := $(shell sed -n 's/^\#define DG_VERSION "\(.*\)"/\1/p' src/dagpt.h)
+# Before 1.0 the second number counts: with it the interface may change.
+SONAME  := libdagpt.so.$(basename $(VERSION))
+SO      := $(BUILD)/libdagpt.so.$(VERSION)
+MADE    := $(BUILD)/share
+
+# The shared library's objects are its own: what they are linked into may lie anywhere.
+$(BUILD)/pic/%.o: %.c $(BUILD)/compiled-with
+	@mkdir -p $(@D)
+	@echo "CC   $@"
+	@$(COMPILE) -fPIC $(ISA_CFLAGS) -c -o $@ $<
+
+$(SO): $(SRC:%.c=$(BUILD)/pic/%.o) $(BUILD)/linked-with
+	@echo "LINK $@"
+	@$(LINK) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -o $@ $(filter %.o,$^) $(LDLIBS) $(NEED_LDLIBS)
+
+$(MADE)/dagpt.pc: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: dagpt' \
+	    'Description: GPT-2 inference on an op graph' 'Version: $(VERSION)' 'Libs: -L$${libdir} -ldagpt' \
+	    'Libs.private: $(NEED_LDLIBS)' 'Cflags: -I$${includedir}' >$@
+
+$(MADE)/dagpt.3: tools/dev/man3.awk src/dagpt.h
+	@mkdir -p $(@D)
+	@awk -v version=$(VERSION) -f $^ >$@
+
+$(MADE)/dagpt-formats.5: tools/dev/man5.awk $(wildcard docs/formats/*.md)
+	@mkdir -p $(@D)
+	@awk -v version=$(VERSION) -f $^ >$@
+
+$(MADE)/dagpt.bash $(MADE)/dagpt.zsh $(MADE)/dagpt.fish: $(MADE)/dagpt.%: $(BUILD)/dagpt tools/dev/completions.sh
+	@mkdir -p $(@D)
+	@tools/dev/completions.sh $(BUILD)/dagpt $* >$@
+
+# What is installed: a file, and where below PREFIX. A link: its name, and what it leads to.
+INSTALLED := $(BUILD)/dagpt=bin/dagpt $(LIB)=lib/libdagpt.a $(SO)=lib/$(notdir $(SO)) src/dagpt.h=include/dagpt.h \
+             $(MADE)/dagpt.pc=lib/pkgconfig/dagpt.pc docs/man/dagpt.1=share/man/man1/dagpt.1 \
+             $(MADE)/dagpt.3=share/man/man3/dagpt.3 $(MADE)/dagpt-formats.5=share/man/man5/dagpt-formats.5 \
+             $(MADE)/dagpt.bash=share/bash-completion/completions/dagpt \
+             $(MADE)/dagpt.zsh=share/zsh/site-functions/_dagpt \
+             $(MADE)/dagpt.fish=share/fish/vendor_completions.d/dagpt.fish
+LINKED    := lib/$(SONAME)=$(notdir $(SO)) lib/libdagpt.so=$(SONAME)
+
+install: all $(foreach f,$(INSTALLED),$(firstword $(subst =, ,$f)))  ## install command, library, man pages and completions below PREFIX (/usr/local)
+	@set -e; for f in $(INSTALLED); do \
+	    case $$f in */bin/* | *=bin/* | *.so.*) mode=755 ;; *) mode=644 ;; esac; \
+	    echo "INSTALL $(DESTDIR)$(PREFIX)/$${f#*=}"; \
+	    install -D -m $$mode "$${f%%=*}" "$(DESTDIR)$(PREFIX)/$${f#*=}"; \
+	done; \
+	for f in $(LINKED); do ln -sf "$${f#*=}" "$(DESTDIR)$(PREFIX)/$${f%%=*}"; done
+
+uninstall:  ## remove what install put there, with the same PREFIX and DESTDIR
+	@for f in $(foreach f,$(INSTALLED),$(lastword $(subst =, ,$f))) $(foreach f,$(LINKED),$(firstword $(subst =, ,$f))); do \
+	    rm -f "$(DESTDIR)$(PREFIX)/$$f"; \
+	done
 
 # ---- tests: the only part that needs more than gcc and make ----
 
@@ -221,10 +274,10 @@ check-docs:  ## do the links and paths in the Markdown lead somewhere, and do it
 # ---- development ----
 
 format:  ## lay the code out by .clang-format
-	find src spec tools tests -name '*.[ch]' | xargs clang-format -i
+	find src spec examples tools tests -name '*.[ch]' | xargs clang-format -i
 
 check-format:  ## is it?
-	find src spec tools tests -name '*.[ch]' | xargs clang-format --dry-run --Werror
+	find src spec examples tools tests -name '*.[ch]' | xargs clang-format --dry-run --Werror
 
 pictures: docs/pictures/overview.svg graph-pictures all  ## draw the pictures of the docs again (graphviz; node and chromium)
 	BUILD=$(BUILD) tests/viewer/picture.sh docs/pictures/viewer.png

@@ -18,7 +18,7 @@ for suite in "$@"; do
         names="$names $(basename "$suite")"
     fi
 done
-for suite in tests/command/cli*.sh tests/guard/library.sh tests/guard/spec.sh tests/viewer/viewer.sh; do
+for suite in tests/command/cli*.sh tests/guard/library.sh tests/guard/spec.sh tests/guard/installed.sh tests/viewer/viewer.sh; do
     sh "$suite"
     case $? in
     0) passed=$((passed + 1)) ;;
