@@ -2,7 +2,6 @@
  * first, since its members may come in any order. What would make other ids of a text and is not done here is
  * refused by name; how texts are joined, cut and padded for training is skipped. */
 #include "vocabulary.h"
-#include "../base/file.h"
 #include "../base/json.h"
 
 #include <inttypes.h>
@@ -326,7 +325,7 @@ enum dg_status dg_vocabulary_agrees(const struct dg_tokenizer *t, const char *pa
     struct reader r = {0};
     char *text;
     size_t n;
-    enum dg_status st = dg_file_load(&text, &n, path, DG_MOST_TOKENIZER, err);
+    enum dg_status st = dg_vocabulary_load(&text, &n, path, err);
 
     if (st != DG_OK)
         return st;

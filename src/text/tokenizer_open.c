@@ -1,10 +1,8 @@
 /* Which kind of file a tokenizer is in. */
-#include "../base/file.h"
 #include "../base/kind.h"
 #include "vocabulary.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *data, size_t n,
                                   const char *name, struct dg_error *err)
@@ -27,30 +25,16 @@ enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *data, s
 
 enum dg_status dg_tokenizer_open(struct dg_tokenizer **out, const char *path, struct dg_error *err)
 {
-    struct dg_file file;
     enum dg_status st;
     char *text;
-    int failed;
+    size_t n;
 
     if (!dg_is_place(out, err) || !dg_is_given(path, "path", err))
         return DG_ERR_USAGE;
-    st = dg_file_open(&file, path, err);
-    if (st != DG_OK) {
-        if (err)
-            err->status = DG_ERR_TOKEN;
-        return DG_ERR_TOKEN;
-    }
-    text = file.bytes < SIZE_MAX ? malloc(file.bytes + 1) : NULL;
-    if (!text) {
-        dg_file_close(&file);
-        return dg_fail_memory(err, path, file.bytes);
-    }
-    failed = dg_file_read(&file, 0, text, file.bytes);
-    dg_file_close(&file);
-    if (failed)
-        st = dg_fail(err, DG_ERR_IO, "%s: cannot read: %s", path, strerror(failed));
-    else
-        st = dg_tokenizer_parse(out, text, file.bytes, path, err);
+    st = dg_vocabulary_load(&text, &n, path, err);
+    if (st != DG_OK)
+        return st;
+    st = dg_tokenizer_parse(out, text, n, path, err);
     free(text);
     return st;
 }

@@ -7,6 +7,7 @@
  * their pair while text is encoded, in two open-addressed tables of one size. */
 #include "vocabulary.h"
 #include "../base/arena.h"
+#include "../base/file.h"
 #include "../base/utf8.h"
 
 #include <inttypes.h>
@@ -382,4 +383,17 @@ enum dg_status dg_vocabulary_of_lists(struct dg_tokenizer **out, const char *nam
     t->begin = t->end = end == DG_NO_TOKEN ? NO_ID : t->id[end];
     *out = t;
     return DG_OK;
+}
+
+/* ---- files ---- */
+
+enum dg_status dg_vocabulary_load(char **text, size_t *n, const char *path, struct dg_error *err)
+{
+    const enum dg_status st = dg_file_load(text, n, path, DG_MOST_TOKENIZER, err);
+
+    if (st != DG_ERR_MODEL)
+        return st;
+    if (err)
+        err->status = DG_ERR_TOKEN;
+    return DG_ERR_TOKEN;
 }

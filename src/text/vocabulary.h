@@ -9,7 +9,7 @@
 
 enum { DG_MOST_TOKENS = 1 << 24 };
 
-#define DG_MOST_TOKENIZER ((uint64_t)1 << 32) /* bytes of a file */
+#define DG_MOST_TOKENIZER (256u << 20) /* bytes of a file */
 
 /* What an error is about: "merges.txt", "line", 12. */
 struct dg_spot {
@@ -91,6 +91,10 @@ enum dg_status dg_vocabulary_of_lists(struct dg_tokenizer **out, const char *nam
 #define DG_END_OF_TEXT "<|endoftext|>"
 
 /* ---- files ---- */
+
+/* All of the file, which is the caller's to free(). DG_ERR_TOKEN where it is none, or larger than
+ * DG_MOST_TOKENIZER. */
+enum dg_status dg_vocabulary_load(char **text, size_t *n, const char *path, struct dg_error *err);
 
 /* Each makes a tokenizer of a file's bytes; `name` stands for it in errors. DG_ERR_TOKEN. */
 enum dg_status dg_tokenizer_of_merges(struct dg_tokenizer **out, const char *data, size_t n,
