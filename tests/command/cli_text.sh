@@ -83,6 +83,24 @@ mv "$dir/beside/merges.txt" "$dir/beside/vocab.bpe"
 run encode -m "$dir/beside/model.bin" Hi
 count 'encode: vocab.bpe beside the model' said "$dir/text"
 
+# A tokenizer in the model's file; a folder's, whose config.json says what ends a text.
+printf '64 1008\n' >"$dir/text"
+run encode -m "$golden/gguf/small-f32.gguf" --special 'a<|endoftext|>'
+count 'encode: the tokenizer in a GGUF file' said "$dir/text"
+run complete -m "$golden/gguf/small-q8_0.gguf" --greedy -n 4 Hello
+mv "$dir/out" "$dir/narrow"
+run complete -m "$golden/gguf/small-q8_0-expanded.gguf" --greedy -n 4 Hello
+count 'complete: Q8_0 and its expansion' said "$dir/narrow"
+cp -r "$golden/hf-bare" "$dir/folder"
+run encode -m "$dir/folder" x
+count 'encode: no tokenizer in the folder' failed_with 4 dagpt "no merges.txt"
+printf '#version: 0.2\na b\n' >"$dir/folder/merges.txt"
+run encode -m "$dir/folder" ab
+printf '256\n' >"$dir/text"
+count 'encode: merges.txt in the folder' said "$dir/text"
+run info -m "$dir/folder"
+count 'info: a folder' sh -c "grep -q 'safetensors, float32; maxT 32, V 150' '$dir/out'"
+
 # ---- complete: the same text, whatever runs it ----
 
 for case in greedy seed7; do
