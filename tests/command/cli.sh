@@ -222,7 +222,7 @@ sampling='greedy temp top-k top-p min-p repeat-penalty seed'
 check_help tokens model total coin no-cache $sampling workers cpus sched isa chunk tile stats $trace
 check_help complete model tokens stop ignore-eos echo json interactive vocab file escapes special $sampling workers cpus sched isa \
     chunk tile stats $trace
-check_help score model tokens json vocab file escapes special workers cpus sched isa chunk tile stats
+check_help score model tokens stride json vocab file escapes special workers cpus sched isa chunk tile stats
 check_help encode model null vocab file escapes special
 check_help decode model null vocab file
 check_help next model top all text vocab json workers cpus sched isa chunk tile stats

@@ -41,7 +41,7 @@ static struct text copy_of(const char *s)
 }
 
 static size_t most_bytes = 64 << 20;
-static char why_most[96] = "expected a text of at most so many";
+static char why_most[TEXT_WHY] = "expected a text of at most so many";
 
 void text_limit(size_t bytes, const char *why)
 {

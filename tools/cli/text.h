@@ -16,7 +16,10 @@ struct text {
 extern const struct cli_option text_options[];        /* -f */
 extern const struct cli_option text_escape_options[]; /* --escapes */
 
-/* Longer texts are refused with 4; `why` says what was expected. 64 MiB unless said. */
+enum { TEXT_WHY = 160 };
+
+/* Longer texts are refused with 4; `why`, of less than TEXT_WHY bytes, says what was expected. 64 MiB
+ * unless said. */
 void text_limit(size_t bytes, const char *why);
 
 /* The one operand, or the file of -f, or standard input. Of the last two one final line end, LF or CR

@@ -91,18 +91,19 @@ void cli_tokenizer_check(const struct dg_tokenizer *t, const struct dg_sizes *si
                 vocab_path ? vocab_path : cli_model_path(), dg_tokenizer_vocab(t), sizes->vocab);
 }
 
-void cli_tokenizer_limit(const struct dg_tokenizer *t, const struct dg_sizes *sizes)
+void cli_tokenizer_limit(const struct dg_tokenizer *t, const struct dg_sizes *sizes,
+                         const char *advice)
 {
     size_t longest = 1, n, most;
-    char why[80];
+    char why[TEXT_WHY];
 
     for (uint32_t id = 0; id < dg_tokenizer_vocab(t); id++)
         if (dg_tokenizer_bytes(t, (int32_t)id, &n) && n > longest)
             longest = n;
     if (!dg_mul(longest, sizes->positions, &most))
         return;
-    snprintf(why, sizeof why, "expected at most maxT = %u tokens of at most %zu bytes",
-             sizes->positions, longest);
+    snprintf(why, sizeof why, "expected at most maxT = %u tokens of at most %zu bytes%s",
+             sizes->positions, longest, advice);
     text_limit(most, why);
 }
 

@@ -31,8 +31,10 @@ int32_t cli_tokenizer_begin(const struct dg_tokenizer *t);
 /* Leaves with 4 when the tokenizer has not as many tokens as the model. */
 void cli_tokenizer_check(const struct dg_tokenizer *t, const struct dg_sizes *sizes);
 
-/* From now on a text is refused that is longer than all of the model's positions can be (text_limit()). */
-void cli_tokenizer_limit(const struct dg_tokenizer *t, const struct dg_sizes *sizes);
+/* From now on a text is refused that is longer than all of the model's positions can be (text_limit()).
+ * `advice` ends the message. */
+void cli_tokenizer_limit(const struct dg_tokenizer *t, const struct dg_sizes *sizes,
+                         const char *advice);
 
 /* What an id stands for, as a JSON string with its quotes: on a terminal, too, it is one printable line.
  * A part of a character reads as U+FFFD. */

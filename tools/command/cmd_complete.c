@@ -109,7 +109,7 @@ static void prepare(struct work *w)
     c->t = cli_tokenizer();
     cli_tokenizer_check(c->t, &c->sizes);
     if (!window) /* which takes the end of any prompt */
-        cli_tokenizer_limit(c->t, &c->sizes);
+        cli_tokenizer_limit(c->t, &c->sizes, "; --window N reads the end of it");
     completion_open(c);
     w->p = (struct printer){.c = c,
                             .json = json,
