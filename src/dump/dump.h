@@ -132,4 +132,11 @@ void dg_dump_dot(const struct dg_dump *dump, FILE *to);
 void dg_dump_json(const struct dg_dump *dump, FILE *to);
 void dg_dump_mermaid(const struct dg_dump *dump, FILE *to);
 
+/* The defaults of maxEdges and maxTextSize in Mermaid, which GitHub and others keep. */
+enum { DG_MERMAID_EDGES = 500, DG_MERMAID_TEXT = 50000 };
+
+/* Would pages refuse the dump as Mermaid, for more than so many edges or characters? Then why, as a line
+ * without its end, which dg_dump_mermaid() also writes as a comment before all else. */
+bool dg_dump_mermaid_beyond(const struct dg_dump *dump, char *why, size_t size);
+
 #endif

@@ -2,6 +2,8 @@
  * and digits as _XX, and n_ before it, since some words ("end") are Mermaid's own. */
 #include "dump_parts.h"
 
+#include <inttypes.h>
+
 /* In "...": Mermaid reads #NN; as the character with that number, and tags. */
 static const char *escape_mermaid(char c)
 {
@@ -85,7 +87,7 @@ static void put_edge(FILE *to, const struct dg_dump *d, const struct dg_dump_edg
     fputc('\n', to);
 }
 
-void dg_dump_mermaid(const struct dg_dump *d, FILE *to)
+static void put_graph(FILE *to, const struct dg_dump *d)
 {
     static const struct dg_dump_syntax syntax = {put_node, begin_cluster, "end"};
     char title[DG_LINE_BYTES];
@@ -106,4 +108,52 @@ void dg_dump_mermaid(const struct dg_dump *d, FILE *to)
             fputs(" stroke-width:3px,stroke:#b03020\n", to);
         }
     }
+}
+
+/* ---- what pages show ---- */
+
+/* Counts what is written to it as JavaScript does: a character beyond U+FFFF is two. */
+static ssize_t count_units(void *units, const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char c = (unsigned char)s[i];
+
+        *(size_t *)units += ((c & 0xC0) != 0x80) + (c >= 0xF0);
+    }
+    return (ssize_t)n;
+}
+
+/* The length of the text; 0: no memory to count it. */
+static size_t text_length(const struct dg_dump *d)
+{
+    size_t units = 0;
+    FILE *to = fopencookie(&units, "w", (cookie_io_functions_t){.write = count_units});
+
+    if (!to)
+        return 0;
+    put_graph(to, d);
+    fclose(to);
+    return units;
+}
+
+bool dg_dump_mermaid_beyond(const struct dg_dump *d, char *why, size_t size)
+{
+    const size_t length = text_length(d);
+
+    if (length <= DG_MERMAID_TEXT && d->n_edges <= DG_MERMAID_EDGES)
+        return false;
+    snprintf(why, size,
+             "beyond what pages show of Mermaid: got %" PRIu32
+             " edges and %zu characters, expected at most %d and %d",
+             d->n_edges, length, DG_MERMAID_EDGES, DG_MERMAID_TEXT);
+    return true;
+}
+
+void dg_dump_mermaid(const struct dg_dump *d, FILE *to)
+{
+    char why[DG_LINE_BYTES];
+
+    if (dg_dump_mermaid_beyond(d, why, sizeof why))
+        fprintf(to, "%%%% %s\n", why);
+    put_graph(to, d);
 }

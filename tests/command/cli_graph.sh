@@ -20,7 +20,8 @@ render() {
     for format in json mermaid dot; do
         run graph --format $format "$@"
         mv "$dir/out" "$dir/$pictures.$format"
-        count "dagpt graph --format $format $*: status $status" succeeded
+        count "dagpt graph --format $format $*: status $status" \
+            eval '[ "$status" -eq 0 ] && ! grep -qv "^dagpt: beyond what pages show" "$dir/err"'
     done
     echo "$dir/$pictures $seconds" >>"$dir/pictures"
     echo "$*" | tr '[:cntrl:]' '?' >"$dir/$pictures.name"
@@ -188,4 +189,40 @@ expect_error 2 'expected --trace with them' graph -m "$tiny" --color slack
 expect_error 3 'cannot open' graph -m /nonexistent/model
 
 [ -z "$python" ] || count 'pictures that are not their graphs' $python tests/command/graph_svg.py "$dir/pictures"
+
+# ---- Mermaid beyond what pages show: 500 edges, 50,000 characters ----
+
+# mermaid_says - the last run's dump in $dir/out: its edges and characters are within the limits, and nobody
+# says otherwise; or they are not, and a comment and a line say so, with both numbers.
+mermaid_says() {
+    python '
+import re, sys
+text = open(sys.argv[1], encoding="utf-8").read()
+said = open(sys.argv[2], encoding="utf-8").read()
+first, rest = text.split("\n", 1)
+comment = first.startswith("%% beyond what pages show")
+graph = rest if comment else text
+edges = len(re.findall(r"^ +n_\w+ (?:-->|==>|-\.->)", graph, re.M))
+length = len(graph.encode("utf-16-le")) // 2
+assert comment == (edges > 500 or length > 50000), (edges, length, first)
+assert said == ("dagpt: " + first[3:] + "\n" if comment else "")
+assert not comment or f"got {edges} edges and {length} characters" in first, (edges, length, first)
+assert comment == (sys.argv[3] == "beyond"), (edges, length)' "$dir/out" "$dir/err" "$1"
+}
+
+run graph --format mermaid --all
+count 'mermaid: a graph' mermaid_says within
+run graph -m "$golden/odd.bin" --format mermaid --tiles --rows 8 --tile 2x16 --layers 1:2 --show shape,cost,deps,worker
+count 'mermaid: more characters' mermaid_says beyond
+sparse_model 50257 12 12 768 1024
+run graph -m "$dir/sparse.bin" --format mermaid --tiles --layers 10:12 --show none
+count 'mermaid: more edges' mermaid_says beyond
+run graph -m "$dir/sparse.bin" --format mermaid --tiles --layers 10:12 --show none -o "$dir/plan.mmd"
+mv "$dir/plan.mmd" "$dir/out"
+count 'mermaid -o: more edges' mermaid_says beyond
+for format in dot json; do
+    run graph -m "$dir/sparse.bin" --format $format --tiles --layers 10:12 --show none
+    count "$format: says nothing of what pages show" succeeded
+done
+
 finish

@@ -269,6 +269,7 @@ static void draw(struct subject *s)
         .paint = paint,
     };
     struct dg_error err;
+    char why[160];
 
     if (layers)
         parse_layers(n_layers, &opt.first, &opt.last);
@@ -281,6 +282,8 @@ static void draw(struct subject *s)
         s->dump->options.note = s->note;
     }
     write_dump(s->dump);
+    if (writers[format] == dg_dump_mermaid && dg_dump_mermaid_beyond(s->dump, why, sizeof why))
+        fprintf(stderr, "dagpt: %s\n", why);
 }
 
 int cmd_graph(int argc, char **argv)
