@@ -187,21 +187,37 @@ for command, keys, answer in [["encode"], b"Once\n\x04", None], [["decode"], b"7
         check(f"{command[0]}: one Ctrl-D is not enough", False)
     os.close(master)
 
+def seen_of(*arguments, whole):
+    """What a terminal gets of the program's stderr, and, when `whole` is, of its stdout, too."""
+    master, slave = pty.openpty()
+    child = subprocess.Popen([program, "complete", *arguments], stdin=subprocess.DEVNULL,
+                             stdout=slave if whole else subprocess.PIPE, stderr=slave)
+    os.close(slave)
+    seen = b""
+    while select.select([master], [], [], patience)[0]:
+        try:
+            seen += os.read(master, 65536)
+        except OSError:  # the program has closed the terminal
+            break
+    child.communicate(timeout=patience)
+    os.close(master)
+    return seen
+
+
 # A bar while a long prompt is read, which scalar kernels take a second for; gone when the text begins.
-master, slave = pty.openpty()
-child = subprocess.Popen([program, "complete", "-m", model, "--vocab", merges, "--isa", "scalar", "-j", "1", "-n", "1",
-                          "--greedy", "x" * 6000], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=slave)
-os.close(slave)
-seen = b""
-while select.select([master], [], [], patience)[0]:
-    try:
-        seen += os.read(master, 65536)
-    except OSError:  # the program has closed the terminal
-        break
-child.communicate(timeout=patience)
+slow = ["-m", model, "--vocab", merges, "--isa", "scalar", "-j", "1", "-n", "1", "--greedy", "x" * 6000]
+seen = seen_of(*slow, whole=False)
 bars = seen.split(b"reading the prompt [")[1:]
 shares = [float(bar.split(b"]")[1].split(b"%")[0]) for bar in bars]
 check("progress: a bar that grows", len(shares) > 1 and shares == sorted(shares) and 0 <= shares[0] < shares[-1] <= 100, seen)
 check("progress: the line is empty at the end", seen.endswith(b"\r\x1b[K"), seen[-40:])
+seen = seen_of(*slow, "--echo", whole=True)
+check("progress: no bar over a prompt that stands there", seen.startswith(b"x" * 6000) and b"[" not in seen, seen[:100], seen[-100:])
+
+# Candidates stand below the piece of text that they are of.
+seen = seen_of("--logprobs", "1", *greedy, "One day,", whole=True).replace(b"\r\n", b"\n")
+pieces = seen.split(b"\n")
+check("candidates on a terminal", len(pieces) == 10 and all(pieces[2 * i + 1].startswith(b"%d\t" % (i + 1)) for i in range(4)) and
+      b"".join(pieces[0:8:2]) + b"\n" == expected("One day,", *greedy), seen)
 
 sys.exit(failed)
