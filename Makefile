@@ -10,22 +10,34 @@ DEBUG  :=
 SYNC   := src/runtime/sync
 comma  := ,
 space  := $() $()
-BUILD  := build$(if $(filter-out gcc cc,$(CC)),-$(subst $(space),-,$(notdir $(CC))))$(if \
+BUILD  := build$(if $(filter-out gcc cc ccache,$(notdir $(CC))),-$(subst $(space),-,$(notdir $(CC))))$(if \
           $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)$(if \
           $(filter-out src/runtime/sync,$(SYNC)),-$(notdir $(SYNC)))
 
 # Yours to set, here or in the environment: CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS, beside what follows.
 CFLAGS ?= $(if $(DEBUG),-O0,$(if $(SAN),-O1,-O2)) -g
 
+# What is compiled for, as the compiler's own macros say (CC="gcc -m32" is another machine than gcc).
+ARCH := $(patsubst %=1,%,$(filter %=1,$(shell echo 'x86_64=__x86_64__ aarch64=__aarch64__ ia32=__i386__' | \
+          $(CC) $(CPPFLAGS) $(CFLAGS) -E -P -x c - 2>/dev/null)))
+
+# Not these: with them, other compilers and machines compute other bits, and NaNs go unnoticed.
+# src/base/platform.h refuses them, too, as far as a compiler tells what it was called with.
+FAST := -Ofast -ffast-math -funsafe-math-optimizations -ffinite-math-only -fassociative-math \
+        -freciprocal-math -fno-signed-zeros -fsingle-precision-constant -fno-honor-nans \
+        -fno-honor-infinities -fapprox-func -ffp-model=fast -ffp-model=aggressive
+FAST := $(filter $(FAST),$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS))
+$(if $(FAST),$(error $(FAST) is refused: it changes results, and dagpt promises the same bits everywhere. -O3 is fine))
+
 # What the program needs, whatever you set: it comes behind your flags, and so wins over them.
 # -ffp-contract=off: a * b + c is rounded twice unless the source says fma (src/ops/kernels/kernels.h).
-# -fno-fast-math: sums keep their order, and NaNs their meaning.
 # Hidden: only what dagpt.h marks with DG_API is seen from outside.
-NEED_CPPFLAGS := -D_GNU_SOURCE -I$(SYNC) -MMD -MP
+# SSE2: the 387's registers have more bits than a float.
+NEED_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I$(SYNC) -MMD -MP
 NEED_CFLAGS   := -std=c11 -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wvla \
-                 -fvisibility=hidden -ffp-contract=off -fno-fast-math \
+                 -fvisibility=hidden -ffp-contract=off $(if $(filter ia32,$(ARCH)),-msse2 -mfpmath=sse) \
                  $(if $(WERROR),-Werror)
-NEED_LDFLAGS  := -fno-fast-math
+NEED_LDFLAGS  :=
 NEED_LDLIBS   := -lpthread -lm
 ifneq ($(SAN),)
 NEED_CFLAGS  += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -34,7 +46,6 @@ endif
 
 # An instruction set's flags go to its own files alone: its kernels, and the loops that find its limits.
 # The files of other architectures stay out.
-ARCH   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 OTHERS := $(if $(filter x86_64,$(ARCH)),,%avx2.c %avx512.c) $(if $(filter aarch64,$(ARCH)),,%neon.c)
 AVX2   := -mavx2 -mfma
 AVX512 := -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
@@ -63,9 +74,9 @@ YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/un
 # The runtime under an explorer of schedules: a program of a flavour of its own (tests/prove/explore.h).
 PROVE  := $(BUILD)-sync_prove/tests/prove/prove
 
-.PHONY: all prove prove-program mutants model-check run lab install uninstall test yield-suites test-bits test-neon test-all rooms check-docs check-format format pictures \
-        graph-pictures \
-        poly ulp need-check need-pcre2 clean help bench-guard bench-guard-update bench-what-if FORCE
+.PHONY: all run lab install uninstall test test-tools suites prove prove-program mutants model-check test-bits \
+        test-cross test-neon test-armhf test-i386 test-all rooms check-docs check-format format pictures graph-pictures poly ulp clean \
+        help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/dagpt $(BUILD)/make-model $(BUILD)/spec-gpt2  ## build the command, make-model and the specification (the default)
@@ -73,11 +84,12 @@ all: $(BUILD)/dagpt $(BUILD)/make-model $(BUILD)/spec-gpt2  ## build the command
 # What objects, and what programs, were made with: new flags make them anew.
 COMPILE = $(CC) $(NEED_CPPFLAGS) $(CPPFLAGS) $(CFLAGS) $(NEED_CFLAGS)
 LINK    = $(CC) $(CFLAGS) $(LDFLAGS) $(NEED_LDFLAGS)
+QUOTED  = '$(subst ','\'',$(TEXT))'
 $(BUILD)/compiled-with: TEXT = $(COMPILE)
 $(BUILD)/linked-with:   TEXT = $(LINK) $(LINES) $(LDLIBS)
 $(BUILD)/compiled-with $(BUILD)/linked-with: FORCE
 	@mkdir -p $(@D)
-	@echo '$(TEXT)' | cmp -s - $@ || echo '$(TEXT)' >$@
+	@echo $(QUOTED) | cmp -s - $@ || echo $(QUOTED) >$@
 
 $(BUILD)/%.o: %.c $(BUILD)/compiled-with
 	@mkdir -p $(@D)
@@ -94,6 +106,7 @@ link = @echo "LINK $@"; $(LINK) -o $@ $(filter %.o,$^) $(LIB) $(1) $(LDLIBS) $(N
 
 $(BUILD)/dagpt: $(CLI:%.c=$(BUILD)/%.o) $(LIB) $(BUILD)/linked-with
 	$(call link,$(if $(filter 1,$(EDIT)),-ledit))
+	$(if $(EDIT),,@echo "NOTE dagpt complete -i: lines without editing and history (they need libedit; Debian: libedit-dev)")
 
 $(BUILD)/tools/cli/demo.o: models/demo/demo.bin models/demo/merges.txt
 
@@ -181,12 +194,19 @@ uninstall:  ## remove what install put there, with the same PREFIX and DESTDIR
 	    rm -f "$(DESTDIR)$(PREFIX)/$$f"; \
 	done
 
-# ---- tests: the only part that needs more than gcc and make ----
+# ---- tests ----
 
-test: need-check need-pcre2 rooms check-docs all $(SUITES) yield-suites prove-program  ## build and run all tests (SAN=thread|address|undefined too)
-	@BUILD=$(BUILD) SAN=$(SAN) tests/run.sh $(SUITES) $(YIELD) $(PROVE)
+# has HEADER - "yes" where the compiler finds it.
+has = $(shell echo | $(CC) -DPCRE2_CODE_UNIT_WIDTH=8 -include $(1) -E -x c - >/dev/null 2>&1 && echo yes)
 
-yield-suites: need-check
+# What can be tested here; tests/run.sh says what cannot.
+test: rooms check-docs all suites prove-program  ## build and run all tests that can run here (SAN=thread|address|undefined too)
+	@BUILD=$(BUILD) SAN=$(SAN) CC="$(CC)" tests/run.sh $(SUITES) $(YIELD) $(PROVE)
+
+test-tools:  ## install what the tests can use beside gcc and make (Debian's packages, listed first; npm's)
+	@tests/support/need.sh install
+
+suites: $(if $(call has,pcre2.h),$(SUITES),$(filter-out %/check_split,$(SUITES)))
 	@+$(MAKE) --no-print-directory BUILD=$(BUILD)-sync_yield SYNC=tests/support/sync_yield $(YIELD)
 
 prove-program:
@@ -201,33 +221,25 @@ mutants:  ## does the explorer find each of the faults in tests/prove/mutants.tx
 model-check:  ## every state of a model of the scheduler (spin; a minute)
 	@CC="$(CC)" tests/prove/model.sh || [ $$? -eq 77 ]
 
-test-bits: need-check $(BUILD)/tests/unit/model/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
+test-bits: $(BUILD)/tests/unit/model/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
 	@DAGPT_BITS=full CK_DEFAULT_TIMEOUT=0 $(BUILD)/tests/unit/model/check_bits
 
-# Not part of `test`: it needs a cross compiler and an emulator, and takes minutes.
-test-neon:  ## cross-build for AArch64 and test that under qemu-user (Debian; installs what it needs)
-	@+MAKE="$(MAKE)" tests/guard/neon.sh
+# Not part of `test`: they need cross compilers and an emulator, and take minutes.
+test-cross: test-neon test-armhf test-i386  ## cross-build for AArch64, 32-bit Arm and x86, and test under qemu-user (Debian)
+
+test-neon test-armhf test-i386:
+	@+MAKE="$(MAKE)" tests/guard/cross.sh $(patsubst test-%,%,$(@:neon=aarch64))
 
 test-all: test test-bits  ## test, test-bits, and test under each sanitizer
 	@$(MAKE) --no-print-directory test SAN=thread
 	@$(MAKE) --no-print-directory test SAN=address
 	@$(MAKE) --no-print-directory test SAN=undefined
 
-need-check:
-	@CC="$(CC)" tests/support/need.sh check.h check
-	@tests/support/need.sh dot graphviz || echo "without it no picture is compared with its graph"
-
-need-pcre2:
-	@CC="$(CC) -DPCRE2_CODE_UNIT_WIDTH=8" tests/support/need.sh pcre2.h libpcre2-dev
-
-# Behind the bar: compiling waits until the headers are there, also with -j.
-$(SUITES:%=%.o) $(BUILD)/tests/support/support.o: | need-check need-pcre2
-
 $(BUILD)/tests/unit/text/check_split: NEED_LDLIBS += -lpcre2-8
 $(BUILD)/tests/unit/base/check_base:  private NEED_LDFLAGS += -Wl,--wrap=sched_getaffinity
 
-$(SUITES): %: %.o $(BUILD)/tests/support/support.o $(LIB) $(BUILD)/linked-with
-	$(call link,$(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt))
+$(SUITES): %: %.o $(BUILD)/tests/support/support.o $(BUILD)/tests/support/check.o $(LIB) $(BUILD)/linked-with
+	$(call link)
 
 $(BUILD)/tests/unit/model/check_spec: | $(BUILD)/spec-gpt2
 

@@ -1,34 +1,67 @@
 #!/bin/sh
-# run.sh SUITE... - runs the test suites, the tests of the command and the viewer's, and adds up. A suite that
-# exits with 77 was skipped, and has said why.
-# $BUILD: the build folder; $SAN: the sanitizer, if any.
+# run.sh SUITE... - runs the unit suites, and the tests in shell of the command, the library and the viewer, and
+# adds up. Of a suite that passes, the last line is shown, and those that say what it left out; it exits with
+# 77 where it was left out as a whole. The last lines say what is missing, and what brings it.
+# $BUILD: the build folder; $SAN: the sanitizer, if any; $DAGPT_NEED=all: what is left out is a failure.
 passed=0 failed=0 skipped=0 names=
+log=$(mktemp) || exit 1
+trap 'rm -f "$log"' EXIT
+trap '[ -z "$suite" ] || kill "$suite"; exit 130' HUP INT TERM
 
 if [ -n "$SAN" ]; then
     export CK_FORK=no                # a report ends the whole suite, with its text
-    export CK_DEFAULT_TIMEOUT=0
     export DAGPT_SAN="$SAN"          # suites shorten what only grows with time
 fi
 
-for suite in "$@"; do
-    if timeout 900 "$suite"; then    # a hang under a sanitizer, where Check's own limit is off
-        passed=$((passed + 1))
+# limited COMMAND... - with its output in the log; what has not ended after 15 minutes hangs, and is ended with
+# its children. In the background, where an interrupt is heard at once; there a shell's commands ignore SIGINT,
+# unless GNU's env says otherwise.
+limited() {
+    if env --default-signal=INT,QUIT true 2>/dev/null; then
+        env --default-signal=INT,QUIT timeout -k 10 900 "$@" >"$log" 2>&1 &
+        suite=$!
+        wait "$suite"
     else
-        failed=$((failed + 1))
-        names="$names $(basename "$suite")"
+        timeout -k 10 900 "$@" >"$log" 2>&1
     fi
-done
-for suite in tests/command/cli*.sh tests/guard/library.sh tests/guard/spec.sh tests/guard/installed.sh tests/viewer/viewer.sh; do
-    sh "$suite"
-    case $? in
+    status=$?
+    suite=
+    [ "$status" -ne 124 ] || echo "$*: not done after 15 minutes" >>"$log"
+}
+
+# report NAME
+report() {
+    case $status in
     0) passed=$((passed + 1)) ;;
     77) skipped=$((skipped + 1)) ;;
     *)
         failed=$((failed + 1))
-        names="$names $(basename "$suite")"
+        names="$names $1"
+        cat "$log"
+        return
         ;;
     esac
+    sed '$!{/skipped:/!d;}' "$log"
+}
+
+for suite in "$@"; do
+    if [ -x "$suite" ]; then
+        limited "$suite"
+    else
+        echo "$(basename "$suite"): skipped: not built here" >"$log"
+        status=77
+    fi
+    report "$(basename "$suite")"
 done
+for script in tests/command/cli*.sh tests/guard/library.sh tests/guard/spec.sh tests/guard/installed.sh tests/viewer/viewer.sh; do
+    limited sh "$script"
+    report "$(basename "$script")"
+done
+
 [ -z "$names" ] || echo "failed:$names"
+missing=$(tests/support/need.sh) || {
+    echo "$missing" | sed 's/^/left out: /'
+    echo "'make test-tools' installs what is missing"
+}
 echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+[ "$failed" -eq 0 ] && { [ "$DAGPT_NEED" != all ] || [ -z "$missing" -a "$skipped" -eq 0 ]; }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* *out = a * b or a + b. False when the result does not fit, and *out is then unspecified. */
 static inline bool dg_mul(size_t a, size_t b, size_t *out)
@@ -14,6 +15,12 @@ static inline bool dg_mul(size_t a, size_t b, size_t *out)
 static inline bool dg_add(size_t a, size_t b, size_t *out)
 {
     return !__builtin_add_overflow(a, b, out);
+}
+
+/* n as a size, for an allocation; SIZE_MAX, which cannot be had, where it does not fit (on 32 bits). */
+static inline size_t dg_size(uint64_t n)
+{
+    return n < SIZE_MAX ? (size_t)n : SIZE_MAX;
 }
 
 /* n rounded up to a multiple of m (m >= 1). The caller knows that it does not wrap. */

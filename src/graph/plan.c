@@ -300,10 +300,10 @@ void dg_plan_free(struct dg_plan *plan)
 
 enum dg_status dg_plan_allocate(struct dg_plan *plan, struct dg_arena *arena, struct dg_error *err)
 {
-    char *base = dg_arena_alloc(arena, plan->arena_bytes);
+    char *base = dg_arena_alloc(arena, dg_size(plan->arena_bytes));
 
     if (!base)
-        return dg_fail_memory(err, "activations", plan->arena_bytes);
+        return dg_fail_memory(err, "activations", dg_size(plan->arena_bytes));
     for (unsigned i = 0; i < plan->graph->n_tensors; i++) {
         struct dg_tensor *t = &plan->graph->tensors[i];
 

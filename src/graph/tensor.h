@@ -5,6 +5,7 @@
 #ifndef DG_GRAPH_TENSOR_H
 #define DG_GRAPH_TENSOR_H
 
+#include "../base/platform.h"
 #include "dtype.h"
 
 #include <stdbool.h>

@@ -2,15 +2,12 @@
  * allocated for them; the readers see to that. */
 #include "format.h"
 #include "../base/kind.h"
+#include "../base/platform.h"
 #include "../base/status.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "weights are read as they lie in the file: little-endian"
-#endif
 
 /* A file that is no model, by what it seems to be. */
 static enum dg_status refuse(const char *name, const struct dg_kind *kind, struct dg_error *err)

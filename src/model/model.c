@@ -56,14 +56,14 @@ enum dg_status dg_model_outline(struct dg_model **out, const struct dg_sizes *z,
 static enum dg_status allocate(struct dg_model *m, struct dg_error *err)
 {
     const uint32_t n = dg_weight_count(&m->sizes);
-    size_t bytes = 0;
+    uint64_t bytes = 0;
     char *at;
 
     for (uint32_t i = 0; i < n; i++)
-        bytes += dg_round_up(dg_tensor_bytes(&m->tensors[i]), 64);
-    at = dg_arena_alloc(m->arena, bytes);
+        bytes += (dg_tensor_bytes(&m->tensors[i]) + 63) / 64 * 64;
+    at = dg_arena_alloc(m->arena, dg_size(bytes));
     if (!at)
-        return dg_fail_memory(err, "weights", bytes);
+        return dg_fail_memory(err, "weights", dg_size(bytes));
     for (uint32_t i = 0; i < n; i++) {
         m->tensors[i].data = at;
         at += dg_round_up(dg_tensor_bytes(&m->tensors[i]), 64);

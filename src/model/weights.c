@@ -61,7 +61,7 @@ struct dg_weight_shape dg_weight_shape(const struct dg_sizes *z, enum dg_weight 
     return (struct dg_weight_shape){"", DG_ROWS, 0, 0};
 }
 
-/* Are all weights together fewer than 2^60 elements? */
+/* Can all weights together be addressed, with 16 bytes for each? */
 static bool can_be_addressed(const struct dg_sizes *z)
 {
     size_t sum = 0;
@@ -74,7 +74,7 @@ static bool can_be_addressed(const struct dg_sizes *z)
             !dg_mul(n, dg_weight_in_layers(w) ? z->layers : 1, &n) || !dg_add(sum, n, &sum))
             return false;
     }
-    return sum < (size_t)1 << 60;
+    return sum <= SIZE_MAX / 16;
 }
 
 /* 4 * channels is a 32-bit number of columns; the other bounds only keep a field from being taken

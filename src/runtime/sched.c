@@ -245,7 +245,7 @@ static bool make_lanes(struct dg_run *run)
     if (!run->lanes)
         return false;
     for (unsigned w = 0; w < run->workers; w++) {
-        run->lanes[w].scratch = dg_arena_alloc(run->arena, run->plan->scratch_bytes);
+        run->lanes[w].scratch = dg_arena_alloc(run->arena, dg_size(run->plan->scratch_bytes));
         if (!run->lanes[w].scratch)
             return false;
     }

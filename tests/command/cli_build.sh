@@ -1,6 +1,7 @@
 #!/bin/sh
-# cli_build.sh - the Makefile: flags of one's own, what is built again and when, the order of the tests'
-# preparations, and `make install`. Builds in a copy of the build folder, so that little is compiled.
+# cli_build.sh - the Makefile: flags and compilers of one's own, what is built again and when, a folder with a
+# blank; and what `make test` says of what is missing. Most of it in a copy of the build folder, so that little
+# is compiled.
 if [ -n "$SAN" ]; then
     echo "cli_build: skipped: a sanitizer's build says nothing about the Makefile"
     exit 77
@@ -75,11 +76,11 @@ fi
 # ---- a user's flags, and those that the program needs ----
 
 # compiles FILE FLAG... - with CFLAGS of the user's own, FILE gets them and each FLAG, and the last
-# -ffp-contract is "off", and -fno-fast-math behind a -ffast-math.
+# -ffp-contract is "off".
 compiles() {
     file=$1
     shift
-    build -n -W "$file.c" CFLAGS='-O1 -ffp-contract=fast -ffast-math -DOWN' "$copy/$file.o"
+    build -n -W "$file.c" CFLAGS='-O1 -ffp-contract=fast -DOWN' "$copy/$file.o"
     line=$(grep -e "-o $copy/$file.o" "$dir/out")
     for flag in -DOWN -std=c11 "$@"; do
         case " $line " in
@@ -89,10 +90,6 @@ compiles() {
     done
     case ${line##*-ffp-contract=} in
     'off '*) ;;
-    *) return 1 ;;
-    esac
-    case $line in
-    *-ffast-math*-fno-fast-math*) ;;
     *) return 1 ;;
     esac
 }
@@ -113,63 +110,87 @@ for flag in -Lown -lown -lpthread -lm; do
     count "make LDLIBS=... LDFLAGS=...: no $flag" has " $flag" "$dir/out"
 done
 
-# ---- make -j test compiles no suite before the headers are there ----
+# ---- flags that would change results ----
 
-# A tree with a compiler, a need.sh, and nothing that runs, of its own. need.sh takes until the command is
-# built, which needs no header; the compiler writes down each suite that comes earlier.
-tree=$dir/tree
-mkdir "$tree" || exit 1
-for part in *; do
-    case $part in
-    build* | tests) ;;
-    *) ln -s "$PWD/$part" "$tree" ;;
-    esac
+# refused FLAGS - by make, whatever the compiler; by the header, as far as $cc tells what it was called with.
+refused() {
+    build CFLAGS="$1" "$arena"
+    [ "$status" -ne 0 ] && grep -q "^Makefile:.* is refused: it changes results" "$dir/err"
+}
+
+refused_by_header() {
+    ! $cc $1 -fsyntax-only src/ops/kernels/scalar.c 2>"$dir/err" && grep -q 'platform.h:.*error.*dagpt: ' "$dir/err"
+}
+
+for flag in -Ofast -ffast-math -funsafe-math-optimizations -ffinite-math-only -fassociative-math -freciprocal-math \
+    -fno-signed-zeros -fsingle-precision-constant -fno-honor-nans -ffp-model=fast; do
+    count "make CFLAGS=$flag: compiles" refused "-O2 $flag -g"
 done
-mkdir "$tree/tests" && cp -r tests/unit tests/support tests/guard "$tree/tests" || exit 1
-for script in "$tree/tests/run.sh" "$tree"/tests/guard/*.sh; do
-    printf '#!/bin/sh\n' >"$script"
-    chmod +x "$script"
-done
-cat >"$tree/cc" <<'END'
-#!/bin/sh
-# Makes what -o names, empty.
-case $* in
-*-dumpmachine*) exec cc -dumpmachine ;;
-*-ledit*) exit 1 ;;
-esac
-while [ "$1" != -o ]; do
-    shift
-done
-case $2 in
-*/tests/*.o)
-    for header in check.h pcre2.h; do
-        [ -f "$TREE/has-$header" ] || echo "$2 before $header" >>"$TREE/early"
+build CC='gcc -Ofast' "$arena"
+count 'make CC="gcc -Ofast": compiles' [ "$status" -ne 0 ]
+for cc in gcc clang; do
+    command -v $cc >/dev/null || continue
+    for flag in -Ofast -ffast-math -ffinite-math-only; do
+        count "$cc $flag: compiles" refused_by_header $flag
     done
-    ;;
-esac
-: >"$2"
-END
-cat >"$tree/tests/support/need.sh" <<'END'
-#!/bin/sh
-for second in 1 2 3 4 5 6 7 8 9 10; do
-    [ -f "$TREE/out/dagpt" ] || sleep 1
+    count "$cc -O3 -march=native: does not compile" eval '! refused_by_header "-O3 -march=native"'
 done
-: >"$TREE/has-$1"
-END
-chmod +x "$tree/cc"
-TREE=$tree "${MAKE:-make}" -C "$tree" -j8 CC="$tree/cc" AR=true BUILD=out test >"$dir/out" 2>"$dir/err"
-status=$?
-count "make -j8 test: status $status" [ "$status" -eq 0 ]
-count 'make -j8 test: no suite was compiled' [ -f "$tree/out/tests/unit/base/check_base.o" ]
-count "make -j8 test: compiled $(head -n 1 "$tree/early" 2>/dev/null)" [ ! -e "$tree/early" ]
 
-# ---- make install ----
+# ---- builds as others make them, in a folder with a blank ----
 
-build install DESTDIR="$dir/root" PREFIX=/usr
-count 'make install: no command that runs' eval \
-    '[ "$status" -eq 0 ] && [ "$("$dir/root/usr/bin/dagpt" decode 72)" = i ]'
-count 'make install: no man page' cmp -s docs/man/dagpt.1 "$dir/root/usr/share/man/man1/dagpt.1"
-count 'make install: something else' [ "$(find "$dir/root" -type f | wc -l)" -eq 2 ]
+tree="$dir/a tree"
+mkdir "$tree" || exit 1
+for part in Makefile src spec tools models docs; do
+    ln -s "$PWD/$part" "$tree" || exit 1
+done
+run next -m "$tiny" --all 11 12
+cp "$dir/out" "$dir/expected"
+
+# plain ARGUMENT... - make in the tree, with no flag of this make's.
+plain() {
+    env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u CC -u CFLAGS -u CPPFLAGS -u EDIT CCACHE_DIR="$dir/ccache" \
+        "${MAKE:-make}" -j2 -C "$tree" "$@" >"$dir/out" 2>"$dir/err" </dev/null
+    status=$?
+}
+
+# builds FOLDER ARGUMENT... - the command is built there, without a warning, and computes the same bits.
+builds() {
+    folder=$1
+    shift
+    plain BUILD="$folder" "$@" all
+    [ "$status" -eq 0 ] && [ ! -s "$dir/err" ] &&
+        "$tree/$folder/dagpt" next -m "$tiny" --all 11 12 >"$dir/out" 2>"$dir/err" &&
+        cmp -s "$dir/expected" "$dir/out"
+}
+
+native='-O1 -march=native -ffp-contract=fast'
+LDFLAGS=-Wl,-z,now
+export LDFLAGS
+if command -v ccache >/dev/null; then
+    through='ccache gcc'
+else
+    through=gcc
+    echo "cli_build: skipped: CC='ccache gcc': no ccache (Debian: ccache)"
+fi
+count "make CC='$through' CFLAGS='$native' CPPFLAGS=-D_FORTIFY_SOURCE=3" \
+    builds gnu CC="$through" CFLAGS="$native" CPPFLAGS="-D_FORTIFY_SOURCE=3 -DOWN=\"'x'\""
+count 'LDFLAGS=-Wl,-z,now make: not so linked' eval 'readelf -d "$tree/gnu/dagpt" | grep -q "FLAGS.*NOW"'
+unset LDFLAGS
+if command -v clang >/dev/null; then
+    count "make CC=clang CFLAGS='$native' CPPFLAGS=-D_FORTIFY_SOURCE=2" \
+        builds clang CC=clang CFLAGS="$native" CPPFLAGS=-D_FORTIFY_SOURCE=2
+else
+    echo "cli_build: skipped: CC=clang: no clang (Debian: clang)"
+fi
+if command -v musl-gcc >/dev/null; then
+    count 'make CC=musl-gcc CFLAGS=-O0' builds musl CC=musl-gcc CFLAGS=-O0
+else
+    echo "cli_build: skipped: CC=musl-gcc: no musl-gcc (Debian: musl-tools)"
+fi
+count "make CFLAGS='-O2 -g'" says "CC   $arena" CFLAGS='-O2 -g -DOWN' "$arena"
+
+# ---- the man page ----
+
 for name in complete score encode decode tokens next info graph bench trace; do
     for option in $("$program" $name --help | sed -n '/^options:/,$s/^ *\(-.,\)* *--\([a-z-]*\).*/\2/p'); do
         count "dagpt.1: nothing about $name --$option" \
@@ -179,4 +200,66 @@ done
 count 'dagpt.1: says not that bench records, too' grep -q '^\.SS Recording (.*bench.*)' docs/man/dagpt.1
 count 'dagpt.1: of another version than the program' \
     has "\"$("$program" --version)\"" docs/man/dagpt.1
+
+# ---- make test: nothing is installed, and what is left out is said ----
+
+# A tree of tests that do little, on a machine with little: a PATH of these tools and of an apt-get and an npm
+# that write down how they are called.
+tree=$dir/tests
+mkdir -p "$tree/bin" || exit 1
+for part in command guard support viewer; do
+    mkdir -p "$tree/tests/$part"
+done
+cp tests/run.sh "$tree/tests" && cp tests/support/need.sh "$tree/tests/support" &&
+    cp tests/viewer/package-lock.json "$tree/tests/viewer" || exit 1
+for tool in sh env timeout sed cat grep mktemp rm basename dirname tr id; do
+    ln -s "$(command -v $tool)" "$tree/bin" || exit 1
+done
+cat >"$tree/bin/apt-get" <<'END'
+#!/bin/sh
+echo "apt-get $*" >>"$TREE/calls"
+case $* in
+*-s*) printf 'Inst chromium (1.2 Debian:12 [amd64])\nInst libc6 [2.1] (2.2 Debian:12 [amd64])\nConf x\n' ;;
+esac
+END
+printf '#!/bin/sh\necho "npm $*" >>"$TREE/calls"\n' >"$tree/bin/npm"
+printf '#!/bin/sh\nexec "$@"\n' >"$tree/bin/sudo"
+chmod +x "$tree/bin/apt-get" "$tree/bin/npm" "$tree/bin/sudo"
+for script in guard/library.sh guard/spec.sh guard/installed.sh viewer/viewer.sh; do
+    : >"$tree/tests/$script"
+done
+echo "echo chatter; echo 'cli_some: skipped: a part'; echo 'cli_some: 3 passed, 0 failed'" >"$tree/tests/command/cli_some.sh"
+echo "echo 'cli_out: skipped: all'; exit 77" >"$tree/tests/command/cli_out.sh"
+
+# tests COMMAND... - in the tree.
+tests() {
+    (cd "$tree" && PATH=$tree/bin TREE=$tree SAN= CC=cc "$@" >"$dir/out" 2>"$dir/err" </dev/null)
+    status=$?
+}
+
+tests tests/run.sh
+count "run.sh: status $status" [ "$status" -eq 0 ]
+count 'run.sh installs something' [ ! -e "$tree/calls" ]
+count 'run.sh: another last line' [ "$(tail -n 1 "$dir/out")" = '5 passed, 0 failed, 1 skipped' ]
+for line in 'cli_some: skipped: a part' 'cli_some: 3 passed, 0 failed' 'cli_out: skipped: all' \
+    "left out: no chromium (Debian: chromium): the viewer's tests" \
+    "'make test-tools' installs what is missing"; do
+    count "run.sh does not say: $line" grep -qxF "$line" "$dir/out"
+done
+count 'run.sh tells what is good' lacks chatter "$dir/out"
+tests env DAGPT_NEED=all tests/run.sh
+count 'DAGPT_NEED=all run.sh: what is left out is no failure' [ "$status" -ne 0 ]
+echo 'echo chatter; exit 1' >"$tree/tests/command/cli_bad.sh"
+tests tests/run.sh not-built
+count "run.sh with a test that fails: status $status" [ "$status" -eq 1 ]
+count 'run.sh does not say which test failed' grep -qx 'failed: cli_bad.sh' "$dir/out"
+count 'run.sh does not say what that printed' has chatter "$dir/out"
+count 'run.sh: another last line' [ "$(tail -n 1 "$dir/out")" = '5 passed, 1 failed, 2 skipped' ]
+tests tests/support/need.sh install
+count "need.sh install: status $status" [ "$status" -eq 0 ]
+count 'need.sh install does not list what comes' grep -qx 'installs chromium 1.2' "$dir/out"
+count 'need.sh install does not list what is upgraded' grep -qx 'upgrades libc6 2.1 to 2.2' "$dir/out"
+count 'need.sh install takes what is only recommended' \
+    eval '[ "$(grep -c "^apt-get install.*--no-install-recommends .*chromium" "$tree/calls")" -eq 2 ]'
+count 'need.sh install gets nothing of npm' has 'npm ci' "$tree/calls"
 finish

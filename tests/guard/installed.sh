@@ -149,4 +149,13 @@ fi
 
 count 'make uninstall fails' makes uninstall
 count 'make uninstall leaves files' [ -z "$(find "$root" ! -type d)" ]
+
+# Blanks in both, and a file of somebody else's.
+root="$dir/a root" prefix='/my own'
+count "make install below '$root$prefix' fails" makes install
+count 'the command does not run there' [ "$("$root$prefix/bin/dagpt" --version)" = "dagpt $version" ]
+: >"$root$prefix/bin/other"
+count "make uninstall below '$root$prefix' fails" makes uninstall
+count 'make uninstall leaves something, or takes what is not its own' \
+    [ "$(find "$root" ! -type d)" = "$root$prefix/bin/other" ]
 finish

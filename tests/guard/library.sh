@@ -60,14 +60,14 @@ says_the_same() {
     "$dir/$1" "$tiny" >"$dir/out" 2>"$dir/err" && cmp -s "$dir/out" "$dir/expected"
 }
 
-count 'the example is no C11' compiles c "$cc" -std=c11 -pedantic "$dir/example.c"
+count 'the example is no C11' compiles c $cc -std=c11 -pedantic "$dir/example.c"
 count 'the example in C prints other ids than dagpt' says_the_same c
 "$dir/c" /nonexistent >"$dir/out" 2>"$dir/err"
 status=$?
 count "the example: got status $status, expected the error of a file that is not there" \
     failed_with 3 example '/nonexistent: cannot open'
-if command -v "$cxx" >/dev/null 2>&1; then
-    count 'the example is no C++11' compiles cc "$cxx" -std=c++11 -pedantic "$dir/example.cc"
+if command -v ${cxx%% *} >/dev/null 2>&1; then
+    count 'the example is no C++11' compiles cc $cxx -std=c++11 -pedantic "$dir/example.cc"
     count 'the example in C++ prints other ids than dagpt' says_the_same cc
 else
     echo "library: skipped: no C++ compiler ($cxx)"

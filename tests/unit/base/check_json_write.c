@@ -20,11 +20,11 @@ static char *written(const char *bytes, size_t n, const char *also, size_t *leng
     char *text = NULL;
     FILE *to = open_memstream(&text, length);
 
-    quick_assert_msg(to, "out of memory");
+    ck_assert_msg(to, "out of memory");
     putc('"', to);
     dg_json_write_bytes(to, bytes, n, also);
     putc('"', to);
-    quick_assert_msg(fclose(to) == 0, "out of memory");
+    ck_assert_msg(fclose(to) == 0, "out of memory");
     return text;
 }
 
@@ -55,14 +55,14 @@ static void check_bytes(const char *bytes, size_t n, const char *also)
     uint32_t code;
 
     dg_json_open(&j, text, length);
-    quick_assert_msg(dg_json_string(&j, got, sizeof got) && dg_json_end(&j), "%s: expected %s",
-                     text, j.error);
-    quick_assert_msg(memcmp(got, expected, n_expected) == 0 && got[n_expected] == '\0',
-                     "%s reads as another text", text);
+    ck_assert_msg(dg_json_string(&j, got, sizeof got) && dg_json_end(&j), "%s: expected %s", text,
+                  j.error);
+    ck_assert_msg(memcmp(got, expected, n_expected) == 0 && got[n_expected] == '\0',
+                  "%s reads as another text", text);
     for (size_t i = 0, step; i < length; i += step) {
         step = dg_utf8_decode(text + i, length - i, &code);
-        quick_assert_msg(step > 0 && !dg_is_control(code), "byte %zu of %s", i, text);
-        quick_assert_msg(code > 0x7F || !strchr(also, (int)code), "%c in %s", (int)code, text);
+        ck_assert_msg(step > 0 && !dg_is_control(code), "byte %zu of %s", i, text);
+        ck_assert_msg(code > 0x7F || !strchr(also, (int)code), "%c in %s", (int)code, text);
     }
     free(text);
 }

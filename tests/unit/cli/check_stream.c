@@ -16,7 +16,7 @@ struct bytes {
 
 static void append(struct bytes *b, const char *s, size_t n)
 {
-    quick_assert_msg(b->n + n <= MOST, "%zu bytes", b->n + n);
+    ck_assert_msg(b->n + n <= MOST, "%zu bytes", b->n + n);
     memcpy(b->text + b->n, s, n);
     b->n += n;
 }
@@ -97,11 +97,11 @@ static bool reference(struct bytes *out, const char *text, size_t n, const char 
 
 static void take(void *arg, const char *bytes, size_t n)
 {
-    quick_assert_msg(n > 0, "released nothing");
+    ck_assert_msg(n > 0, "released nothing");
     for (size_t i = 0, length; i < n; i += length) { /* whole characters, at each release */
         length = character((const unsigned char *)bytes + i, n - i);
-        quick_assert_msg(length > 0, "released a part of a character: byte 0x%02x",
-                         (unsigned char)bytes[i]);
+        ck_assert_msg(length > 0, "released a part of a character: byte 0x%02x",
+                      (unsigned char)bytes[i]);
     }
     append(arg, bytes, n);
 }
@@ -162,21 +162,21 @@ static void compare(const char *text, size_t n, const size_t *cuts, size_t n_cut
         stopped = stream_push(&s, part, cuts[i]);
         free(part);
         at += cuts[i];
-        quick_assert_msg(stopped == (stop && at >= stop_end), "stop at %zu, expected at %zu", at,
-                         stop ? stop_end : n);
+        ck_assert_msg(stopped == (stop && at >= stop_end), "stop at %zu, expected at %zu", at,
+                      stop ? stop_end : n);
         if (!stopped) { /* all that is sure is out, and no more */
             mend(&so_far, text, sure(text, at, stops, n_stops));
-            quick_assert_msg(got.n == so_far.n, "%zu bytes are out, expected %zu", got.n, so_far.n);
+            ck_assert_msg(got.n == so_far.n, "%zu bytes are out, expected %zu", got.n, so_far.n);
         }
     }
-    quick_assert_msg(stopped || at == n, "the test itself: %zu of %zu bytes", at, n);
+    ck_assert_msg(stopped || at == n, "the test itself: %zu of %zu bytes", at, n);
     stream_end(&s);
-    quick_assert_msg(got.n == expected.n && !memcmp(got.text, expected.text, got.n),
-                     "released '%.*s', expected '%.*s'", (int)got.n, got.text, (int)expected.n,
-                     expected.text);
-    quick_assert_msg(!s.failed, "out of memory");
+    ck_assert_msg(got.n == expected.n && !memcmp(got.text, expected.text, got.n),
+                  "released '%.*s', expected '%.*s'", (int)got.n, got.text, (int)expected.n,
+                  expected.text);
+    ck_assert_msg(!s.failed, "out of memory");
     stream_free(&s);
-    quick_assert_msg(!s.held, "still held");
+    ck_assert_msg(!s.held, "still held");
 }
 
 /* The same, going on after each stop string, and pausing after some of the pushes where there are none:

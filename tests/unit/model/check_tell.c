@@ -23,8 +23,8 @@ struct told {
 static void begin_step(struct told *t, const struct dg_traced_tile *tile)
 {
     if (t->calls > 0) {
-        quick_assert_msg(tile->step == t->step + 1, "step %d", (int)tile->step);
-        quick_assert_msg(!t->tiles || t->n == t->tiles, "%u tiles", t->n);
+        ck_assert_msg(tile->step == t->step + 1, "step %d", (int)tile->step);
+        ck_assert_msg(!t->tiles || t->n == t->tiles, "%u tiles", t->n);
         t->tiles = t->n;
     }
     t->step = tile->step;

@@ -7,7 +7,7 @@
  *
  * Counters here are relaxed, and values, scratch and plans are plain: the scheduler alone orders
  * them, so that ThreadSanitizer sees whether it does. A lost tile or wake is a hang, and a hang is
- * found by Check's timeout. */
+ * found by its timeout. */
 #include "../../support/stalls.h"
 #include "../../support/support.h"
 #include "../../../src/base/arena.h"
@@ -899,13 +899,13 @@ static void check_tile(const struct world *w, uint32_t tile)
     const struct dg_tensor *out = dg_tile_op(w->plan, tile)->out;
     const uint32_t ran = dg_load_relaxed(&w->ran[tile]);
 
-    quick_assert_msg(ran <= 1, "tile %u ran %u times", tile, ran);
+    ck_assert_msg(ran <= 1, "tile %u ran %u times", tile, ran);
     for (uint32_t r = box.r0; r < box.r1; r++)
         for (uint32_t c = box.c0; c < box.c1; c++) {
             const size_t i = (size_t)(at(out, r, c) - w->values);
 
-            quick_assert_msg(w->values[i] == (ran ? w->expected[i] : 0xeeeeeeee),
-                             "tile %u, which ran %u times, wrote %08x", tile, ran, w->values[i]);
+            ck_assert_msg(w->values[i] == (ran ? w->expected[i] : 0xeeeeeeee),
+                          "tile %u, which ran %u times, wrote %08x", tile, ran, w->values[i]);
         }
 }
 

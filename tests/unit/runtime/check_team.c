@@ -1,7 +1,7 @@
 /* src/runtime/team.c and src/runtime/bell.c.
  *
  * A team with more workers awake than there are CPUs never spins: (4, 4) on two CPUs parks at every
- * wait. A lost wake is a hang, and a hang is found by Check's timeout. Data is passed in plain
+ * wait. A lost wake is a hang, and a hang is found by its timeout. Data is passed in plain
  * memory where the calls promise to make it visible, so that ThreadSanitizer sees whether they do.
  */
 #include "../../support/float_control.h"

@@ -29,7 +29,7 @@ static int32_t draw(struct dg_sampler *s, const float *logits, const int32_t *id
     struct dg_error err;
     int32_t id = -1;
 
-    quick_assert_msg(dg_sampler_next(s, logits, ids, n, &id, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_sampler_next(s, logits, ids, n, &id, &err) == DG_OK, "%s", err.text);
     return id;
 }
 
@@ -141,7 +141,7 @@ static void compare(const float *logits, uint32_t vocab, const struct dg_samplin
     for (uint32_t i = 0; i < draws; i++) {
         const int32_t id = draw(s, logits, ids, n);
 
-        quick_assert_msg(id >= 0 && id < (int32_t)vocab, "id %d", id);
+        ck_assert_msg(id >= 0 && id < (int32_t)vocab, "id %d", id);
         counts[id]++;
     }
     for (size_t i = 0; i < kept; i++) {
@@ -243,8 +243,8 @@ START_TEST(kept_ids)
         for (int i = 0; i < 2000; i++) {
             const int32_t id = draw(s, logits, ids, 10);
 
-            quick_assert_msg(doubt || can[id], "round %u: id %d is not one of the %zu", round, id,
-                             kept);
+            ck_assert_msg(doubt || can[id], "round %u: id %d is not one of the %zu", round, id,
+                          kept);
             did[id] = true;
         }
         for (size_t i = 0; i < kept && !doubt; i++)
@@ -720,11 +720,11 @@ START_TEST(rounding)
         for (size_t m = 0; m < 4; m++) {
             fesetround(modes[m]);
             ids[m] = draw(s[m], logits, history, 5);
-            quick_assert_msg(fegetround() == modes[m], "another rounding mode");
+            ck_assert_msg(fegetround() == modes[m], "another rounding mode");
             fesetround(FE_TONEAREST);
-            quick_assert_msg(ids[m] == ids[0], "mode %zu: id %d, expected %d", m, ids[m], ids[0]);
+            ck_assert_msg(ids[m] == ids[0], "mode %zu: id %d, expected %d", m, ids[m], ids[0]);
         }
-        quick_assert_msg(!memcmp(kept, logits, sizeof kept), "the logits have changed");
+        ck_assert_msg(!memcmp(kept, logits, sizeof kept), "the logits have changed");
     }
     for (size_t m = 0; m < 4; m++)
         dg_sampler_free(s[m]);
@@ -757,7 +757,7 @@ START_TEST(rounding_of_softmax)
 
             fesetround(modes[m]);
             id = dg_pick(probs[0], MOST, coin);
-            quick_assert_msg(fegetround() == modes[m], "another rounding mode");
+            ck_assert_msg(fegetround() == modes[m], "another rounding mode");
             fesetround(FE_TONEAREST);
             ck_assert_int_eq(id, (int32_t)(i + 1 < MOST ? i + 1 : i));
         }
@@ -792,8 +792,8 @@ START_TEST(softmax)
         for (size_t i = 0; i < n; i++) {
             const double expected = exp((double)logits[i] - (double)logits[first]) / sum;
 
-            quick_assert_msg(fabs((double)probs[i] - expected) <= 3e-6 * expected + 1e-37,
-                             "got %g, expected %g", (double)probs[i], expected);
+            ck_assert_msg(fabs((double)probs[i] - expected) <= 3e-6 * expected + 1e-37,
+                          "got %g, expected %g", (double)probs[i], expected);
         }
         guarded_free(logits, n);
         guarded_free(probs, n);
@@ -822,8 +822,8 @@ START_TEST(log_probability)
             const double got = dg_log_probability(logits, n, (int32_t)k);
             const long double expected = logits[k] - max - logl(sum);
 
-            quick_assert_msg(fabsl(got - expected) <= 1e-13L * (1 + fabsl(expected)),
-                             "got %.17g, expected %.20Lg", got, expected);
+            ck_assert_msg(fabsl(got - expected) <= 1e-13L * (1 + fabsl(expected)),
+                          "got %.17g, expected %.20Lg", got, expected);
             of_all += expl(got);
         }
         if (n <= 10)

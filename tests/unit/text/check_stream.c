@@ -17,7 +17,7 @@ static void append(void *arg, const char *s, size_t n)
 {
     struct bytes *b = arg;
 
-    quick_assert_msg(b->n + n <= MOST, "%zu bytes", b->n + n);
+    ck_assert_msg(b->n + n <= MOST, "%zu bytes", b->n + n);
     memcpy(b->text + b->n, s, n);
     b->n += n;
 }
@@ -37,7 +37,7 @@ static void check_whole(const struct bytes *b)
         uint32_t code;
 
         length = dg_utf8_decode(b->text + i, b->n - i, &code);
-        quick_assert_msg(length > 0, "byte %zu of %zu", i, b->n);
+        ck_assert_msg(length > 0, "byte %zu of %zu", i, b->n);
     }
 }
 
@@ -47,7 +47,7 @@ static void push(struct dg_stream *s, int32_t id, struct bytes *got)
     const char *text;
     size_t n;
 
-    quick_assert_msg(dg_stream_push(s, id, &text, &n, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_stream_push(s, id, &text, &n, &err) == DG_OK, "%s", err.text);
     append(got, text, n);
     check_whole(got);
 }
@@ -82,7 +82,7 @@ START_TEST(random_ids)
 
             append(&raw, bytes, n);
             push(s, id, &got);
-            quick_assert_msg(got.n + 3 >= raw.n, "%zu bytes are held back", raw.n - got.n);
+            ck_assert_msg(got.n + 3 >= raw.n, "%zu bytes are held back", raw.n - got.n);
         }
         end(s, &got);
         dg_utf8_release(raw.text, raw.n, raw.n, append, &expected);

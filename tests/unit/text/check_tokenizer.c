@@ -741,7 +741,7 @@ END_TEST
 
 /* a, aa, aaaa, ... up to 2^16: n times a is that token as often as it fits, and then the binary
  * digits of what is left. Most of these tokens are longer than a window. Time is not measured, but
- * an encoder that took n^2 steps would run into Check's limit here, and in the next test. */
+ * an encoder that took n^2 steps would run into a test's limit here, and in the next test. */
 START_TEST(long_run)
 {
     enum { DOUBLINGS = 16, LENGTH = (4 << 20) + 12345 };

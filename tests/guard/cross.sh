@@ -1,0 +1,67 @@
+#!/bin/sh
+# cross.sh MACHINE [SUITE...] - cross-builds for a machine (aarch64, armhf, i386) and runs test suites under
+# qemu-user: those named (kernels, cli, ...), else all unit suites and the tests of the command. What is missing
+# is installed: Debian's cross compiler, C library and emulator.
+machine=$1
+shift
+case $machine in
+aarch64) triple=aarch64-linux-gnu libc=libc6-dev-arm64-cross qemu=qemu-aarch64 ;;
+armhf) triple=arm-linux-gnueabihf libc=libc6-dev-armhf-cross qemu=qemu-arm ;;
+i386) triple=i686-linux-gnu libc=libc6-dev-i386-cross qemu=qemu-i386 ;;
+*)
+    echo "no machine $machine: aarch64, armhf or i386" >&2
+    exit 2
+    ;;
+esac
+cc=$triple-gcc
+build=build-$cc
+emulated=$build/qemu # for each program a script that runs it under qemu
+export QEMU_LD_PREFIX=/usr/$triple
+export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-3600}"
+
+{ echo '#include <stdio.h>' | $cc -E - && command -v $qemu; } >/dev/null 2>&1 ||
+    tests/support/need.sh get gcc-$triple $libc qemu-user || exit 1
+
+# split needs PCRE2, and check_spec the other program in one file; cli_build and cli_readme build for this machine.
+all_suites() {
+    for suite in tests/unit/*/check_*.c tests/command/cli*.sh; do
+        name=$(basename "$suite" .c)
+        name=$(basename "${name#check_}" .sh)
+        case $name in
+        split | spec | cli_build | cli_readme) ;;
+        *) echo "$name" ;;
+        esac
+    done
+}
+[ $# -gt 0 ] || set -- $(all_suites)
+
+programs="$build/dagpt $build/make-model"
+for suite in "$@"; do
+    if [ -n "$(ls tests/unit/*/check_"$suite".c 2>/dev/null)" ]; then
+        programs="$programs $(ls tests/unit/*/check_"$suite".c | sed "s|^|$build/|; s|\.c$||")"
+    elif [ ! -f "tests/command/$suite.sh" ]; then
+        echo "no suite $suite: neither tests/unit/*/check_$suite.c nor tests/command/$suite.sh" >&2
+        exit 1
+    fi
+done
+${MAKE:-make} --no-print-directory CC=$cc SAN= DEBUG= $programs || exit 1
+mkdir -p $emulated
+for program in $programs; do
+    script=$emulated/$(basename "$program")
+    printf '#!/bin/sh\nexec %s "%s" "$@"\n' $qemu "$PWD/$program" >"$script"
+    chmod +x "$script"
+done
+
+BUILD=$emulated
+export BUILD
+failed=
+for suite in "$@"; do
+    echo "$machine: $suite"
+    if [ -f "tests/command/$suite.sh" ]; then
+        sh "tests/command/$suite.sh"
+    else
+        $emulated/check_$suite
+    fi || failed="$failed $suite"
+done
+[ -z "$failed" ] || echo "failed on $machine:$failed"
+[ -z "$failed" ]
