@@ -79,12 +79,13 @@ enum { COMMAND_BYTES = 400 };
 static void print_command(const char *text)
 {
     const size_t n = strlen(text);
-    size_t cut = n <= COMMAND_BYTES ? n : COMMAND_BYTES, words = 0;
+    size_t cut = n, words = 0;
 
-    while (cut < n && cut > 0 && text[cut] != ' ')
-        cut--;
-    if (cut == 0)
-        cut = COMMAND_BYTES;
+    if (n > COMMAND_BYTES) {
+        for (cut = COMMAND_BYTES; cut > 0 && text[cut] != ' ';)
+            cut--;
+        cut = cut > 0 ? cut : COMMAND_BYTES;
+    }
     for (size_t i = cut; i < n; i++)
         words += text[i] == ' ';
     print_bytes(text, cut);
