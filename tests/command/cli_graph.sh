@@ -169,7 +169,7 @@ cp "$dir/out" "$dir/first"
 run graph -m "$tiny" -o "$dir/written"
 count '-o: nothing on standard output' [ ! -s "$dir/out" ]
 count '-o: the same text' cmp -s "$dir/first" "$dir/written"
-expect_error 5 'cannot open' graph -m "$tiny" -o "$dir/no/such/folder"
+expect_error 5 'cannot write' graph -m "$tiny" -o "$dir/no/such/folder"
 if [ -e /dev/full ]; then
     expect_error 5 '/dev/full: cannot write' graph -m "$tiny" -o /dev/full
 fi

@@ -103,16 +103,16 @@ cp "$trace" "$dir/sub/t.json"
 count "a write that fails: status 5" [ $? -eq 5 ]
 count "and an earlier trace is kept" cmp -s "$trace" "$dir/sub/t.json"
 count "and nothing beside it" nothing_beside "$dir/sub/t.json"
-# Killed in the middle of writing: SIGXFSZ comes with the first byte that is too many.
+# SIGXFSZ comes with the first byte that is too many.
 env --default-signal=INT true 2>/dev/null || echo "$suite: no env --default-signal: signals are not tried"
 for arguments in "tokens -m $odd --trace $dir/sub/t.json $ids" "trace $trace --html $dir/sub/t.json" \
     "graph --all -o $dir/sub/t.json"; do
     env --default-signal=INT true 2>/dev/null || break
     sh -c 'ulimit -c 0; ulimit -f 8; env --default-signal=XFSZ "$@"; exit $?' sh "$program" $arguments \
         >/dev/null 2>"$dir/err" # the shell says there by what it ended
-    count "dagpt $arguments, killed: status 153" [ $? -eq 153 ]
-    count "dagpt $arguments, killed: an earlier file is kept" cmp -s "$trace" "$dir/sub/t.json"
-    count "dagpt $arguments, killed: nothing beside it" nothing_beside "$dir/sub/t.json"
+    count "dagpt $arguments, too large: status 5" [ $? -eq 5 ]
+    count "dagpt $arguments, too large: an earlier file is kept" cmp -s "$trace" "$dir/sub/t.json"
+    count "dagpt $arguments, too large: nothing beside it" nothing_beside "$dir/sub/t.json"
 done
 ln -s sub/t.json "$dir/link.json"
 run tokens -m "$odd" --trace "$dir/link.json" 1

@@ -59,7 +59,7 @@ static struct trace_file *read_back(struct dg_trace *trace, const struct round *
 
     for (unsigned i = 0; i < n; i++)
         facts.limits[i] = r->limits[i];
-    ok = to && trace_write(to, trace, &facts) && !ferror(to);
+    ok = to && trace_write(to, trace, &facts, NULL) && !ferror(to);
     if (!to || fclose(to) != 0 || !ok)
         cli_die(DG_ERR_RESOURCE, "out of memory for a trace");
     cli_check(trace_file_parse(&t, "trace", text, size, &err), &err);

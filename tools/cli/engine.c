@@ -2,6 +2,7 @@
  * weights are read by the first step, each before it is used. */
 #include "engine.h"
 #include "demo.h"
+#include "files.h"
 #include "leaving.h"
 #include "progress.h"
 #include "recording.h"
@@ -135,6 +136,27 @@ static void close_weights(void)
     dg_weights_close(weights);
 }
 
+/* No output shall take the place of a file that the model consists of. */
+static void name_files(const struct dg_weights *w)
+{
+    static const char *const beside[] = {"config.json",        "model.safetensors.index.json",
+                                         "tokenizer.json",     "vocab.json",
+                                         "gpt2_tokenizer.bin", "merges.txt",
+                                         "vocab.bpe"};
+
+    cli_reads(cli_model_path());
+    for (uint32_t i = 0; i < w->n_files; i++)
+        cli_reads_open(cli_model_path(), w->files[i].fd);
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+        char *path = dg_weights_path(w, beside[i]);
+
+        if (!path)
+            cli_die(DG_ERR_RESOURCE, "out of memory for a path");
+        cli_reads(path);
+        free(path);
+    }
+}
+
 const struct dg_weights *cli_weights(void)
 {
     struct dg_error err;
@@ -148,6 +170,8 @@ const struct dg_weights *cli_weights(void)
     else
         st = dg_weights_open(&weights, cli_model_path(), &err);
     cli_model_check(st, &err);
+    if (!cli_model_is_demo())
+        name_files(weights);
     cli_on_leaving(close_weights);
     return weights;
 }
@@ -187,7 +211,8 @@ static void close_engine(void)
     dg_team_free(engine.team);
 }
 
-void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes)
+void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes,
+                       struct dg_model *const *model)
 {
     const char *slash = strrchr(cli_model_path(), '/');
     const struct trace_facts facts = {
@@ -200,7 +225,7 @@ void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes)
         .sched = dg_sched_name(cli_model_sched()),
     };
 
-    cli_record(team, cli_model_isa(), &facts);
+    cli_record(team, cli_model_isa(), &facts, model);
 }
 
 struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total)
@@ -214,7 +239,7 @@ struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total)
     cli_check(dg_team_new(&e->team, (unsigned)cli_model.workers, (unsigned)cli_model.cpus, &err),
               &err);
     cli_signals_cancel(e->team);
-    cli_engine_record(e->team, &e->sizes);
+    cli_engine_record(e->team, &e->sizes, &e->model);
     cli_check(cli_model_open(&e->model, NULL, &err), &err);
     cli_check(dg_engine_new(&e->engine, e->model, e->team, &opt, &err), &err);
     cli_check(dg_sequence_new(&e->sequence, e->engine, &err), &err);

@@ -67,9 +67,10 @@ struct cli_engine {
  * records the team. Leaves on errors. Call it once. */
 struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total);
 
-/* Where there is --trace (recording.h), from now on the team's steps with a model of those sizes are
- * recorded. The team must last until the program leaves. */
-void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes);
+/* Where there is --trace (recording.h), from now on the team's steps with a model of those sizes, which
+ * *model will be, are recorded. Team and model must last until the program leaves. */
+void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes,
+                       struct dg_model *const *model);
 
 /* Evaluates ids, the last n_logits of them with logits; the first time the weights are read meanwhile.
  * With a progress bar, then and where there are many, unless no_bar. Leaves on errors. False: a signal has come

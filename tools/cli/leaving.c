@@ -3,10 +3,12 @@
  * closes may find an error, such as a full disk, and that changes the exit code. */
 #include "leaving.h"
 #include "signals.h"
+#include "writing.h"
 #include "../../src/base/status.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,14 +58,27 @@ void cli_die(enum dg_status status, const char *format, ...)
 
 void cli_check(enum dg_status status, const struct dg_error *err)
 {
+    if (status == DG_ERR_CANCELLED) /* by a signal */
+        cli_leave(0);
     if (status != DG_OK)
         cli_die(status, "%s", err->text);
 }
 
+void cli_cannot_write(const char *path, int error)
+{
+    const enum dg_status st = error == ENOMEM ? DG_ERR_RESOURCE : DG_ERR_IO;
+
+    if (cli_signal())
+        cli_leave(0);
+    if (error == EPIPE && cli_signal_of_pipe())
+        cli_leave(128 + SIGPIPE);
+    if (path)
+        cli_die(st, "%s: cannot write: %s", path, strerror(error));
+    cli_die(st, "cannot write to standard output: %s", strerror(error));
+}
+
 void cli_flush(void)
 {
-    if (fflush(stdout) != 0)
-        cli_die(DG_ERR_IO, "cannot write to standard output: %s", strerror(errno));
-    if (ferror(stdout)) /* an earlier write failed, and errno may have changed since */
-        cli_die(DG_ERR_IO, "cannot write to standard output");
+    if (!cli_stdout_flush())
+        cli_cannot_write(NULL, errno);
 }

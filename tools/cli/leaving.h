@@ -18,10 +18,16 @@ int cli_exit_code(void);
 __attribute__((noreturn, format(printf, 2, 3))) void cli_die(enum dg_status status,
                                                              const char *format, ...);
 
-/* cli_die with err's status and text, unless status is DG_OK. */
+/* cli_die with err's status and text, unless status is DG_OK; or, where a signal has cancelled what was
+ * done, cli_leave(). */
 void cli_check(enum dg_status status, const struct dg_error *err);
 
-/* Flushes stdout. Leaves with 5 when it could not take all that was printed. */
+/* Leaves since `path`, or standard output (NULL), could not be written, for this errno value: with 5 and a
+ * line about it, or 6 where memory was missing. Without a word where a signal has come, and where the reader
+ * of a pipe has gone, with 141, as a program that SIGPIPE ends. */
+__attribute__((noreturn)) void cli_cannot_write(const char *path, int error);
+
+/* Flushes stdout. cli_cannot_write() when it could not take all that was printed. */
 void cli_flush(void);
 
 #endif

@@ -1,17 +1,27 @@
-/* The new file has no name (O_TMPFILE) until it is whole: the kernel removes it, however the program
- * ends. Then it is linked to its name; where a file has that, to a name beside it, since only rename()
- * replaces one. A file system without unnamed files, or a system without /proc, gets a file beside
- * from the start, which is removed by hand. */
+/* A part file that nobody writes any more is told from another's by its lock: a writer holds it, and the
+ * system lets it go however the writer ends. (A process's number says less: it may be that of a process on
+ * another machine, or in another container.)
+ *
+ * Nothing is flushed to the disk: a crash of the machine may cost the new file, and the seconds of an
+ * fsync() were most of what writing a trace took. */
 #include "output.h"
 #include "signals.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define PART ".part-"
+
+enum { MOST_OF_NAME = 200 }; /* bytes of a name that are taken over: with the rest it fits in 255 */
 
 /* From now on the new file is called o->beside, or no more: NULL. */
 static void call_it(struct cli_output *o, char *beside)
@@ -21,152 +31,312 @@ static void call_it(struct cli_output *o, char *beside)
     o->beside = beside;
 }
 
-/* Frees, closes and removes what there is; errno stays. */
 void cli_output_drop(struct cli_output *o)
 {
     const int failed = errno;
 
-    if (o->to)
-        fclose(o->to);
+    if (o->writing.to)
+        fclose(o->writing.to);
+    cli_signals_hold();
     if (o->beside)
         unlink(o->beside);
     call_it(o, NULL);
+    cli_signals_release();
     free(o->name);
     *o = (struct cli_output){0};
     errno = failed;
 }
 
-/* The file that a descriptor is open for, by a name. */
-static const char *name_of(int fd, char buffer[32])
+/* ---- what is no file ---- */
+
+int cli_output_descriptor(const char *path)
 {
-    snprintf(buffer, 32, "/proc/self/fd/%d", fd);
-    return buffer;
+    static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
+
+    if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0)
+        return STDOUT_FILENO;
+    if (strcmp(path, "/dev/stderr") == 0)
+        return STDERR_FILENO;
+    for (size_t i = 0; i < 2; i++) {
+        const size_t n = strlen(folders[i]);
+        const char *digits = path + n;
+
+        if (strncmp(path, folders[i], n) == 0 && *digits && strlen(digits) < 9 &&
+            digits[strspn(digits, "0123456789")] == '\0')
+            return atoi(digits);
+    }
+    return -1;
 }
 
-/* An unnamed file in the folder of the one named, with the rights that a new file gets; or -1. */
-static int open_unnamed(struct cli_output *o)
+/* A pipe or a device; one without a reader is tried again, until a signal comes. */
+static int open_special(const char *path, bool pipe)
 {
-    char *folder = strdup(o->name), name[32];
-    int fd = folder ? open(dirname(folder), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666) : -1;
+    const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
+    int fd;
 
-    free(folder);
-    if (fd >= 0 && access(name_of(fd, name), F_OK) != 0) {
-        close(fd);
-        fd = -1;
+    while ((fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) < 0) {
+        if (errno != EINTR && !(pipe && errno == ENXIO))
+            return -1;
+        if (cli_signal()) {
+            errno = EINTR;
+            return -1;
+        }
+        nanosleep(&moment, NULL);
     }
-    o->unnamed = fd >= 0;
     return fd;
 }
 
-/* The same with a name, beside the one named. */
-static int open_beside(struct cli_output *o)
+static bool open_stream(struct cli_output *o, int fd)
 {
-    static const char end[] = ".XXXXXX";
-    char *beside = malloc(strlen(o->name) + sizeof end);
-    const mode_t mask = umask(0);
-    int fd;
+    return fd >= 0 && cli_writing_open(&o->writing, fd);
+}
 
-    umask(mask);
+/* ---- a file ---- */
+
+static char *join(const char *folder, const char *name)
+{
+    char *path = malloc(strlen(folder) + strlen(name) + 2);
+
+    if (path)
+        strcat(strcat(strcpy(path, folder), "/"), name);
+    return path;
+}
+
+/* What a link's text means, where the link is; frees both. */
+static char *follow(char *link, char *text)
+{
+    char *to = *text == '/' ? strdup(text) : join(dirname(link), text);
+
+    free(link);
+    free(text);
+    return to;
+}
+
+static char *text_of_link(const char *path)
+{
+    char text[PATH_MAX];
+    const ssize_t n = readlink(path, text, sizeof text - 1);
+
+    return n > 0 ? strndup(text, (size_t)n) : NULL;
+}
+
+/* The part of a path behind its folder. */
+static const char *base_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* A path, whose last part is no link, from the root on; frees it. */
+static char *absolute(char *path)
+{
+    char *copy = strdup(path), *folder = copy ? realpath(dirname(copy), NULL) : NULL,
+         *whole = folder ? join(folder, base_of(path)) : NULL;
+
+    free(copy);
+    free(folder);
+    free(path);
+    return whole;
+}
+
+char *cli_output_place(const char *path)
+{
+    char *at = realpath(path, NULL), *text;
+
+    if (at || errno != ENOENT)
+        return at;
+    at = strdup(path);
+    for (int i = 0; at && i < 40 && (text = text_of_link(at)); i++)
+        at = follow(at, text);
+    return at ? absolute(at) : NULL;
+}
+
+/* Removes a part file, unless its writer holds it. */
+static void remove_if_left(int folder, const char *name)
+{
+    const int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0)
+        return;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        unlinkat(folder, name, 0);
+    close(fd);
+}
+
+/* Removes what writers of that file have left that were killed. */
+static void clear(const char *path)
+{
+    const char *base = base_of(path);
+    const size_t n = strnlen(base, MOST_OF_NAME);
+    char *copy = strdup(path);
+    DIR *folder = copy ? opendir(dirname(copy)) : NULL;
+
+    for (struct dirent *e; folder && (e = readdir(folder));) {
+        const char *rest = e->d_name + n;
+
+        if (strncmp(e->d_name, base, n) == 0 && strncmp(rest, PART, strlen(PART)) == 0 &&
+            rest[strlen(PART)] && !rest[strlen(PART) + strspn(rest + strlen(PART), "0123456789-")])
+            remove_if_left(dirfd(folder), e->d_name);
+    }
+    if (folder)
+        closedir(folder);
+    free(copy);
+}
+
+/* A new file of that name, locked; or -1 and errno. Another run may take it for one that was left, in the
+ * moment before it is locked: then it has no name any more. */
+static int make_locked(const char *path, mode_t mode)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    struct stat st;
+
+    if (fd < 0)
+        return -1;
+    (void)flock(fd, LOCK_EX); /* a file system without locks has none for remove_if_left() either */
+    if (fstat(fd, &st) == 0 && st.st_nlink > 0)
+        return fd;
+    close(fd);
+    errno = EEXIST;
+    return -1;
+}
+
+/* The new file, beside o->name; its name is then o->beside. */
+static int make_part(struct cli_output *o, mode_t mode)
+{
+    const char *base = base_of(o->name);
+    const size_t kept = (size_t)(base - o->name) + strnlen(base, MOST_OF_NAME);
+    char *beside = malloc(kept + 40);
+    int fd = -1;
+
     if (!beside)
         return -1;
-    strcat(strcpy(beside, o->name), end);
-    fd = mkstemp(beside);
-    if (fd < 0) {
-        free(beside);
-        return -1;
+    cli_signals_hold();
+    for (unsigned i = 0; fd < 0 && i < 100; i++) {
+        snprintf(beside, kept + 40, i ? "%.*s" PART "%ld-%u" : "%.*s" PART "%ld", (int)kept,
+                 o->name, (long)getpid(), i);
+        fd = make_locked(beside, mode);
+        if (fd < 0 && errno != EEXIST)
+            break;
     }
-    call_it(o, beside);
-    fchmod(fd, 0666 & ~mask);
+    if (fd >= 0)
+        call_it(o, beside);
+    else
+        free(beside);
+    cli_signals_release();
     return fd;
 }
 
-static int open_new(struct cli_output *o)
+/* The rights and the owner of the file that it takes the place of. A group that cannot be kept gets no more
+ * than all others. */
+static void take_over(int fd, const struct stat *old)
 {
-    const int fd = open_unnamed(o);
+    mode_t mode = old->st_mode & 07777;
 
-    return fd >= 0 ? fd : open_beside(o);
+    if (fchown(fd, old->st_uid, old->st_gid) != 0) {
+        mode &= ~(mode_t)06000;
+        if (fchown(fd, (uid_t)-1, old->st_gid) != 0)
+            mode &= ~(mode_t)070 | (mode & 07) << 3;
+    }
+    (void)fchmod(fd, mode);
 }
 
-bool cli_output_open(struct cli_output *o, const char *path)
-{
-    struct stat st;
-    const bool exists = stat(path, &st) == 0, new = !exists || S_ISREG(st.st_mode);
-    int fd;
+/* ---- both ---- */
 
-    *o = (struct cli_output){.name = exists && new ? realpath(path, NULL) : strdup(path)};
+static bool try_file(struct cli_output *o)
+{
+    if (!cli_output_begin(o))
+        return false;
+    fclose(o->writing.to);
+    o->writing.to = NULL;
+    cli_signals_hold();
+    unlink(o->beside);
+    call_it(o, NULL);
+    cli_signals_release();
+    return true;
+}
+
+bool cli_output_prepare(struct cli_output *o, const char *path)
+{
+    const int fd = cli_output_descriptor(path);
+    struct stat st;
+
+    *o = (struct cli_output){0};
+    if (fd >= 0)
+        return open_stream(o, fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        errno = EISDIR;
+        return false;
+    }
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return open_stream(o, open_special(path, S_ISFIFO(st.st_mode)));
+    o->name = cli_output_place(path);
     if (!o->name)
         return false;
-    fd = new ? open_new(o) : open(path, O_WRONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        o->to = fdopen(fd, "w");
-        if (o->to)
-            return true;
-        close(fd);
-    }
+    clear(o->name);
+    return try_file(o);
+}
+
+bool cli_output_begin(struct cli_output *o)
+{
+    struct stat old;
+    bool there;
+    int fd;
+
+    if (!o->name)
+        return true;
+    there = stat(o->name, &old) == 0;
+    fd = !there || access(o->name, W_OK) == 0 ? make_part(o, there ? 0600 : 0666) : -1;
+    if (fd >= 0 && there)
+        take_over(fd, &old);
+    if (open_stream(o, fd))
+        return true;
     cli_output_drop(o);
     return false;
 }
 
-bool cli_output_try(const char *path)
+bool cli_output_open(struct cli_output *o, const char *path)
 {
-    struct cli_output o;
-    struct stat st;
-
-    if (stat(path, &st) == 0 && S_ISFIFO(st.st_mode)) /* its reader would get the end */
-        return access(path, W_OK) == 0;
-    if (!cli_output_open(&o, path))
-        return false;
-    cli_output_drop(&o);
-    return true;
+    return cli_output_prepare(o, path) && cli_output_begin(o);
 }
 
-static bool link_to(struct cli_output *o, const char *name)
-{
-    char from[32];
-
-    return linkat(AT_FDCWD, name_of(fileno(o->to), from), AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
-}
-
-/* Gives the unnamed file its name or, where there is a file of that name, one beside it. */
-static bool give_name(struct cli_output *o)
-{
-    const size_t size = strlen(o->name) + sizeof ".4294967295";
-    char *beside;
-    bool linked = link_to(o, o->name);
-
-    if (linked || errno != EEXIST)
-        return linked;
-    beside = malloc(size);
-    for (unsigned i = 0; beside && !linked && errno == EEXIST; i++) {
-        snprintf(beside, size, "%s.%u", o->name, i);
-        linked = link_to(o, beside);
-    }
-    if (linked)
-        call_it(o, beside);
-    else
-        free(beside);
-    return linked;
-}
-
-/* Is all of it in the file? */
+/* Closes; is all of it in the file? */
 static bool is_written(struct cli_output *o)
 {
-    if (fflush(o->to) != 0)
-        return false;
-    if (ferror(o->to)) { /* an earlier write failed, and errno may have changed since */
-        errno = EIO;
-        return false;
-    }
-    return (!o->unnamed && !o->beside) || fsync(fileno(o->to)) == 0;
+    const bool flushed = cli_writing_flush(&o->writing);
+    const int failed = errno;
+    const bool closed = fclose(o->writing.to) == 0;
+
+    o->writing.to = NULL;
+    if (!flushed)
+        errno = failed;
+    return flushed && closed;
+}
+
+/* Gives the file its name. */
+static bool rename_it(struct cli_output *o)
+{
+    bool ok;
+
+    cli_signals_hold();
+    ok = rename(o->beside, o->name) == 0;
+    if (ok)
+        call_it(o, NULL);
+    cli_signals_release();
+    return ok;
 }
 
 bool cli_output_keep(struct cli_output *o)
 {
-    const bool ok = is_written(o) && (!o->unnamed || give_name(o)) &&
-                    (!o->beside || rename(o->beside, o->name) == 0);
+    const int lock = o->name ? dup(o->writing.fd) : -1; /* until it has its name */
+    const bool ok = is_written(o) && (!o->name || rename_it(o));
+    int failed;
 
-    if (ok)
-        call_it(o, NULL); /* it is o->name now */
     cli_output_drop(o);
+    failed = errno;
+    if (lock >= 0)
+        close(lock);
+    errno = failed;
     return ok;
 }

@@ -1,4 +1,4 @@
-/* The bar is drawn by the worker that runs the steps, between two tiles: a thread for it would take a
+/* The bar of a step is drawn by the worker that runs it, between two tiles: a thread for it would take a
  * CPU from the others. */
 #include "progress.h"
 #include "seconds.h"
@@ -12,18 +12,26 @@
 enum { WIDTH = 32 };
 
 static struct {
-    const char *what;
-    double next; /* cli_seconds() when to draw again */
-    double done; /* that was drawn last; below 0: nothing was */
+    const char *what; /* NULL: nothing */
+    double next;      /* cli_seconds() when to draw again */
+    double done;      /* that was drawn last; below 0: nothing was */
 } bar;
 
-static void tell(void *arg, double done)
+void cli_progress_begin(const char *what)
+{
+    if (!isatty(STDERR_FILENO))
+        return;
+    bar.what = what;
+    bar.next = cli_seconds() + FIRST_SECONDS;
+    bar.done = -1;
+}
+
+void cli_progress_at(double done)
 {
     const double now = cli_seconds();
     const int full = (int)(done * WIDTH);
 
-    (void)arg;
-    if (now < bar.next || done <= bar.done)
+    if (!bar.what || now < bar.next || done <= bar.done)
         return;
     bar.next = now + NEXT_SECONDS;
     bar.done = done;
@@ -32,14 +40,24 @@ static void tell(void *arg, double done)
     fflush(stderr);
 }
 
+void cli_progress_end(void)
+{
+    if (bar.what && bar.done >= 0)
+        fputs("\r\033[K", stderr); /* ECMA-48: erase to the end of the line */
+    bar.what = NULL;
+}
+
+static void tell(void *arg, double done)
+{
+    (void)arg;
+    cli_progress_at(done);
+}
+
 void cli_progress(struct dg_team *team, const char *what)
 {
-    if (!isatty(STDERR_FILENO))
-        return;
-    if (!what && bar.done >= 0)
-        fputs("\r\033[K", stderr); /* ECMA-48: erase to the end of the line */
-    bar.what = what;
-    bar.next = cli_seconds() + FIRST_SECONDS;
-    bar.done = -1;
-    dg_team_progress(team, what ? tell : NULL, NULL);
+    if (what)
+        cli_progress_begin(what);
+    else
+        cli_progress_end();
+    dg_team_progress(team, bar.what ? tell : NULL, NULL);
 }

@@ -1,9 +1,12 @@
 /* The recording is in memory until the program leaves: whatever ends it, what was recorded by then is
  * written, after the work and never during a step. */
 #include "recording.h"
+#include "files.h"
 #include "leaving.h"
 #include "output.h"
+#include "progress.h"
 #include "signals.h"
+#include "../../src/model/model.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -29,13 +32,15 @@ const struct cli_option cli_trace_options[] = {
 };
 
 /* The machine's limits are measured for so long each, after a recording of WORTH_LIMITS seconds or more. */
-#define LIMITS_SECONDS 0.1
+#define LIMITS_SECONDS 0.06
 #define WORTH_LIMITS   0.2
 
 static struct recording {
     struct dg_trace *trace;
     enum dg_isa isa;
+    struct dg_model *const *model;
     struct trace_facts facts;
+    struct cli_output output;
 } recording;
 
 /* "A:B", A < B. */
@@ -64,52 +69,75 @@ static double recorded_seconds(const struct dg_trace *tr)
     return 1e-9 * (double)ns;
 }
 
-/* By 1, 2, 4, ... workers and by as many as there are CPUs; how many numbers of workers that were. */
-static unsigned measure_limits(struct limits limits[LIMITS_MOST], enum dg_isa isa)
+/* What so many workers can do. In the model's weights, which are there, and are what steps read: touching
+ * as much memory anew took seconds, on some machines, behind a run of a fifth of one. */
+static bool measure(const struct recording *r, unsigned workers, struct limits *limits)
+{
+    const struct dg_model *m = *r->model;
+    struct dg_team *team;
+    enum dg_status st;
+
+    if (dg_team_new(&team, workers, workers, NULL) != DG_OK)
+        return false;
+    st = limits_measure_on(m->tensors[0].data, dg_model_bytes(m), team, r->isa, LIMITS_SECONDS,
+                           cli_signal, limits, NULL);
+    dg_team_free(team);
+    return st == DG_OK;
+}
+
+/* By 1, 2, 4, ... workers and by as many as there are CPUs. A signal ends it. */
+static void measure_limits(struct recording *r)
 {
     const unsigned most = dg_usable_cpus();
-    unsigned n = 0;
+    struct trace_facts *f = &r->facts;
 
-    for (unsigned w = 1; n < LIMITS_MOST && !cli_signal(); w = 2 * w < most ? 2 * w : most) {
-        struct dg_team *team;
-        enum dg_status st;
-
-        if (dg_team_new(&team, w, w, NULL) != DG_OK)
+    cli_progress_begin("measuring the limits of the machine");
+    for (unsigned w = 1; f->n_limits < LIMITS_MOST; w = 2 * w < most ? 2 * w : most) {
+        if (!measure(r, w, &f->limits[f->n_limits]))
             break;
-        st = limits_measure(team, isa, LIMITS_SECONDS, &limits[n], NULL);
-        dg_team_free(team);
-        if (st != DG_OK)
-            break;
-        n++;
+        f->n_limits++;
+        cli_progress_at((double)w / most);
         if (w == most)
             break;
     }
-    return n;
+    cli_progress_end();
+}
+
+/* Are they worth it, and is there a model to measure them in? */
+static bool wants_limits(const struct recording *r)
+{
+    return cli_exit_code() == 0 && recorded_seconds(r->trace) >= WORTH_LIMITS && *r->model &&
+           dg_model_is_loaded(*r->model);
 }
 
 /* errno of what failed, or 0. */
 static int write_trace(struct recording *r)
 {
-    struct cli_output output;
+    bool ok;
 
-    if (!cli_output_open(&output, path))
+    if (!cli_output_begin(&r->output))
         return errno;
-    if (!trace_write(output.to, r->trace, &r->facts)) {
-        cli_output_drop(&output);
+    cli_progress_begin("writing the trace");
+    ok = trace_write(r->output.writing.to, r->trace, &r->facts, cli_progress_at);
+    cli_progress_end();
+    if (!ok) {
+        cli_output_drop(&r->output);
         return ENOMEM;
     }
-    return cli_output_keep(&output) ? 0 : errno;
+    return cli_output_keep(&r->output) ? 0 : errno;
 }
 
 static void end_recording(void)
 {
     struct recording *r = &recording;
     const uint64_t dropped = r->trace->dropped;
+    const bool empty = r->trace->n_steps == 0;
     int failed;
 
+    cli_signals_cancel(NULL);
     r->facts.all_edges = edges == 1;
-    if (cli_exit_code() == 0 && recorded_seconds(r->trace) >= WORTH_LIMITS)
-        r->facts.n_limits = measure_limits(r->facts.limits, r->isa);
+    if (wants_limits(r))
+        measure_limits(r);
     failed = write_trace(r);
     dg_trace_free(r->trace);
     if (dropped)
@@ -118,12 +146,15 @@ static void end_recording(void)
                 " tiles (--trace-events, --trace-tokens)\n",
                 path, dropped);
     if (failed)
-        cli_die(DG_ERR_IO, "%s: cannot write: %s", path, strerror(failed));
+        cli_cannot_write(path, failed);
+    if (empty)
+        fprintf(stderr, "dagpt: %s: no step was recorded\n", path);
 }
 
 /* ---- the beginning ---- */
 
-void cli_record(struct dg_team *team, enum dg_isa isa, const struct trace_facts *facts)
+void cli_record(struct dg_team *team, enum dg_isa isa, const struct trace_facts *facts,
+                struct dg_model *const *model)
 {
     struct recording *r = &recording;
     uint64_t first = 0, end = UINT64_MAX;
@@ -134,12 +165,15 @@ void cli_record(struct dg_team *team, enum dg_isa isa, const struct trace_facts 
                 window);
     if (!path)
         return;
-    if (!cli_output_try(path))
-        cli_die(DG_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+    cli_writes("--trace", path, false);
+    if (!cli_output_prepare(&r->output, path))
+        cli_cannot_write(path, errno);
     cli_check(dg_trace_new(&r->trace, team, events, &err), &err);
     dg_trace_window(r->trace, first, end);
     r->isa = isa;
+    r->model = model;
     r->facts = *facts;
     cli_on_leaving(end_recording);
     cli_signals_catch();
+    cli_signals_cancel(team);
 }

@@ -10,8 +10,9 @@ extern const struct cli_option cli_trace_options[]; /* --trace --trace-tokens --
 
 /* Where there is --trace: from now on the team's steps are recorded, and the file is written when the
  * program leaves, which SIGINT and SIGTERM now ask for (signals.h). `facts` but for limits and edges;
- * the texts in them, and the team, must last until then. isa: of what the limits are measured with.
- * Leaves on errors. Call it once. */
-void cli_record(struct dg_team *team, enum dg_isa isa, const struct trace_facts *facts);
+ * the texts in them, and the team, must last until then. The limits are measured with that isa, in the
+ * weights of the model that *model is by then. Leaves on errors. Call it once. */
+void cli_record(struct dg_team *team, enum dg_isa isa, const struct trace_facts *facts,
+                struct dg_model *const *model);
 
 #endif

@@ -1,5 +1,6 @@
 /* Signals are the main thread's: a worker of a team that gets one passes it on. (While libedit's handler runs,
- * which sends the signal again, it is blocked in the main thread alone.)
+ * which sends the signal again, it is blocked in the main thread alone.) But for SIGPIPE, which is of the
+ * thread that writes.
  *
  * The handler ends standard input by putting /dev/null in its place. A read that the signal has
  * interrupted is begun again, by the kernel (SA_RESTART) or by libedit, and a read that had not begun
@@ -11,12 +12,25 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <time.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t catching, interrupted, terminated, ending_input;
+enum { PATIENCE_MS = 100 };
+
+static volatile sig_atomic_t catching, interrupted, terminated, ending_input, pipe_ends;
+static volatile sig_atomic_t noted_at; /* ms(), of the last that was noted */
 static const char *volatile temporary;
 static struct dg_team *volatile working;
 static pthread_t main_thread;
+
+/* On a monotonic clock, some of the lower bits. */
+static int ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int)(t.tv_sec % 1000000 * 1000 + t.tv_nsec / 1000000);
+}
 
 static void end_input(void)
 {
@@ -34,8 +48,16 @@ static bool take_note(int number)
 
     if (!catching || number == SIGHUP || *noted)
         return false;
+    noted_at = ms();
     *noted = 1;
     return true;
+}
+
+static void end(int number)
+{
+    if (temporary)
+        unlink(temporary);
+    _exit(128 + number);
 }
 
 static void on_signal(int number)
@@ -50,34 +72,64 @@ static void on_signal(int number)
         if (ending_input)
             end_input();
     } else {
-        if (temporary)
-            unlink(temporary);
-        signal(number, SIG_DFL);
-        raise(number); /* comes when this returns */
+        end(number);
     }
     errno = before;
 }
 
-static void handle(int number)
+static void on_pipe(int number)
 {
-    const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    if (!catching)
+        end(number);
+}
+
+static void on_limit(int number)
+{
+    (void)number;
+}
+
+/* Takes the place of the default alone. */
+static bool handle(int number, void (*handler)(int))
+{
+    const struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
     struct sigaction now;
 
+    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_DFL &&
+           sigaction(number, &action, NULL) == 0;
+}
+
+void cli_signals_begin(void)
+{
     main_thread = pthread_self();
-    if (sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
-        sigaction(number, &action, NULL);
+    handle(SIGINT, on_signal);
+    handle(SIGTERM, on_signal);
+    handle(SIGHUP, on_signal);
+    pipe_ends = handle(SIGPIPE, on_pipe);
+    handle(SIGXFSZ, on_limit); /* not SIG_IGN, which other programs that it starts would inherit */
 }
 
 void cli_signals_catch(void)
 {
     catching = 1;
-    handle(SIGINT);
-    handle(SIGTERM);
 }
 
 int cli_signal(void)
 {
     return terminated ? SIGTERM : interrupted ? SIGINT : 0;
+}
+
+int cli_signal_patience(void)
+{
+    const int passed = ms() - noted_at;
+
+    if (!cli_signal())
+        return -1;
+    return passed >= 0 && passed < PATIENCE_MS ? PATIENCE_MS - passed : 0;
+}
+
+bool cli_signal_of_pipe(void)
+{
+    return pipe_ends;
 }
 
 void cli_signals_cancel(struct dg_team *team)
@@ -102,12 +154,28 @@ void cli_signals_end_input(bool on)
     ending_input = on;
 }
 
+static void mask(int how)
+{
+    sigset_t all;
+
+    sigemptyset(&all);
+    sigaddset(&all, SIGINT);
+    sigaddset(&all, SIGTERM);
+    sigaddset(&all, SIGHUP);
+    pthread_sigmask(how, &all, NULL);
+}
+
+void cli_signals_hold(void)
+{
+    mask(SIG_BLOCK);
+}
+
+void cli_signals_release(void)
+{
+    mask(SIG_UNBLOCK);
+}
+
 void cli_signals_remove(const char *path)
 {
     temporary = path;
-    if (!path)
-        return;
-    handle(SIGHUP);
-    handle(SIGINT);
-    handle(SIGTERM);
 }

@@ -1,5 +1,8 @@
-/* signals.h - SIGINT and SIGTERM where the program does not just end by them, and what it removes
- * where it does. What a caller has the program ignore, as nohup does, stays ignored. */
+/* signals.h - what SIGINT, SIGTERM and SIGHUP end, and how.
+ *
+ * At first each of them ends the program at once, with exit code 128 + its number. Who has something to
+ * be saved calls cli_signals_catch(). What a caller has the program ignore, as nohup does, stays ignored.
+ * A temporary file is removed in any case. */
 #ifndef DG_TOOLS_SIGNALS_H
 #define DG_TOOLS_SIGNALS_H
 
@@ -7,10 +10,21 @@
 
 #include <stdbool.h>
 
+/* Once, before all else. From then on a file that has grown to its limit (SIGXFSZ) is an error of the
+ * write, EFBIG. */
+void cli_signals_begin(void);
+
 /* From now on the first SIGINT and the first SIGTERM are noted: a loop should end, and the program
- * leave. The second of either ends the program at once. */
+ * leave. The second of either ends the program at once, and so does SIGHUP. A pipe whose reader has gone
+ * (SIGPIPE) is an error of the write, EPIPE. */
 void cli_signals_catch(void);
 int cli_signal(void); /* the one noted, or 0 */
+
+/* How long a write or an open may still wait, in ms: -1, no signal was noted: as long as it takes. */
+int cli_signal_patience(void);
+
+/* Does a pipe whose reader has gone end the program, without a word? Not where SIGPIPE is ignored. */
+bool cli_signal_of_pipe(void);
 
 /* A signal that is noted also cancels what this team does, until it is another's turn; NULL: nobody's.
  * One that has been noted already cancels at once. */
@@ -22,7 +36,11 @@ void cli_signals_go_on(void);
 /* While `on`, a signal that is noted also ends standard input: who waits for a line gets none. */
 void cli_signals_end_input(bool on);
 
-/* A file to be removed when a signal ends the program, SIGHUP too; NULL: none. Borrowed. */
+/* Between hold and release no signal comes: what is done there is done whole. */
+void cli_signals_hold(void);
+void cli_signals_release(void);
+
+/* A file to be removed when a signal ends the program; NULL: none. Borrowed. */
 void cli_signals_remove(const char *path);
 
 #endif

@@ -2,6 +2,7 @@
  * may have no end, so a text has a limit: that of the model where it is for one. */
 #include "text.h"
 #include "escapes.h"
+#include "files.h"
 #include "leaving.h"
 #include "../../src/base/status.h"
 
@@ -88,6 +89,8 @@ struct text_source text_open(void)
         s = (struct text_source){fopen(file_path, "rb"), file_path};
     if (!s.from)
         cli_die(DG_ERR_IO, "%s: cannot open: %s", s.name, strerror(errno));
+    if (named)
+        cli_reads(file_path);
     return s;
 }
 

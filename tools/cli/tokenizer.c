@@ -3,6 +3,7 @@
 #include "tokenizer.h"
 #include "demo.h"
 #include "engine.h"
+#include "files.h"
 #include "leaving.h"
 #include "text.h"
 #include "../../src/base/checked.h"
@@ -52,6 +53,7 @@ static void open_tokenizer(const char *path)
 {
     struct dg_error err;
 
+    cli_reads(path);
     cli_check(dg_tokenizer_open(&tokenizer, path, &err), &err);
 }
 

@@ -3,6 +3,7 @@
 #include "../bench/bench.h"
 #include "commands.h"
 #include "../cli/engine.h"
+#include "../cli/files.h"
 #include "../cli/leaving.h"
 #include "../cli/options.h"
 #include "../cli/output.h"
@@ -114,7 +115,7 @@ static void open_model(struct bench *b)
     double flops;
     struct dg_error err;
 
-    cli_engine_record(largest_crew(b)->team, &b->report.sizes);
+    cli_engine_record(largest_crew(b)->team, &b->report.sizes, &b->model);
     cli_check(cli_model_open(&b->model, largest_crew(b)->team, &err), &err);
     r->path = cli_model_path();
     bench_step_cost(b->model, 1, 1, 0, &flops, &r->step_bytes);
@@ -365,17 +366,15 @@ static void run_section(struct bench *b, int i)
         fprintf(stderr, "%-12s %9.3f s\n", sections[i].name, cli_seconds() - start);
 }
 
+static struct cli_output svg;
+
 static void write_svg(const struct bench_report *r)
 {
-    struct cli_output svg;
-    bool ok = cli_output_open(&svg, svg_path);
-
-    if (ok) {
-        bench_write_svg(r, svg.to);
-        ok = cli_output_keep(&svg);
-    }
-    if (!ok)
-        cli_die(DG_ERR_IO, "%s: cannot write: %s", svg_path, strerror(errno));
+    if (!cli_output_begin(&svg))
+        cli_cannot_write(svg_path, errno);
+    bench_write_svg(r, svg.writing.to);
+    if (!cli_output_keep(&svg))
+        cli_cannot_write(svg_path, errno);
 }
 
 int cmd_bench(int argc, char **argv)
@@ -390,8 +389,11 @@ int cmd_bench(int argc, char **argv)
     if (wanted("lab", argv + 1, n) && z->positions < 3)
         cli_die(DG_ERR_TOKEN, "%s: the lab's run has 2 ids in: expected maxT of 3 or more, got %u",
                 cli_model_path(), z->positions);
-    if (svg_path && !cli_output_try(svg_path))
-        cli_die(DG_ERR_IO, "%s: cannot write: %s", svg_path, strerror(errno));
+    if (svg_path) {
+        cli_writes("--svg", svg_path, false);
+        if (!cli_output_prepare(&svg, svg_path))
+            cli_cannot_write(svg_path, errno);
+    }
     cli_on_leaving(close_all);
     b->effort = (struct bench_effort){quick ? 0.1 : seconds, quick ? QUICK_ROUNDS : ROUNDS};
     make_crews(b);
@@ -408,7 +410,7 @@ int cmd_bench(int argc, char **argv)
         print(bench_print_brackets, &b->report);
     if (json)
         print(bench_print_json, &b->report);
-    if (svg_path)
+    if (svg_path && !cli_signal())
         write_svg(&b->report);
     return 0;
 }

@@ -2,6 +2,7 @@
  * graph is built as a run builds it, or from what a trace says of its run: what is drawn is what runs. */
 #include "commands.h"
 #include "../cli/engine.h"
+#include "../cli/files.h"
 #include "../cli/leaving.h"
 #include "../cli/options.h"
 #include "../cli/output.h"
@@ -174,6 +175,7 @@ static void choose_from_trace(struct subject *s)
     if (cli_model.path || past || no_fuse || load)
         cli_die(DG_ERR_USAGE,
                 "--trace says what ran: expected no --model, --past, --no-fuse or --load");
+    cli_reads(trace_path);
     cli_check(trace_file_read(&s->trace, trace_path, &err), &err);
     s->step = choose_step(s->trace);
     p = trace_plan_of(s->trace, s->step);
@@ -247,10 +249,10 @@ static void write_dump(const struct dg_dump *d)
         return;
     }
     if (!cli_output_open(&output, out_path))
-        cli_die(DG_ERR_IO, "%s: cannot open: %s", out_path, strerror(errno));
-    writers[format](d, output.to);
+        cli_cannot_write(out_path, errno);
+    writers[format](d, output.writing.to);
     if (!cli_output_keep(&output))
-        cli_die(DG_ERR_IO, "%s: cannot write: %s", out_path, strerror(errno));
+        cli_cannot_write(out_path, errno);
 }
 
 static void draw(struct subject *s)
@@ -299,6 +301,8 @@ int cmd_graph(int argc, char **argv)
     if (!trace_path && (step_number != UINT64_MAX || paint != DG_PAINT_TIME))
         cli_die(DG_ERR_USAGE, "--step and --color: expected --trace with them");
     cli_on_leaving(close_subject);
+    if (out_path && !check)
+        cli_writes("-o", out_path, true);
     if (trace_path)
         choose_from_trace(s);
     else

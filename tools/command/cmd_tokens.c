@@ -145,9 +145,7 @@ int cmd_tokens(int argc, char **argv)
         cli_die(DG_ERR_USAGE, "no token ids; 'dagpt tokens --help' tells more");
     ids = cli_ids(argv + 1, n, &n_ids);
     if (n_ids >= total) {
-        struct dg_sizes sizes;
-
-        cli_request_check(ids, n_ids, n_ids, &sizes);
+        cli_engine_open(ids, n_ids, n_ids); /* --trace: one without a step */
         fprintf(stderr, "dagpt: %zu ids given, --total is %d: nothing to complete\n", n_ids,
                 (int)total);
         free(ids);

@@ -1,6 +1,7 @@
 /* dagpt trace FILE [FILE]... - what a recorded run did. It knows the file alone, neither model nor machine:
  * a trace can be read elsewhere, and later. */
 #include "commands.h"
+#include "../cli/files.h"
 #include "../cli/leaving.h"
 #include "../cli/options.h"
 #include "../cli/output.h"
@@ -48,6 +49,7 @@ static struct trace_file *read_trace(const char *path)
     struct trace_file *t;
     struct dg_error err;
 
+    cli_reads(path);
     cli_check(trace_file_read(&t, path, &err), &err);
     return t;
 }
@@ -153,19 +155,21 @@ static void run_summary(const char *path)
 
 static void write_page(const char *path)
 {
-    struct trace_file *t = read_trace(path);
+    struct trace_file *t;
     struct cli_output output;
     struct trace_summary s;
 
+    cli_writes("--html", html, true);
+    t = read_trace(path);
     summarize(&s, t);
     if (!cli_output_open(&output, html))
-        cli_die(DG_ERR_IO, "%s: cannot write: %s", html, strerror(errno));
-    if (!trace_html(output.to, t, &s)) {
+        cli_cannot_write(html, errno);
+    if (!trace_html(output.writing.to, t, &s)) {
         cli_output_drop(&output);
         cli_die(DG_ERR_RESOURCE, "out of memory for a page");
     }
     if (!cli_output_keep(&output))
-        cli_die(DG_ERR_IO, "%s: cannot write: %s", html, strerror(errno));
+        cli_cannot_write(html, errno);
     trace_summary_free(&s);
     trace_file_free(t);
 }

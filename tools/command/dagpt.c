@@ -1,6 +1,8 @@
 /* dagpt - the command: finds the subcommand. All ways out meet in cli_leave(). */
 #include "commands.h"
 #include "../cli/leaving.h"
+#include "../cli/signals.h"
+#include "../cli/writing.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -78,5 +80,7 @@ static void fill_standard_descriptors(void)
 int main(int argc, char **argv)
 {
     fill_standard_descriptors();
+    cli_signals_begin();
+    cli_write_stdout();
     cli_leave(run(argc, argv));
 }

@@ -7,6 +7,7 @@
  * the vocabulary are eight times as large as the others: a program that lets them take part shows
  * it. */
 #include "../cli/output.h"
+#include "../cli/signals.h"
 #include "../../src/base/checked.h"
 #include "../../src/model/formats/llmc.h"
 
@@ -114,7 +115,7 @@ static void to_bf16(float *buf, size_t n)
 
 static void put(struct cli_output *o, const void *bytes, size_t n)
 {
-    if (fwrite(bytes, 1, n, o->to) == n)
+    if (fwrite(bytes, 1, n, o->writing.to) == n)
         return;
     cli_output_drop(o); /* errno stays */
     die(DG_ERR_IO, "cannot write: %s", strerror(errno));
@@ -247,6 +248,7 @@ int main(int argc, char **argv)
         else if (!known)
             die(DG_ERR_USAGE, "unknown option '%s'; --help tells more", option);
     }
+    cli_signals_begin();
     if (!path)
         die(DG_ERR_USAGE, "no -o FILE; --help tells more");
     h.padded_vocab = h.version == 1 ? h.sizes.vocab : (uint32_t)dg_round_up(h.sizes.vocab, 128);

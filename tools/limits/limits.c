@@ -18,9 +18,9 @@ static const double PROBE_SECONDS = 0.005;
 
 /* What one worker alone touches. */
 struct share {
-    _Alignas(DG_CACHE_LINE) char *start; /* its part of the memory */
-    size_t bytes, at;                    /* at: where it goes on reading */
-    double done;                         /* bytes or multiply-adds of this probe */
+    _Alignas(DG_CACHE_LINE) const char *start; /* its part of the memory */
+    size_t bytes, at;                          /* at: where it goes on reading */
+    double done;                               /* bytes or multiply-adds of this probe */
     float sink;
 };
 
@@ -60,10 +60,35 @@ size_t limits_beyond_caches(void)
 /* Pages that were never written are all the same one, and that one is in the first-level cache. */
 static void touch(void *arg, unsigned worker)
 {
-    struct share *s = &((struct limits_probe *)arg)->shares[worker];
+    const struct share *s = &((struct limits_probe *)arg)->shares[worker];
 
     for (size_t at = 0; at < s->bytes; at += PAGE)
         *(float *)(void *)(s->start + at) = 1.0f;
+}
+
+/* A probe whose workers have no memory yet; NULL: there is none for it. */
+static struct limits_probe *new_probe(struct dg_team *team, enum dg_isa isa)
+{
+    struct dg_arena *arena = dg_arena_new();
+    struct limits_probe *p = arena ? dg_arena_alloc(arena, sizeof *p) : NULL;
+
+    if (p)
+        p->shares = dg_arena_array(arena, dg_team_awake(team), sizeof *p->shares);
+    if (!p || !p->shares) {
+        dg_arena_free(arena);
+        return NULL;
+    }
+    p->arena = arena;
+    p->team = team;
+    p->loops = loops_for(isa);
+    return p;
+}
+
+/* Parts of so many bytes each, one behind the other; or all of them the first. */
+static void deal_out(struct limits_probe *p, const char *memory, size_t share, bool shared)
+{
+    for (unsigned w = 0; w < dg_team_awake(p->team); w++)
+        p->shares[w] = (struct share){.start = memory + (shared ? 0 : w * share), .bytes = share};
 }
 
 enum dg_status limits_probe_new(struct limits_probe **out, struct dg_team *team, enum dg_isa isa,
@@ -71,21 +96,14 @@ enum dg_status limits_probe_new(struct limits_probe **out, struct dg_team *team,
 {
     const unsigned awake = dg_team_awake(team);
     const size_t share = dg_round_up(dg_div_up(bytes, awake) + !bytes, PAGE);
-    struct dg_arena *arena = dg_arena_new();
-    struct limits_probe *p = arena ? dg_arena_alloc(arena, sizeof *p) : NULL;
-    char *memory = p ? dg_arena_array(arena, awake, share) : NULL;
+    struct limits_probe *p = new_probe(team, isa);
+    char *memory = p ? dg_arena_array(p->arena, awake, share) : NULL;
 
-    if (p)
-        p->shares = dg_arena_array(arena, awake, sizeof *p->shares);
-    if (!memory || !p->shares) {
-        dg_arena_free(arena);
+    if (!memory) {
+        limits_probe_free(p);
         return dg_fail_memory(err, "a read probe", share * awake);
     }
-    p->arena = arena;
-    p->team = team;
-    p->loops = loops_for(isa);
-    for (unsigned w = 0; w < awake; w++)
-        p->shares[w] = (struct share){.start = memory + w * share, .bytes = share};
+    deal_out(p, memory, share, false);
     dg_team_run(team, touch, p);
     *out = p;
     return DG_OK;
@@ -173,29 +191,48 @@ double limits_median(double *values, size_t n)
     return (values[(n - 1) / 2] + values[n / 2]) / 2;
 }
 
-enum dg_status limits_measure_in(size_t bytes, struct dg_team *team, enum dg_isa isa,
-                                 double seconds, struct limits *out, struct dg_error *err)
+static enum dg_status measure_both(struct limits_probe *p, double seconds, int (*stop)(void),
+                                   struct limits *out, struct dg_error *err)
 {
     enum { MOST = 1000 };
     const size_t wanted = (size_t)(seconds / (2 * PROBE_SECONDS));
     const size_t n = wanted < 3 ? 3 : wanted < MOST ? wanted : MOST;
     double read[MOST], fma[MOST];
-    struct limits_probe *p;
-    const enum dg_status st = limits_probe_new(&p, team, isa, bytes, err);
 
-    if (st != DG_OK)
-        return st;
     for (size_t i = 0; i < n; i++) {
+        if (stop && stop())
+            return dg_fail(err, DG_ERR_CANCELLED, "measuring the limits was cancelled");
         read[i] = limits_read(p, PROBE_SECONDS);
         fma[i] = limits_fma(p, PROBE_SECONDS);
     }
-    *out = (struct limits){dg_team_awake(team), limits_median(read, n), limits_median(fma, n)};
-    limits_probe_free(p);
+    *out = (struct limits){dg_team_awake(p->team), limits_median(read, n), limits_median(fma, n)};
     return DG_OK;
 }
 
-enum dg_status limits_measure(struct dg_team *team, enum dg_isa isa, double seconds,
-                              struct limits *out, struct dg_error *err)
+enum dg_status limits_measure_in(size_t bytes, struct dg_team *team, enum dg_isa isa,
+                                 double seconds, struct limits *out, struct dg_error *err)
 {
-    return limits_measure_in(limits_beyond_caches(), team, isa, seconds, out, err);
+    struct limits_probe *p = NULL;
+    enum dg_status st = limits_probe_new(&p, team, isa, bytes, err);
+
+    if (st == DG_OK)
+        st = measure_both(p, seconds, NULL, out, err);
+    limits_probe_free(p);
+    return st;
+}
+
+enum dg_status limits_measure_on(const void *memory, size_t bytes, struct dg_team *team,
+                                 enum dg_isa isa, double seconds, int (*stop)(void),
+                                 struct limits *out, struct dg_error *err)
+{
+    const size_t share = bytes / dg_team_awake(team) / PAGE * PAGE;
+    struct limits_probe *p = new_probe(team, isa);
+    enum dg_status st;
+
+    if (!p)
+        return dg_fail_memory(err, "a read probe", sizeof *p);
+    deal_out(p, memory, share ? share : PAGE, !share);
+    st = measure_both(p, seconds, stop, out, err);
+    limits_probe_free(p);
+    return st;
 }

@@ -19,13 +19,15 @@ struct limits {
 enum { LIMITS_MOST = 16 };
 
 /* Measures both, alternately, for about `seconds` (at least three times), and gives the medians.
- * The memory is limits_beyond_caches() large; touching it comes on top of `seconds`. */
-enum dg_status limits_measure(struct dg_team *team, enum dg_isa isa, double seconds,
-                              struct limits *out, struct dg_error *err);
-
-/* The same, reading memory of another size. */
+ * Touching as many bytes of memory comes on top of `seconds`. */
 enum dg_status limits_measure_in(size_t bytes, struct dg_team *team, enum dg_isa isa,
                                  double seconds, struct limits *out, struct dg_error *err);
+
+/* The same in memory that there is, at least a page of it. Ends soon with DG_ERR_CANCELLED when stop() is
+ * not 0. */
+enum dg_status limits_measure_on(const void *memory, size_t bytes, struct dg_team *team,
+                                 enum dg_isa isa, double seconds, int (*stop)(void),
+                                 struct limits *out, struct dg_error *err);
 
 /* Bytes that no cache holds: twice the last-level cache that the system reports, 256 MiB to 1 GiB. */
 size_t limits_beyond_caches(void);

@@ -395,16 +395,20 @@ static bool put_step(struct writer *w, const struct dg_trace_step *step)
     return ok;
 }
 
-bool trace_write(FILE *to, struct dg_trace *trace, const struct trace_facts *facts)
+bool trace_write(FILE *to, struct dg_trace *trace, const struct trace_facts *facts,
+                 void (*tell)(double done))
 {
     struct writer w = {.to = to, .trace = trace, .all_edges = facts->all_edges};
 
     put_facts(&w, facts, dg_trace_overhead(trace));
     fputs("\"traceEvents\": [", to);
     put_names(&w);
-    for (size_t i = 0; i < trace->n_steps; i++)
+    for (size_t i = 0; i < trace->n_steps; i++) {
         if (!put_step(&w, &trace->steps[i]))
             return false;
+        if (tell)
+            tell((double)(i + 1) / (double)trace->n_steps);
+    }
     fputs("\n]}\n", to);
     return true;
 }

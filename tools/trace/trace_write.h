@@ -18,8 +18,10 @@ struct trace_facts {
     bool all_edges; /* an arrow for every pair of tiles, not for the last alone */
 };
 
-/* Writes the trace. False: out of memory. Errors of the stream are left to ferror(to). */
-bool trace_write(FILE *to, struct dg_trace *trace, const struct trace_facts *facts);
+/* Writes the trace, and tells after each step how much of it, 0 to 1, is written (NULL: nobody). False: out of memory.
+ * Errors of the stream are left to ferror(to). */
+bool trace_write(FILE *to, struct dg_trace *trace, const struct trace_facts *facts,
+                 void (*tell)(double done));
 
 /* Text as a JSON string. Bytes that are not UTF-8 become U+FFFD, and '<' its escape: in a page the
  * string cannot end the element that it stands in. */

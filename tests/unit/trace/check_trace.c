@@ -313,7 +313,7 @@ static char *write_text(struct dg_trace *trace, bool all_edges, size_t *n)
     FILE *to = open_memstream(&text, n);
 
     ck_assert_ptr_nonnull(to);
-    ck_assert(trace_write(to, trace, &facts));
+    ck_assert(trace_write(to, trace, &facts, NULL));
     fclose(to);
     return text;
 }
