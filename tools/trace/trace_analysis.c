@@ -185,9 +185,6 @@ static bool add_path(struct trace_summary *s, const struct trace_plan *p,
 
 /* ---- limits ---- */
 
-/* FMAs have no cache to come from. */
-static const double MOST_FMA = 1.1;
-
 struct trace_of_limits trace_of_limits(const struct trace_file *t, const struct trace_group *g)
 {
     const struct limits l = trace_own_limits(t);
@@ -208,7 +205,7 @@ const struct trace_group *trace_beyond_limits(const struct trace_summary *s,
 
     for (size_t i = 0; i < s->n_groups && 100 * s->groups[i].total >= s->work; i++) {
         const struct trace_of_limits of = trace_of_limits(t, &s->groups[i]);
-        const double read = of.read / TRACE_FROM_CACHE, fma = of.fma / MOST_FMA,
+        const double read = of.read / TRACE_FROM_CACHE, fma = of.fma / TRACE_MOST_FMA,
                      more = fma > 1 ? 1e9 * fma : read; /* what is certain before what is not */
 
         if (more > most) {

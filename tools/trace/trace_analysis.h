@@ -83,6 +83,7 @@ const struct trace_group *trace_group_find(const struct trace_summary *s, const 
 /* What came faster than the probe read memory, by so much, came from a cache. Decoded tokens were up to
  * 1.04 times as fast as the probes around them (docs/performance.md). */
 #define TRACE_FROM_CACHE 1.25
+#define TRACE_MOST_FMA   1.1 /* FMAs have no cache to come from: beyond, the limits are wrong */
 
 /* What a group reached of one worker's share of the machine's limits; 0 where they were not measured. Reads
  * may come from caches and be above 1; FMAs cannot. */

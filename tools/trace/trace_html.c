@@ -81,8 +81,8 @@ static void put_beyond(FILE *to, const struct trace_file *t, const struct trace_
     if (!g)
         return;
     of = trace_of_limits(t, g);
-    fprintf(to, ", \"beyond\": {\"group\": %td, \"read\": %.17g, \"fma\": %.17g}", g - s->groups,
-            of.read, of.fma);
+    fprintf(to, ", \"beyond\": {\"group\": %td, \"certain\": %d, \"read\": %.17g, \"fma\": %.17g}",
+            g - s->groups, of.fma > TRACE_MOST_FMA, of.read, of.fma);
 }
 
 static void put_sums(FILE *to, const struct trace_file *t, const struct trace_summary *s)

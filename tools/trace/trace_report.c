@@ -131,24 +131,25 @@ static void print_steps(const struct trace_file *t, const struct trace_summary *
            ms(s->idle[TRACE_NOTHING]), ms(s->idle[TRACE_PREEMPTED]), ms(s->idle[TRACE_OUTSIDE]));
 }
 
-/* Why the limits are none, unless they hold. */
+/* Where the limits cannot be right: by which op one sees it. */
 static void print_beyond(const struct trace_file *t, const struct trace_summary *s)
 {
     const struct trace_group *g = trace_beyond_limits(s, t);
     struct trace_of_limits of;
+    bool certain;
 
     if (!g)
         return;
     of = trace_of_limits(t, g);
+    certain = of.fma > TRACE_MOST_FMA;
     print_text("warning   ", g->name);
-    if (of.fma > of.read)
+    if (certain)
         printf(" computes at %.0f%% of the measured limit", 100 * of.fma);
     else
         printf(" reads at %.0f%% of the measured limit", 100 * of.read);
     printf(": %sthe limits were measured beside other work;\n"
            "          --what-if does not hold %s\n",
-           of.fma > of.read ? "" : "either caches gave it, or ",
-           of.fma > of.read ? "here" : "in that case");
+           certain ? "" : "either caches gave it, or ", certain ? "here" : "in that case");
 }
 
 static void print_machine(const struct trace_file *t, const struct trace_summary *s)

@@ -46,7 +46,7 @@ const WORDS = {
 function beyondText({ sums: { beyond }, table }) {
   const rate = (x) => `${formatNumber(100 * x)} %`;
   const name = table.roles[beyond.group];
-  return beyond.fma > beyond.read ? `${name} computes at ${rate(beyond.fma)} of them: measured beside other work`
+  return beyond.certain ? `${name} computes at ${rate(beyond.fma)} of them: measured beside other work`
     : `${name} reads at ${rate(beyond.read)} of them: from caches, or measured beside other work`;
 }
 
