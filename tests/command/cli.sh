@@ -220,7 +220,7 @@ check_help() {
 trace='trace trace-tokens trace-edges trace-events'
 sampling='greedy temp top-k top-p min-p repeat-penalty seed'
 check_help tokens model total coin no-cache $sampling workers cpus sched isa chunk tile stats $trace
-check_help complete model tokens stop ignore-eos echo json interactive vocab file escapes special $sampling workers cpus sched isa \
+check_help complete model tokens stop ignore-eos echo json interactive window samples logprobs vocab file escapes special $sampling workers cpus sched isa \
     chunk tile stats $trace
 check_help score model tokens stride json vocab file escapes special workers cpus sched isa chunk tile stats
 check_help encode model null vocab file escapes special

@@ -194,7 +194,7 @@ void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_siz
             cli_die(DG_ERR_TOKEN, "token id %zu: got %" PRId32 ", expected 0 to %" PRIu32, i + 1,
                     ids[i], z->vocab - 1);
     if (total > z->positions)
-        cli_die(DG_ERR_TOKEN, "%s: %zu ids in all: expected at most maxT = %" PRIu32,
+        cli_die(DG_ERR_TOKEN, "%s: got %zu ids in all, expected at most maxT = %" PRIu32,
                 cli_model_path(), total, z->positions);
 }
 
