@@ -132,7 +132,7 @@ struct dg_team;
  * most `cpus` of them are awake at a time (0: dg_usable_cpus()); the rest stay parked. */
 DG_API enum dg_status dg_team_new(struct dg_team **out, unsigned workers, unsigned cpus,
                                   struct dg_error *err);
-DG_API void dg_team_free(struct dg_team *team); /* takes NULL; not inside an eval */
+DG_API void dg_team_free(struct dg_team *team); /* takes NULL */
 DG_API unsigned dg_team_workers(const struct dg_team *team);
 DG_API unsigned dg_team_awake(const struct dg_team *team); /* min(workers, cpus) */
 
@@ -160,7 +160,7 @@ struct dg_trace;
  * whole or, when it might not fit, not at all. One trace for a team at a time. */
 DG_API enum dg_status dg_trace_new(struct dg_trace **out, struct dg_team *team, size_t max_events,
                                    struct dg_error *err);
-DG_API void dg_trace_free(struct dg_trace *trace); /* takes NULL */
+DG_API void dg_trace_free(struct dg_trace *trace); /* takes NULL; called by tell it does nothing */
 
 /* Only the steps that evaluate positions first ... end - 1 of a sequence, or some of them, are
  * recorded. Loading a model counts as position 0. */
@@ -302,7 +302,8 @@ struct dg_sequence;
 
 DG_API enum dg_status dg_sequence_new(struct dg_sequence **out, struct dg_engine *engine,
                                       struct dg_error *err);
-DG_API void dg_sequence_free(struct dg_sequence *sequence); /* takes NULL */
+/* Takes NULL. Does nothing while an eval of the sequence is under way. */
+DG_API void dg_sequence_free(struct dg_sequence *sequence);
 
 /* Appends ids[0 ... n-1] to the sequence, n >= 1, in steps of at most `chunk` rows, and gives the last
  * n_logits of them logits, 0 <= n_logits <= n.
@@ -320,7 +321,7 @@ DG_API enum dg_status dg_sequence_eval(struct dg_sequence *sequence, const int32
 DG_API const float *dg_sequence_logits(const struct dg_sequence *sequence);
 DG_API size_t dg_sequence_position(const struct dg_sequence *sequence); /* ids evaluated so far */
 
-/* Forgets the ids from `position` on; does nothing when there are none. */
+/* Forgets the ids from `position` on; does nothing when there are none, or an eval is under way. */
 DG_API void dg_sequence_rewind(struct dg_sequence *sequence, size_t position);
 
 /* ---- sampling ---- */

@@ -73,7 +73,7 @@ enum dg_status dg_sequence_new(struct dg_sequence **out, struct dg_engine *engin
 
 void dg_sequence_free(struct dg_sequence *s)
 {
-    if (!s)
+    if (!s || dg_load_acquire(&s->busy))
         return;
     free(s->logits);
     dg_engine_free(s->engine);
@@ -175,7 +175,7 @@ size_t dg_sequence_position(const struct dg_sequence *s)
 
 void dg_sequence_rewind(struct dg_sequence *s, size_t position)
 {
-    if (!s || position >= s->position)
+    if (!s || dg_load_acquire(&s->busy) || position >= s->position)
         return;
     s->position = position;
     s->has_logits = false;

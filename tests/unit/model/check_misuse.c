@@ -187,6 +187,7 @@ START_TEST(null_elsewhere)
     ck_assert_ptr_null(dg_sequence_logits(NULL));
     ck_assert_uint_eq(dg_sequence_position(NULL), 0);
     ck_assert_uint_eq(dg_tokenizer_vocab(NULL), 0);
+    ck_assert_int_eq(dg_tokenizer_begin(NULL), -1);
     ck_assert_int_eq(dg_tokenizer_end(NULL), -1);
     ck_assert_ptr_null(dg_tokenizer_bytes(NULL, 0, &n));
     ck_assert_int_eq(dg_pick(NULL, 1, 0.5f), -1);
@@ -243,6 +244,13 @@ START_TEST(freed_in_any_order)
 }
 END_TEST
 
+/* Does nothing: the step that it would free is being told. */
+static void free_trace(void *arg, const struct dg_traced_tile *tile)
+{
+    (void)tile;
+    dg_trace_free(arg);
+}
+
 START_TEST(trace_outlives_its_team)
 {
     struct dg_trace *trace, *other;
@@ -250,6 +258,7 @@ START_TEST(trace_outlives_its_team)
 
     make_all(&a);
     ck_assert_int_eq(dg_trace_new(&trace, a.team, 4096, NULL), DG_OK);
+    dg_trace_tell(trace, free_trace, trace);
     refused_null(dg_trace_new, &other, a.team, 4096);
     ck_assert_ptr_null(other);
     ck_assert_int_eq(dg_sequence_eval(a.text, prompt, N, 1, NULL), DG_OK);
@@ -399,6 +408,8 @@ static void try_inside(void *arg, double done)
     (void)done;
     if (in->calls++ > 0)
         return;
+    dg_sequence_rewind(in->text, 0);
+    dg_sequence_free(in->text);
     in->here = dg_sequence_eval(in->text, prompt, 1, 0, NULL);
     in->here_other = dg_sequence_eval(in->other, prompt, 1, 0, NULL);
     ck_assert_int_eq(pthread_create(&thread, NULL, eval_there, in), 0);

@@ -8,6 +8,8 @@ enum { WORKERS = 3, EVENTS = 600, STEPS = 300, MOST_TILES = 512 };
 
 struct told {
     struct dg_team *team;
+    struct dg_model *model;
+    struct dg_trace *trace;
     struct one *one;
     unsigned calls;
     uint64_t step;          /* of the last call */
@@ -60,27 +62,33 @@ static void tell(void *arg, const struct dg_traced_tile *tile)
         dg_team_cancel(t->team);
 }
 
-static void open_told(struct told *t, struct dg_model **model)
+static void open_told(struct told *t)
 {
     struct dg_error err = {0};
 
     *t = (struct told){0};
     ck_assert_msg(dg_team_new(&t->team, WORKERS, WORKERS, &err) == DG_OK, "%s", err.text);
-    ck_assert_msg(dg_model_open(model, "tests/golden/tiny.bin", t->team, &err) == DG_OK, "%s",
+    ck_assert_msg(dg_model_open(&t->model, "tests/golden/tiny.bin", t->team, &err) == DG_OK, "%s",
                   err.text);
-    t->one = one_new(*model, t->team, NULL);
+    t->one = one_new(t->model, t->team, NULL);
+    ck_assert_msg(dg_trace_new(&t->trace, t->team, EVENTS, &err) == DG_OK, "%s", err.text);
+    dg_trace_tell(t->trace, tell, t);
+}
+
+static void close_told(struct told *t)
+{
+    dg_trace_free(t->trace);
+    one_free(t->one);
+    dg_model_free(t->model);
+    dg_team_free(t->team);
 }
 
 /* Room for the events of a step or two, and many steps: with nothing kept all of them fit. */
 START_TEST(every_tile_once)
 {
-    struct dg_model *model;
-    struct dg_trace *trace;
     struct told t;
 
-    open_told(&t, &model);
-    ck_assert_int_eq(dg_trace_new(&trace, t.team, EVENTS, NULL), DG_OK);
-    dg_trace_tell(trace, tell, &t);
+    open_told(&t);
     for (int i = 0; i < STEPS; i++) {
         dg_sequence_rewind(t.one->text, (size_t)(i % 7));
         one_eval(t.one, &(int32_t){i % 97}, 1, 1);
@@ -93,32 +101,27 @@ START_TEST(every_tile_once)
     ck_assert_uint_gt(t.flops, 2 * 2 * 12 * 16 * 16); /* two layers' products alone */
     ck_assert_int_eq(t.inside, DG_ERR_USAGE);
 
-    dg_trace_tell(trace, NULL, NULL);
+    dg_trace_tell(t.trace, NULL, NULL);
     one_eval(t.one, &(int32_t){1}, 1, 1);
     ck_assert_uint_eq(t.step, STEPS - 1);
-    dg_trace_tell(trace, tell, &t);
-    dg_trace_window(trace, 1000, 2000);
+    dg_trace_tell(t.trace, tell, &t);
+    dg_trace_window(t.trace, 1000, 2000);
     one_eval(t.one, &(int32_t){1}, 1, 1);
     ck_assert_uint_eq(t.step, STEPS - 1);
-    dg_trace_free(trace);
+    dg_trace_free(t.trace);
+    t.trace = NULL;
     one_eval(t.one, &(int32_t){1}, 1, 1);
     ck_assert_uint_eq(t.step, STEPS - 1);
-    one_free(t.one);
-    dg_model_free(model);
-    dg_team_free(t.team);
+    close_told(&t);
 }
 END_TEST
 
 /* Cancelling from there ends the next eval. */
 START_TEST(cancelled_from_there)
 {
-    struct dg_model *model;
-    struct dg_trace *trace;
     struct told t;
 
-    open_told(&t, &model);
-    ck_assert_int_eq(dg_trace_new(&trace, t.team, EVENTS, NULL), DG_OK);
-    dg_trace_tell(trace, tell, &t);
+    open_told(&t);
     t.cancel = true;
     one_eval(t.one, &(int32_t){1}, 1, 1);
     ck_assert_uint_gt(t.calls, 0);
@@ -129,10 +132,7 @@ START_TEST(cancelled_from_there)
     one_eval(t.one, &(int32_t){1}, 1, 1);
     ck_assert_uint_gt(t.calls, 0);
     dg_trace_tell(NULL, tell, &t);
-    dg_trace_free(trace);
-    one_free(t.one);
-    dg_model_free(model);
-    dg_team_free(t.team);
+    close_told(&t);
 }
 END_TEST
 
