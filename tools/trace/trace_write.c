@@ -1,7 +1,9 @@
 /* A recorded step is written worker by worker: each event of the recorder is a tile and the gap before it,
  * which become slices without a hole between them. When a tile was ready, and by which other, the recorder
  * did not note; it follows from the ends of all tiles (dg_trace_arrivals()), so a step is gathered first.
- * The counters are sums over its changes, in order of time. */
+ * The counters are sums over its changes, in order of time.
+ *
+ * Events are put together in the writer's own buffer, without printf(). */
 #include "trace_write.h"
 #include "../../src/base/json_write.h"
 
@@ -26,6 +28,8 @@ struct change {
 
 struct writer {
     FILE *to;
+    char text[1 << 14]; /* [n_text], behind what `to` has been given */
+    size_t n_text;
     const struct dg_trace *trace;
     bool all_edges, comma;
     uint64_t arrows; /* written so far: their ids */
@@ -47,44 +51,109 @@ void trace_write_string(FILE *to, const char *text)
     dg_json_write_string(to, text, "<");
 }
 
-/* `key` and a length of time, or a moment, in microseconds. */
-static void put_ns(FILE *to, const char *key, uint64_t ns)
+/* What is in the buffer goes to the file. */
+static void pass_on(struct writer *w)
 {
-    fprintf(to, "%s%" PRIu64 ".%03u", key, ns / 1000, (unsigned)(ns % 1000));
+    fwrite(w->text, 1, w->n_text, w->to);
+    w->n_text = 0;
 }
 
-static void put_time(const struct writer *w, const char *key, uint64_t at)
+static void put(struct writer *w, const char *text)
 {
-    put_ns(w->to, key, at - w->trace->start);
+    const size_t n = strlen(text);
+
+    if (n > sizeof w->text - w->n_text)
+        pass_on(w);
+    memcpy(w->text + w->n_text, text, n); /* the longest is some dozens of bytes */
+    w->n_text += n;
+}
+
+/* `key` and a number, with so many digits at least. */
+static void put_digits(struct writer *w, const char *key, uint64_t number, int least)
+{
+    char digits[24], *at = digits + sizeof digits - 1;
+
+    *at = '\0';
+    for (; number > 0 || least > 0; number /= 10, least--)
+        *--at = (char)('0' + number % 10);
+    put(w, key);
+    put(w, at);
+}
+
+static void put_number(struct writer *w, const char *key, uint64_t number)
+{
+    put_digits(w, key, number, 1);
+}
+
+static void put_int(struct writer *w, const char *key, int number)
+{
+    put(w, key);
+    put_number(w, number < 0 ? "-" : "", number < 0 ? -(uint64_t)number : (uint64_t)number);
+}
+
+static void put_string(struct writer *w, const char *text)
+{
+    pass_on(w);
+    trace_write_string(w->to, text);
+}
+
+/* A name, most of which are letters, digits, blanks and dots. */
+static void put_name(struct writer *w, const char *name)
+{
+    for (const char *c = name; *c; c++)
+        if (!(*c == ' ' || *c == '.' || *c == '_' || (*c >= '0' && *c <= '9') ||
+              (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z'))) {
+            put_string(w, name);
+            return;
+        }
+    put(w, "\"");
+    put(w, name);
+    put(w, "\"");
+}
+
+/* `key` and a length of time, or a moment, in microseconds. */
+static void put_ns(struct writer *w, const char *key, uint64_t ns)
+{
+    put_number(w, key, ns / 1000);
+    put_digits(w, ".", ns % 1000, 3);
+}
+
+static void put_time(struct writer *w, const char *key, uint64_t at)
+{
+    put_ns(w, key, at - w->trace->start);
 }
 
 /* Begins an event; the caller adds args and the closing brace. */
-static void open_event(struct writer *w, char phase, unsigned worker)
+static void open_event(struct writer *w, const char *phase, unsigned worker)
 {
-    fprintf(w->to, "%s\n{\"ph\": \"%c\", \"pid\": 1, \"tid\": %u", w->comma ? "," : "", phase,
-            worker);
+    put(w, w->comma ? ",\n{\"ph\": \"" : "\n{\"ph\": \"");
+    put(w, phase);
+    put_number(w, "\", \"pid\": 1, \"tid\": ", worker);
     w->comma = true;
 }
 
 /* A slice's length: less than a nanosecond short, so that start + length, in doubles, whatever they are
  * counted from, stays before the next slice of the lane, and of a tile or wait inside its step's. A
  * reader rounds to whole nanoseconds. */
-static void put_length(const struct writer *w, const char *kind, uint64_t ns)
+static void put_length(struct writer *w, const char *kind, uint64_t ns)
 {
     const uint64_t less = !strcmp(kind, "step") ? 1 : 3, tenths = ns ? 10 * ns - less : 0;
 
-    fprintf(w->to, ", \"dur\": %" PRIu64 ".%04u", tenths / 10000, (unsigned)(tenths % 10000));
+    put_number(w, ", \"dur\": ", tenths / 10000);
+    put_digits(w, ".", tenths % 10000, 4);
 }
 
 static void open_slice(struct writer *w, const char *kind, const char *name, unsigned worker,
                        uint64_t start, uint64_t end)
 {
-    open_event(w, 'X', worker);
-    fprintf(w->to, ", \"cat\": \"%s\", \"name\": ", kind);
-    trace_write_string(w->to, name);
+    open_event(w, "X", worker);
+    put(w, ", \"cat\": \"");
+    put(w, kind);
+    put(w, "\", \"name\": ");
+    put_name(w, name);
     put_time(w, ", \"ts\": ", start);
     put_length(w, kind, end - start);
-    fputs(", \"args\": {", w->to);
+    put(w, ", \"args\": {");
 }
 
 /* ---- what stands beside the events ---- */
@@ -121,20 +190,22 @@ static void put_plan(const struct writer *w, const struct dg_trace_plan *p)
     fputs("]}", to);
 }
 
-static void put_steps(const struct writer *w)
+static void put_steps(struct writer *w)
 {
     for (size_t i = 0; i < w->trace->n_steps; i++) {
         const struct dg_trace_step *s = &w->trace->steps[i];
 
-        fprintf(w->to, "%s{\"plan\": %u, \"past\": %u, \"rows\": %u", i ? ",\n  " : "", s->plan,
-                s->past, w->trace->plans[s->plan]->rows);
+        put_number(w, i ? ",\n  {\"plan\": " : "{\"plan\": ", s->plan);
+        put_number(w, ", \"past\": ", s->past);
+        put_number(w, ", \"rows\": ", w->trace->plans[s->plan]->rows);
         put_time(w, ", \"start\": ", s->start);
         put_time(w, ", \"end\": ", s->end);
-        putc('}', w->to);
+        put(w, "}");
     }
+    pass_on(w);
 }
 
-static void put_facts(const struct writer *w, const struct trace_facts *f, uint64_t overhead)
+static void put_facts(struct writer *w, const struct trace_facts *f, uint64_t overhead)
 {
     FILE *to = w->to;
 
@@ -167,13 +238,15 @@ static void put_facts(const struct writer *w, const struct trace_facts *f, uint6
 
 static void put_names(struct writer *w)
 {
-    open_event(w, 'M', 0);
-    fputs(", \"name\": \"process_name\", \"args\": {\"name\": \"dagpt\"}}", w->to);
+    open_event(w, "M", 0);
+    put(w, ", \"name\": \"process_name\", \"args\": {\"name\": \"dagpt\"}}");
     for (unsigned i = 0; i < w->trace->workers; i++) {
-        open_event(w, 'M', i);
-        fprintf(w->to, ", \"name\": \"thread_name\", \"args\": {\"name\": \"worker %u\"}}", i);
-        open_event(w, 'M', i);
-        fprintf(w->to, ", \"name\": \"thread_sort_index\", \"args\": {\"sort_index\": %u}}", i);
+        open_event(w, "M", i);
+        put_number(w, ", \"name\": \"thread_name\", \"args\": {\"name\": \"worker ", i);
+        put(w, "\"}}");
+        open_event(w, "M", i);
+        put_number(w, ", \"name\": \"thread_sort_index\", \"args\": {\"sort_index\": ", i);
+        put(w, "}}");
     }
 }
 
@@ -219,19 +292,25 @@ static void put_tile(struct writer *w, uint32_t t)
     const struct dg_cost cost = dg_trace_cost(w->plan, t, w->step->past);
 
     open_slice(w, "tile", op->name, ran->worker, ran->start, ran->end);
-    fprintf(w->to, "\"step\": %u, \"tile\": %u, \"type\": \"%s\", \"layer\": %d", step_index(w), t,
-            op->type, op->layer);
-    fprintf(w->to, ", \"box\": [%u, %u, %u, %u]", tile->out.r0, tile->out.r1, tile->out.c0,
-            tile->out.c1);
-    put_time(w, ", \"ready\": ", w->ready[t]);
+    put_number(w, "\"step\": ", step_index(w));
+    put_number(w, ", \"tile\": ", t);
+    put(w, ", \"type\": \"");
+    put(w, op->type);
+    put_int(w, "\", \"layer\": ", op->layer);
+    put_number(w, ", \"box\": [", tile->out.r0);
+    put_number(w, ", ", tile->out.r1);
+    put_number(w, ", ", tile->out.c0);
+    put_number(w, ", ", tile->out.c1);
+    put_time(w, "], \"ready\": ", w->ready[t]);
     if (w->last[t] == DG_NO_TILE)
-        fputs(", \"last\": null", w->to);
+        put(w, ", \"last\": null");
     else
-        fprintf(w->to, ", \"last\": %u", w->last[t]);
-    fprintf(w->to, ", \"bytes\": %" PRIu64 ", \"flops\": %" PRIu64, cost.bytes, cost.flops);
+        put_number(w, ", \"last\": ", w->last[t]);
+    put_number(w, ", \"bytes\": ", cost.bytes);
+    put_number(w, ", \"flops\": ", cost.flops);
     if (ran->off)
-        put_ns(w->to, ", \"preempted\": ", ran->off);
-    fputs("}}", w->to);
+        put_ns(w, ", \"preempted\": ", ran->off);
+    put(w, "}}");
     change(w, w->ready[t], 1, 0);
     change(w, ran->start, -1, 0);
 }
@@ -243,10 +322,10 @@ static void put_wait(struct writer *w, const char *name, unsigned worker, uint64
     if (start == end)
         return;
     open_slice(w, "wait", name, worker, start, end);
-    fprintf(w->to, "\"step\": %u", step_index(w));
+    put_number(w, "\"step\": ", step_index(w));
     if (off)
-        put_ns(w->to, ", \"preempted\": ", off < end - start ? off : end - start);
-    fputs("}}", w->to);
+        put_ns(w, ", \"preempted\": ", off < end - start ? off : end - start);
+    put(w, "}}");
 }
 
 /* The gap that ends with event e. A CPU was lost in the longer of its parts. */
@@ -275,9 +354,10 @@ static void put_worker(struct writer *w, unsigned worker)
     if (!w->plan->loads)
         snprintf(name, sizeof name, "step %u", step_index(w));
     open_slice(w, "step", name, worker, v->enter, v->leave);
-    fprintf(w->to, "\"step\": %u", step_index(w));
-    put_ns(w->to, ", \"cpu\": ", v->cpu_ns);
-    fprintf(w->to, ", \"preemptions\": %" PRIu64 "}}", v->preemptions);
+    put_number(w, "\"step\": ", step_index(w));
+    put_ns(w, ", \"cpu\": ", v->cpu_ns);
+    put_number(w, ", \"preemptions\": ", v->preemptions);
+    put(w, "}}");
     change(w, v->enter, 0, 1);
     for (const struct dg_trace_event *stop = e + v->n; e < stop; e++) {
         put_gap(w, worker, at, e);
@@ -294,13 +374,14 @@ static void put_arrow(struct writer *w, uint32_t from, uint32_t to)
 {
     const struct ran *a = &w->ran[from], *b = &w->ran[to];
 
-    open_event(w, 's', a->worker);
+    open_event(w, "s", a->worker);
     put_time(w, ", \"ts\": ", a->end - (a->end > a->start));
-    fprintf(w->to, ", \"cat\": \"edge\", \"name\": \"edge\", \"id\": %" PRIu64 "}", w->arrows);
-    open_event(w, 'f', b->worker);
+    put_number(w, ", \"cat\": \"edge\", \"name\": \"edge\", \"id\": ", w->arrows);
+    put(w, "}");
+    open_event(w, "f", b->worker);
     put_time(w, ", \"ts\": ", b->start + (b->end > b->start));
-    fprintf(w->to, ", \"cat\": \"edge\", \"name\": \"edge\", \"bp\": \"e\", \"id\": %" PRIu64 "}",
-            w->arrows++);
+    put_number(w, ", \"cat\": \"edge\", \"name\": \"edge\", \"bp\": \"e\", \"id\": ", w->arrows++);
+    put(w, "}");
 }
 
 /* To every tile that waits for `tile`, from `node`: the tile itself, or a join behind it. */
@@ -337,10 +418,14 @@ static int by_time(const void *a, const void *b)
 
 static void put_counter(struct writer *w, uint64_t at, const char *name, const char *key, int value)
 {
-    open_event(w, 'C', 0);
-    fprintf(w->to, ", \"name\": \"%s\"", name);
-    put_time(w, ", \"ts\": ", at);
-    fprintf(w->to, ", \"args\": {\"%s\": %d}}", key, value);
+    open_event(w, "C", 0);
+    put(w, ", \"name\": \"");
+    put(w, name);
+    put_time(w, "\", \"ts\": ", at);
+    put(w, ", \"args\": {\"");
+    put(w, key);
+    put_int(w, "\": ", value);
+    put(w, "}}");
 }
 
 static void put_counters(struct writer *w)
@@ -409,6 +494,7 @@ bool trace_write(FILE *to, struct dg_trace *trace, const struct trace_facts *fac
         if (tell)
             tell((double)(i + 1) / (double)trace->n_steps);
     }
-    fputs("\n]}\n", to);
+    put(&w, "\n]}\n");
+    pass_on(&w);
     return true;
 }
