@@ -271,7 +271,7 @@ bench-guard: all $(BUILD)/tests/guard/bench_guard  ## instructions of a prompt a
 bench-guard-update: all $(BUILD)/tests/guard/bench_guard # the figures anew, into tests/guard/bench_guard.txt
 	@BUILD=$(BUILD) CC="$(CC)" tests/guard/bench_guard.sh update
 
-ulp: $(BUILD)/tests/guard/ulp  ## error of exp and tanh over every float (some minutes)
+ulp: $(BUILD)/tests/guard/ulp  ## error of exp, tanh and erf over every float (some minutes)
 	$<
 
 bench-what-if: all  ## does a trace of one worker predict the time of two within 10 %? (python3, two free CPUs)

@@ -205,7 +205,8 @@ struct dg_model;
 /* The sizes of the model file at `path`, from its header and the size of the file. */
 DG_API enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg_error *err);
 
-/* Reads the model file at `path` (llm.c's, version 1, 3 or 5) and packs its weights, with all of the
+/* Reads the model at `path` (an llm.c checkpoint, version 1, 3 or 5; a GGUF file; or a Hugging Face folder) and
+ * packs its weights, with all of the
  * team, to which the model keeps no reference. Without a team (NULL) the weights are read as part of
  * the model's first step, each before it is used, and an eval that cannot read the file fails with
  * DG_ERR_IO. Until that eval has returned, the model takes one engine alone. */

@@ -86,15 +86,10 @@ static struct text columns(const struct dg_op *op, const struct dg_tensor *t, st
 /* An op's type and what was fused into it. */
 static struct text type_text(const struct dg_op *op)
 {
-    static const char *const fused[DG_N_ACTIVATIONS] = {
-        [DG_NO_ACTIVATION] = "",
-        [DG_GELU] = " + gelu",
-        [DG_GELU_ERF] = " + gelu_erf",
-        [DG_RELU] = " + relu",
-    };
     struct text t;
 
-    snprintf(t.s, sizeof t.s, "%s%s%s", op->type->name, fused[op->activation],
+    snprintf(t.s, sizeof t.s, "%s%s%s%s", op->type->name, op->activation ? " + " : "",
+             op->activation ? dg_activation_name(op->activation) : "",
              op->residual ? " + residual" : "");
     return t;
 }

@@ -63,6 +63,13 @@ enum dg_activation {
     DG_N_ACTIVATIONS
 };
 
+static inline const char *dg_activation_name(enum dg_activation a)
+{
+    static const char *const names[DG_N_ACTIVATIONS] = {"none", "gelu", "gelu_erf", "relu"};
+
+    return names[a];
+}
+
 struct dg_op_type {
     const char *name;
 

@@ -72,6 +72,40 @@ struct facts {
     struct plan_facts plans[2];
 };
 
+/* The dtypes of the file's tensors, once each, with `between` them. */
+static void print_dtypes(const struct dg_weights *w, const char *between)
+{
+    bool has[DG_N_DTYPES] = {false}, first = true;
+
+    for (uint32_t i = 0; i < dg_weight_count(&w->sizes); i++)
+        if (w->sources[i].file)
+            has[w->sources[i].dtype] = true;
+    for (enum dg_dtype d = 0; d < DG_N_DTYPES; d++) {
+        if (has[d])
+            printf("%s%s", first ? "" : between, dg_dtype_name(d));
+        first = first && !has[d];
+    }
+}
+
+static void print_recipe(const struct dg_weights *w)
+{
+    printf("          %s, epsilon %g, logits by %s", dg_activation_name(w->recipe.activation),
+           (double)w->recipe.epsilon, w->recipe.own_head ? "a head of its own" : "wte");
+    if (w->begin >= 0)
+        printf("; a text begins with %d", (int)w->begin);
+    if (w->end >= 0)
+        printf("; it ends with %d", (int)w->end);
+    printf("\n");
+}
+
+static void print_id(const char *name, int32_t id)
+{
+    if (id < 0)
+        printf(", \"%s\": null", name);
+    else
+        printf(", \"%s\": %d", name, (int)id);
+}
+
 static void print_text(const struct facts *f)
 {
     const struct dg_weights *w = f->weights;
@@ -82,8 +116,11 @@ static void print_text(const struct facts *f)
     printf("          %s", w->format->name);
     if (w->version > 0)
         printf(" version %u", w->version);
-    printf(", %s; maxT %u, V %u, L %u, NH %u, C %u\n", dg_dtype_name(w->dtype), w->sizes.positions,
-           w->sizes.vocab, w->sizes.layers, w->sizes.heads, w->sizes.channels);
+    printf(", ");
+    print_dtypes(w, " and ");
+    printf("; maxT %u, V %u, L %u, NH %u, C %u\n", w->sizes.positions, w->sizes.vocab,
+           w->sizes.layers, w->sizes.heads, w->sizes.channels);
+    print_recipe(w);
     printf("          %" PRIu64 " parameters; %" PRIu64 " bytes in the file, %" PRIu64
            " packed in memory, %" PRIu64 " for the KV cache\n",
            dg_model_parameters(f->model), w->bytes, dg_model_bytes(f->model), f->cache_bytes);
@@ -109,10 +146,18 @@ static void print_json(const struct facts *f)
     printf(", \"format\": \"%s\", \"version\": %u, \"dtype\": \"%s\", \"maxT\": %u, \"V\": %u, "
            "\"L\": %u, \"NH\": %u, \"C\": %u, "
            "\"parameters\": %" PRIu64 ", \"file_bytes\": %" PRIu64 ", \"packed_bytes\": %" PRIu64
-           ", \"cache_bytes\": %" PRIu64 "},\n",
+           ", \"cache_bytes\": %" PRIu64 ",\n",
            w->format->name, w->version, dg_dtype_name(w->dtype), w->sizes.positions, w->sizes.vocab,
            w->sizes.layers, w->sizes.heads, w->sizes.channels, dg_model_parameters(f->model),
            w->bytes, dg_model_bytes(f->model), f->cache_bytes);
+    printf("  \"dtypes\": [\"");
+    print_dtypes(w, "\", \"");
+    printf("\"], \"files\": %u, \"activation\": \"%s\", \"epsilon\": %g, \"own_head\": %s",
+           w->n_files, dg_activation_name(w->recipe.activation), (double)w->recipe.epsilon,
+           w->recipe.own_head ? "true" : "false");
+    print_id("begin", w->begin);
+    print_id("end", w->end);
+    printf("},\n");
     printf(" \"machine\": {\"cpus\": %u, \"isa\": \"%s\", \"workers\": %u, \"awake\": %u},\n",
            f->cpus, dg_isa_name(dg_isa_best()), f->workers, f->awake);
     printf(" \"plans\": [");
