@@ -59,17 +59,27 @@ static struct dg_op *add_op(struct builder *b, const struct dg_op_type *type, co
     return dg_graph_op(b->g, op);
 }
 
+/* Where a weight lies; of an outline no more than how it stands. */
+static const struct dg_source *source_of(const struct builder *b, enum dg_weight w, uint32_t layer)
+{
+    static const struct dg_source transposed = {.dtype = DG_F32, .transposed = true};
+    const struct dg_weights *from = b->model->weights;
+    const bool matrix = dg_weight_shape(&b->model->sizes, w).layout == DG_PANELS;
+
+    if (from)
+        return dg_weights_find(from, w, layer);
+    return b->model->transposed && matrix && dg_weight_in_layers(w) ? &transposed : NULL;
+}
+
 /* A weight, of the layer at hand if it is one of a layer's. */
 static struct dg_tensor *weight(struct builder *b, enum dg_weight w)
 {
     const uint32_t layer = b->layer < 0 ? 0 : (uint32_t)b->layer;
     const struct dg_tensor *t = dg_model_weight(b->model, w, layer);
-    const struct dg_weights *from = b->model->weights; /* NULL: an outline's have no source */
     struct dg_tensor **known = &b->weights[dg_weight_place(w, layer)];
 
     if (!*known)
-        *known = b->load ? dg_graph_load(b->g, t, b->layer,
-                                         from ? dg_weights_find(from, w, layer) : NULL)
+        *known = b->load ? dg_graph_load(b->g, t, b->layer, source_of(b, w, layer))
                          : dg_graph_tensor(b->g, *t);
     return *known;
 }

@@ -19,6 +19,8 @@ struct dg_model {
     struct dg_recipe recipe;
     struct dg_tensor
         *tensors; /* [dg_weight_count(&sizes)] by dg_weight_place(); without rows: absent */
+    bool
+        transposed; /* an outline alone: so a file has its layers' matrices, which cuts its load ops */
     struct dg_weights *weights; /* where they are to be loaded from; NULL: loaded, or an outline */
 
     /* An enum dg_model_state. Order: release by who has loaded it, acquire by other threads' engines, so that

@@ -110,6 +110,7 @@ struct subject {
     const char *name; /* of the model */
     struct dg_sizes sizes;
     struct dg_recipe recipe;
+    bool transposed; /* as the file has the matrices of layers */
     struct dg_gpt2_shape shape;
     struct dg_tiling tiling;
     struct trace_file *trace; /* NULL: none */
@@ -140,6 +141,7 @@ static void choose_from_model(struct subject *s)
     s->name = cli_model_path();
     s->sizes = w->sizes;
     s->recipe = w->recipe;
+    s->transposed = dg_weights_find(w, DG_Q_WEIGHT, 0)->transposed;
     s->shape = (struct dg_gpt2_shape){rows ? (uint32_t)rows : 1, 1, !no_fuse, load};
     s->tiling.workers = cpus < cli_model.workers ? cpus : (uint32_t)cli_model.workers;
     s->tiling.row_block = cli_model.tile.rows;
@@ -195,6 +197,28 @@ static void choose_from_trace(struct subject *s)
     s->tiling = (struct dg_tiling){s->trace->awake, cli_model.tile.rows, cli_model.tile.cols};
 }
 
+static void make_plan(struct subject *s)
+{
+    struct dg_error err;
+
+    cli_check(dg_gpt2_graph(&s->graph, s->model, &s->shape, &err), &err);
+    if (tiles || check || s->trace)
+        cli_check(dg_plan_new(&s->plan, s->graph, &s->tiling, &err), &err);
+}
+
+static void discard_plan(struct subject *s)
+{
+    dg_plan_free(s->plan);
+    dg_graph_free(s->graph);
+    s->plan = NULL;
+    s->graph = NULL;
+}
+
+static bool is_of_trace(const struct subject *s, struct dg_error *err)
+{
+    return trace_plan_compare(trace_plan_of(s->trace, s->step), s->plan, err) == DG_OK;
+}
+
 static void build(struct subject *s)
 {
     struct dg_error err;
@@ -204,10 +228,15 @@ static void build(struct subject *s)
         cli_die(DG_ERR_USAGE, "%s: %u rows after %" PRIu64 ": expected at most maxT = %u positions",
                 s->name, s->shape.rows, past, most);
     cli_check(dg_model_outline(&s->model, &s->sizes, &s->recipe, &err), &err);
-    cli_check(dg_gpt2_graph(&s->graph, s->model, &s->shape, &err), &err);
-    if (tiles || check || s->trace)
-        cli_check(dg_plan_new(&s->plan, s->graph, &s->tiling, &err), &err);
-    if (s->trace && trace_plan_compare(trace_plan_of(s->trace, s->step), s->plan, &err) != DG_OK)
+    s->model->transposed = s->transposed;
+    make_plan(s);
+    if (s->trace && s->shape.load &&
+        !is_of_trace(s, &err)) { /* or the model stood so in its file */
+        discard_plan(s);
+        s->model->transposed = true;
+        make_plan(s);
+    }
+    if (s->trace && !is_of_trace(s, &err))
         cli_die(DG_ERR_USAGE, "%s: %s (--tile must be as it was in the run)", trace_path, err.text);
 }
 
