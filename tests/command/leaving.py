@@ -97,7 +97,7 @@ none_recorded = "no step was recorded"
 ids = [str(i % 1000) for i in range(1000)]
 long_text = folder + "/long"
 with open(long_text, "w") as file:
-    file.write("The quick brown fox jumps over the lazy dog, and so on. " * 70)
+    file.write("So on. The quick brown fox jumps over the lazy dog, and" + " so on, and" * 240)
 alone = ["-m", slow, "--isa", "scalar"]
 for number, sched in ((INT, "dataflow"), (TERM, "barrier"), (INT, "serial")):
     child = start("tokens", *alone, "--sched", sched, "--total", "1010", "--trace", trace, *ids)
