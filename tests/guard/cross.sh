@@ -1,7 +1,8 @@
 #!/bin/sh
 # cross.sh MACHINE [SUITE...] - cross-builds for a machine (aarch64, armhf, i386) and runs test suites under
 # qemu-user: those named (kernels, cli, ...), else all unit suites and the tests of the command. What is missing
-# is installed: Debian's cross compiler, C library and emulator.
+# is installed: Debian's cross compiler, C library and emulator. Debian 12's qemu-i386 (7.2) hangs in
+# pthread_create(), also of a program that does nothing else: with it, i386 is built, and tried on one thread.
 machine=$1
 shift
 case $machine in
@@ -33,6 +34,13 @@ all_suites() {
         esac
     done
 }
+if [ $# -eq 0 ] && [ "$machine" = i386 ]; then
+    ${MAKE:-make} --no-print-directory CC=$cc SAN= DEBUG= || exit 1
+    ids=$($qemu $build/dagpt tokens -j 1 -m tests/golden/tiny.bin --greedy 11 12 | tr '\n' ' ')
+    echo "i386: one thread: $ids"
+    [ "$ids" = '89 89 89 89 89 89 89 89 ' ]
+    exit
+fi
 [ $# -gt 0 ] || set -- $(all_suites)
 
 programs="$build/dagpt $build/make-model"
