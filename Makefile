@@ -74,7 +74,7 @@ YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/un
 # The runtime under an explorer of schedules: a program of a flavour of its own (tests/prove/explore.h).
 PROVE  := $(BUILD)-sync_prove/tests/prove/prove
 
-.PHONY: all run lab install uninstall test test-tools suites prove prove-program mutants model-check test-bits \
+.PHONY: all run lab install uninstall test test-tools suites prove prove-program mutants model-check test-tsan test-bits \
         test-cross test-neon test-armhf test-i386 test-all rooms check-docs check-format format pictures graph-pictures poly ulp clean \
         help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
@@ -215,8 +215,17 @@ prove-program:
 prove: prove-program  ## explore the runtime's schedules: 10 million, and all of small plans (half an hour)
 	@$(PROVE) --random 300000 --states 4000000
 
-mutants:  ## does the explorer find each of the faults in tests/prove/mutants.txt? (python3, half an hour)
-	@CC="$(CC)" tests/prove/mutants.py
+# What threads share, on real threads, under ThreadSanitizer: the part of `test SAN=thread` that is about them.
+RACY   := $(patsubst %,$(BUILD)-thread/tests/unit/%,runtime/check_queue runtime/check_team runtime/check_sched model/check_bits \
+          model/check_sequence)
+
+test-tsan:  ## queue, team, scheduler and sequences under ThreadSanitizer
+	@+$(MAKE) --no-print-directory BUILD=$(BUILD)-thread SAN=thread $(RACY)
+	@for suite in $(RACY); do CK_FORK=no CK_DEFAULT_TIMEOUT=0 DAGPT_SAN=thread timeout 900 $$suite || exit 1; done
+
+mutants: $(BUILD)/tests/unit/graph/check_plan $(BUILD)/tests/unit/graph/check_plan_check  ## is each fault in tests/prove/mutants*.txt found? (python3, 20 minutes)
+	@BUILD=$(BUILD) CC="$(CC)" tests/prove/mutants.py
+	@BUILD=$(BUILD) CC="$(CC)" tests/prove/mutants.py --plan
 
 model-check:  ## every state of a model of the scheduler (spin; a minute)
 	@CC="$(CC)" tests/prove/model.sh || [ $$? -eq 77 ]

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""mutants.py [WORD] - puts each fault of tests/prove/mutants.txt whose name has WORD into the runtime, builds the
-explorer with it, and runs it until it fails. Prints a row of Markdown for each: the fault, which scenario
+"""mutants.py [--plan] [WORD] - puts each fault of tests/prove/mutants.txt whose name has WORD into the runtime, builds
+the explorer with it, and runs it until it fails. Prints a row of Markdown for each: the fault, which scenario
 killed it, after how many schedules of that scenario. Fails when one lives that should not.
+--plan: those of mutants_plan.txt, and the suites of the plan.
 
 CC: the compiler; JOBS: how many at a time. Works in copies, in a temporary folder; from the root of the project."""
 
@@ -48,49 +49,90 @@ def compile_file(folder, source, checked):
     return out
 
 
-def run(mutant, folder, objects):
-    with tempfile.TemporaryDirectory() as copy:
+def put(mutant, copy):
+    """Puts the fault into a copy of the project's sources; what is wrong with it, or None."""
+    for part in PARTS:
+        shutil.copytree(part, os.path.join(copy, part))
+    path = os.path.join(copy, mutant["file"])
+    text = open(path).read()
+    old = "\n".join(mutant["from"])
+    if text.count(old) != 1:
+        return "its text stands %d times in %s" % (text.count(old), mutant["file"])
+    open(path, "w").write(text.replace(old, "\n".join(mutant["to"])))
+    return None
+
+
+class Explorer:
+    """Faults of the runtime: killed by a schedule of a scenario."""
+
+    table = "tests/prove/mutants.txt"
+
+    def __init__(self, folder):
         for part in PARTS:
-            shutil.copytree(os.path.join(folder, part), os.path.join(copy, part))
-        path = os.path.join(copy, mutant["file"])
-        text = open(path).read()
-        old = "\n".join(mutant["from"])
-        if text.count(old) != 1:
-            return "its text stands %d times in %s" % (text.count(old), mutant["file"])
-        open(path, "w").write(text.replace(old, "\n".join(mutant["to"])))
+            shutil.copytree(part, os.path.join(folder, part))
+        self.objects = [os.path.join(folder, compile_file(folder, source, source in CHECKED)) for source in OTHERS]
+
+    def run(self, mutant, copy):
         made = compile_file(copy, "tests/prove/runtime.c", True)
-        subprocess.run([CC, "-o", "prove", made, *(os.path.join(folder, o) for o in objects), "-lm"], cwd=copy,
-                       check=True)
+        subprocess.run([CC, "-o", "prove", made, *self.objects, "-lm"], cwd=copy, check=True)
         # The explorer ends by itself, however long schedules are: the limit is for a fault in the explorer.
         for random, states in ((300, 300), (2000, 8000), *(((20000, 60000),) if mutant["far"] else ())):
             result = subprocess.run(["./prove", "--brief", "1", "--random", str(random), "--states", str(states),
                                      *SCENARIOS], cwd=copy, stdout=subprocess.PIPE, timeout=3600)
             if result.returncode != 0:
-                return result.stdout.decode(errors="replace").strip() or "ended by signal %d" % -result.returncode
-    return ""
+                told = result.stdout.decode(errors="replace").strip() or "ended by signal %d" % -result.returncode
+                m = re.match(r"(.*), (\d+): (.*)", told)
+                return m.groups() if m else (told, "", "")
+        return None
+
+
+class Suites:
+    """Faults of the plan: killed by a test of check_plan or check_plan_check. $BUILD has both."""
+
+    table = "tests/prove/mutants_plan.txt"
+
+    def __init__(self, folder):
+        self.build = os.path.abspath(os.environ.get("BUILD", "build"))
+        pkg = subprocess.run(["pkg-config", "--libs", "check"], stdout=subprocess.PIPE)
+        self.libs = pkg.stdout.decode().split() or ["-lcheck", "-lsubunit", "-lrt", "-lm"]
+
+    def run(self, mutant, copy):
+        made = compile_file(copy, mutant["file"], False)
+        for suite in ("check_plan", "check_plan_check"):
+            subprocess.run([CC, "-o", suite, made, "%s/tests/unit/graph/%s.o" % (self.build, suite),
+                            self.build + "/tests/support/support.o", self.build + "/libdagpt.a", *self.libs,
+                            "-lpthread", "-lm"], cwd=copy, check=True)
+            result = subprocess.run(["./" + suite], cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            if result.returncode != 0:
+                m = re.search(r"[FE]:[^:]*:(\w+):\d+: (.*)", result.stdout.decode(errors="replace"))
+                return (suite + " " + (m.group(1) if m else ""), "", m.group(2)[:100] if m else "")
+        return None
+
+
+def try_one(kind, mutant):
+    with tempfile.TemporaryDirectory() as copy:
+        wrong = put(mutant, copy)
+        return (wrong, "", "") if wrong else kind.run(mutant, copy)
 
 
 PARTS = ["src", "tests/prove", "tests/support/sync_prove"]
-SCENARIOS = ["bell", "team", "empty", "chain", "diamond", "pushers", "meeting", "layers", "sources", "two", "three", "loading", "posted",
+SCENARIOS = ["bell", "team", "empty", "chain", "diamond", "pushers", "meeting", "layers", "sources", "two", "three", "two joins", "loading", "posted",
              "failing", "traced", "cancelled", "barrier", "serial", "wide", "grid"]
 
 
 def main():
-    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    plan = sys.argv[1:2] == ["--plan"]
+    word = "".join(sys.argv[1 + plan : 2 + plan])
     wrong = killed = lived = 0
-    mutants = [m for m in read("tests/prove/mutants.txt") if word in m["name"]]
     with tempfile.TemporaryDirectory() as folder:
-        for part in PARTS:
-            shutil.copytree(part, os.path.join(folder, part))
-        objects = [compile_file(folder, source, source in CHECKED) for source in OTHERS]
+        kind = (Suites if plan else Explorer)(folder)
+        mutants = [m for m in read(kind.table) if word in m["name"]]
         print("| fault | killed by | after schedules | how |\n|---|---|---|---|")
         with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", os.cpu_count()))) as pool:
-            for mutant, told in zip(mutants, pool.map(lambda m: run(m, folder, objects), mutants)):
-                m = re.match(r"(.*), (\d+): (.*)", told)
-                if told:
+            for mutant, row in zip(mutants, pool.map(lambda m: try_one(kind, m), mutants)):
+                if row:
                     killed += 1
-                    wrong += told.startswith("its text")
-                    row = m.groups() if m else (told, "", "")
+                    wrong += row[0].startswith("its text")
                 else:
                     lived += 1
                     wrong += not mutant["why"]

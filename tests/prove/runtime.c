@@ -560,6 +560,11 @@ static const struct shape meeting = {.pushes = 4,
                                      .joins = 1,
                                      .home = {0, 1, 0, 1, 0},
                                      .edges = {{0, 5}, {1, 5}, {5, 2}, {5, 3}, {5, 4}}};
+/* Tiles of one queue that lead to two joins, in turn. */
+static const struct shape two_joins = {.ops = {4, 2},
+                                       .pushes = 4,
+                                       .joins = 2,
+                                       .edges = {{0, 6}, {1, 7}, {2, 6}, {3, 7}, {6, 4}, {7, 5}}};
 static const struct shape layers = {
     .pushes = 4,
     .ops = {2, 2, 2},
@@ -654,6 +659,7 @@ const struct prove_scenario prove_runtime[] = {
     STEPS("diamond, 3 workers", diamond, 3, 1, 1, true),
     STEPS("meeting in a join, 2 workers", meeting, 2, 1, 1, true),
     STEPS("meeting in a join, 3 workers", meeting, 3, 1, 1, true),
+    STEPS("two joins, 2 workers, 2 steps", two_joins, 2, 1, 2, true),
     STEPS("pushers, 2 workers", pushers, 2, 1, 1, true),
     STEPS("pushers, 3 workers, 2 steps", pushers, 3, 1, 2, false),
     STEPS("pushers, 4 workers, 2 steps", pushers, 4, 1, 2, false),

@@ -39,6 +39,7 @@ struct thread {
     uint32_t result;
 
     bool signalled;
+    bool slow;      /* in a tile that takes as long as it can */
     unsigned stale; /* loads in a row that returned an old value */
     int priority;
 };

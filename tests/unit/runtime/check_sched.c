@@ -879,6 +879,73 @@ static void fail_on_team(struct world *w, unsigned i)
     dg_team_free(team);
 }
 
+/* What other schedulers were caught with. */
+START_TEST(freed_as_the_step_returns)
+{
+    struct dg_team *team = new_team(3);
+
+    for (unsigned k = 0; k < 200; k++) {
+        struct world w;
+        struct dg_run *run;
+
+        open_random(&w, 1000 + k);
+        make_plan(&w, teams[3].workers);
+        run = new_run(&w, team);
+        ck_assert_int_eq(step(&w, run, DG_SCHED_DATAFLOW), 0);
+        dg_run_free(run);
+        close_world(&w); /* and the plan, while helpers may still be on their way to their bells */
+    }
+    dg_team_free(team);
+}
+END_TEST
+
+START_TEST(another_team_each_step)
+{
+    static const unsigned workers[] = {1, 64, 2, 5, 33, 4};
+    struct dg_team *team[6];
+    struct dg_run *run[6];
+    struct dg_error err = {0};
+    struct world w;
+
+    open_layers(&w, 8, 16);
+    make_plan(&w, 4);
+    for (unsigned i = 0; i < 6; i++) {
+        ck_assert(dg_team_new(&team[i], workers[i], workers[i], &err) == DG_OK);
+        run[i] = new_run(&w, team[i]);
+    }
+    for (unsigned k = 0; k < (sanitized() ? 24u : 120u); k++)
+        ck_assert_int_eq(step(&w, run[k % 6], DG_SCHED_DATAFLOW), 0);
+    for (unsigned i = 0; i < 6; i++) {
+        dg_run_free(run[i]);
+        dg_team_free(team[i]);
+    }
+    close_world(&w);
+}
+END_TEST
+
+static void *run_some(void *arg)
+{
+    for (uint64_t k = 0; k < (sanitized() ? 4 : 20); k++) {
+        struct world w;
+
+        open_random(&w, *(const unsigned *)arg + k);
+        run_on_team(&w, 2, 3);
+        close_world(&w);
+    }
+    return NULL;
+}
+
+START_TEST(two_teams_at_once)
+{
+    static const unsigned seeds[] = {2000, 3000};
+    struct dg_thread other;
+
+    ck_assert(dg_thread_start(&other, run_some, (void *)(uintptr_t)&seeds[1]));
+    run_some((void *)(uintptr_t)&seeds[0]);
+    dg_thread_join(&other);
+}
+END_TEST
+
 START_TEST(failing_tile)
 {
     struct world w;
@@ -1202,6 +1269,9 @@ int main(void)
                                   slow_tiles,
                                   many_steps,
                                   two_runs,
+                                  freed_as_the_step_returns,
+                                  another_team_each_step,
+                                  two_teams_at_once,
                                   failing_tile,
                                   cancelled,
                                   cancelled_from_outside,
