@@ -87,7 +87,8 @@ LINK    = $(CC) $(CFLAGS) $(LDFLAGS) $(NEED_LDFLAGS)
 QUOTED  = '$(subst ','\'',$(TEXT))'
 $(BUILD)/compiled-with: TEXT = $(COMPILE)
 $(BUILD)/linked-with:   TEXT = $(LINK) $(LINES) $(LDLIBS)
-$(BUILD)/compiled-with $(BUILD)/linked-with: FORCE
+$(BUILD)/tested-with:   TEXT = $(CHECK)
+$(BUILD)/compiled-with $(BUILD)/linked-with $(BUILD)/tested-with: FORCE
 	@mkdir -p $(@D)
 	@echo $(QUOTED) | cmp -s - $@ || echo $(QUOTED) >$@
 
@@ -247,7 +248,21 @@ test-all: test test-bits  ## test, test-bits, and test under each sanitizer
 $(BUILD)/tests/unit/text/check_split: NEED_LDLIBS += -lpcre2-8
 $(BUILD)/tests/unit/base/check_base:  private NEED_LDFLAGS += -Wl,--wrap=sched_getaffinity
 
-$(SUITES): %: %.o $(BUILD)/tests/support/support.o $(BUILD)/tests/support/check.o $(LIB) $(BUILD)/linked-with
+# The unit tests are the Check library's. Where that is not for this compiler (musl, another machine), or with
+# CHECK=0, a stand-in runs them, which is tested with either.
+CHECK = $(eval CHECK := $(shell echo 'int main(void) { return 0; }' | \
+            $(CC) -include check.h -x c - $(CHECK_LIBS) -o /dev/null 2>/dev/null && echo 1))$(CHECK)
+CHECK_LIBS = $(eval CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt -lm -lpthread))$(CHECK_LIBS)
+STAND_IN := $(BUILD)/tests/unit/support/check_check
+
+$(SUITES:%=%.o) $(BUILD)/tests/support/%.o: private NEED_CPPFLAGS += $(if $(filter 1,$(CHECK)),,-Itests/support/no_check)
+$(SUITES:%=%.o) $(BUILD)/tests/support/support.o: $(BUILD)/tested-with
+
+$(filter-out $(STAND_IN),$(SUITES)): %: %.o $(BUILD)/tests/support/support.o $(LIB) $(BUILD)/linked-with $(BUILD)/tested-with
+	$(call link,$(if $(filter 1,$(CHECK)),$(CHECK_LIBS)))
+$(filter-out $(STAND_IN),$(SUITES)): $(BUILD)/tests/support/$(if $(filter 1,$(CHECK)),suite,no_check/check).o
+
+$(STAND_IN): %: %.o $(BUILD)/tests/support/no_check/check.o $(LIB) $(BUILD)/linked-with
 	$(call link)
 
 $(BUILD)/tests/unit/model/check_spec: | $(BUILD)/spec-gpt2

@@ -9,6 +9,7 @@ viewer=$(dirname "$0")/../viewer
 # A header, or programs of which one will do; Debian's package; what is left out without it.
 things() {
     cat <<'END'
+check.h                                   check         unit tests on Check; they run all the same, by a stand-in
 pcre2.h                                   libpcre2-dev  check_split, and the split of texts against an oracle
 python3                                   python3       checks of JSON, of traces, of pictures, of the terminal
 dot                                       graphviz      pictures beside their graphs

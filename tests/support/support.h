@@ -2,11 +2,20 @@
 #ifndef DG_TESTS_SUPPORT_H
 #define DG_TESTS_SUPPORT_H
 
-#include "check.h"
-
+#include <check.h> /* Check's, or no_check/check.h */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Runs a suite of one test case made of `tests` (NULL-terminated); for main(), whose exit status it returns. */
+int run_suite(const char *name, const TTest *const *tests);
+
+/* ck_assert_msg for what is asserted millions of times: of those, Check writes down each. */
+#define quick_assert_msg(ok, ...)                                                                  \
+    do {                                                                                           \
+        if (!(ok))                                                                                 \
+            ck_abort_msg(__VA_ARGS__);                                                             \
+    } while (0)
 
 /* True under a sanitizer: tests whose only size is time then do less. */
 bool sanitized(void);

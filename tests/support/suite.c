@@ -1,0 +1,24 @@
+/* Suites as the Check library runs them; where that is not, no_check/check.c does. */
+#include "support.h"
+
+#include <stdlib.h>
+
+int run_suite(const char *name, const TTest *const *tests)
+{
+    Suite *suite = suite_create(name);
+    TCase *tcase;
+    SRunner *runner;
+    int failed;
+
+    setenv("CK_DEFAULT_TIMEOUT", "120",
+           0); /* seconds a test: Check's own 4 fail beside other work */
+    tcase = tcase_create(name);
+    for (; *tests; tests++)
+        tcase_add_test(tcase, *tests);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
