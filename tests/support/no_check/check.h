@@ -42,7 +42,7 @@ __attribute__((format(printf, 3, 4), noreturn)) void ck_fail(const char *file, i
         if (!(ok))                                                                                 \
             ck_fail(__FILE__, __LINE__, __VA_ARGS__);                                              \
     } while (0)
-#define ck_assert(ok)    ck_assert_msg(ok, "not so: %s", #ok)
+#define ck_assert(ok) ck_assert_msg(ok, "not so: %s", #ok)
 
 #define CK_COMPARE(type, format, x, op, y)                                                         \
     do {                                                                                           \
