@@ -93,18 +93,16 @@ class Suites:
 
     def __init__(self, folder):
         self.build = os.path.abspath(os.environ.get("BUILD", "build"))
-        pkg = subprocess.run(["pkg-config", "--libs", "check"], stdout=subprocess.PIPE)
-        self.libs = pkg.stdout.decode().split() or ["-lcheck", "-lsubunit", "-lrt", "-lm"]
 
     def run(self, mutant, copy):
         made = compile_file(copy, mutant["file"], False)
         for suite in ("check_plan", "check_plan_check"):
             subprocess.run([CC, "-o", suite, made, "%s/tests/unit/graph/%s.o" % (self.build, suite),
-                            self.build + "/tests/support/support.o", self.build + "/libdagpt.a", *self.libs,
-                            "-lpthread", "-lm"], cwd=copy, check=True)
-            result = subprocess.run(["./" + suite], cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                            self.build + "/tests/support/support.o", self.build + "/tests/support/check.o",
+                            self.build + "/libdagpt.a", "-lpthread", "-lm"], cwd=copy, check=True)
+            result = subprocess.run(["./" + suite], cwd=copy, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             if result.returncode != 0:
-                m = re.search(r"[FE]:[^:]*:(\w+):\d+: (.*)", result.stdout.decode(errors="replace"))
+                m = re.search(r":\d+: (\w+): (.*)", result.stderr.decode(errors="replace"))
                 return (suite + " " + (m.group(1) if m else ""), "", m.group(2)[:100] if m else "")
         return None
 
