@@ -91,7 +91,7 @@ for command in complete score; do
     endless "standard input: got more than $most bytes, expected at most maxT = $positions tokens" $command
     endless "/dev/zero: got more than $most bytes" $command -f /dev/zero
 done
-endless "standard input: got more than $most bytes" complete -i
+endless "standard input: got a line of more than $most bytes" complete -i
 endless 'standard input: got a word of more than 16777216 bytes' encode
 endless '/dev/zero: got a word of more than' encode -f /dev/zero
 endless "token id 1: got '????" decode
@@ -105,6 +105,10 @@ count 'complete: the longest text that could be, with a line end' failed_with 4 
 printf 'x' >>"$dir/text"
 from_stdin "$dir/text" complete
 count 'complete: a text one byte too long' failed_with 4 dagpt "got more than $most bytes"
+{ tr -d '\r\n' <"$dir/text" && printf 'xxx\nOnce\n'; } >"$dir/lines"
+from_stdin "$dir/lines" complete -i --echo -n 0
+count 'complete -i: a line too long is skipped, and the next is taken' eval '[ $status -eq 0 ] &&
+    [ "$(cat "$dir/out")" = Once ] && [ "$(grep -c . "$dir/err")" -eq 1 ] && has "a line of more than $most" "$dir/err"'
 
 # ---- a text that is encoded while it is read ----
 

@@ -1,6 +1,7 @@
 """leaving.py - how dagpt ends, by signals and by readers that go: leaving.py PROGRAM TINY MERGES SLOW DIR. SLOW is a model of
 the merges' vocabulary whose prompts take seconds. Nothing here depends on how fast the machine is, but for signals at random
 moments, which must end well whenever they come. A line for each failure; exit status 1 when there is one."""
+import contextlib
 import fcntl
 import glob
 import json
@@ -184,6 +185,38 @@ while piece := os.read(reader, 65536):
     got += piece
 ended("a non-blocking pipe", child, 0)
 check("a non-blocking pipe: all of it", got == whole and len(whole) > 16384, len(got), len(whole))
+
+# Standard input that does not block who reads it is waited for.
+for arguments, more in ((["complete", "-n", "0", "--echo"], b""), (["complete", "-i", "-n", "0", "--echo"], b""),
+                        (["decode", "-"], b""), (["tokens", "-m", tiny, "-"], b"x"), (["trace", "-"], b"x")):
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    child = start(*arguments, stdin=reader)
+    until_asleep(child)
+    os.write(writer, b"1" + more)
+    until_asleep(child)
+    os.write(writer, b"1\n")
+    os.close(writer)
+    codes = {"tokens": 4, "trace": 3}
+    out, err = child.communicate(timeout=patience)
+    check(f"{arguments}, input that does not block", child.returncode == codes.get(arguments[0], 0), child.returncode, err)
+    os.close(reader)
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(number) for number in file.read().split()]
+
+
+# A signal that bench alone gets ends its child, too, which would never end by itself.
+child = start("bench", "lab", "-m", tiny, "--trace", trace)
+until(lambda: child.poll() is not None or children(child.pid))
+for pid in children(child.pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+child.send_signal(TERM)
+ended("bench, SIGTERM", child, 143)
+left("bench, SIGTERM")
 
 # ---- at any moment ----
 

@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,25 +233,40 @@ static int start_process(const struct bench_process *p, pid_t *pid)
     return ends[0];
 }
 
+enum { LOOK_MS = 50 }; /* how often a signal is looked for: one may come just before poll() */
+
+/* What the process says, until it ends. A signal that is noted ends it, too, whoever else has got it. */
+static void hear_process(int from, pid_t pid, char *text, size_t room)
+{
+    struct pollfd p = {.fd = from, .events = POLLIN};
+    ssize_t got = 1;
+    size_t n = 0;
+
+    while (got != 0 && n < room - 1) {
+        if (poll(&p, 1, LOOK_MS) <= 0) {
+            if (cli_signal())
+                kill(pid, SIGKILL); /* it has nothing to save */
+            continue;
+        }
+        got = read(from, text + n, room - 1 - n);
+        if (got < 0 && errno != EINTR)
+            break;
+        n += got > 0 ? (size_t)got : 0;
+    }
+    text[n] = '\0';
+}
+
 void bench_process_run(void *process)
 {
     struct bench_process *p = process;
     char text[2048];
-    size_t n = 0;
-    ssize_t got = 1;
     const char *line;
     double first_ms;
     int status;
     pid_t pid;
     const int from = start_process(p, &pid);
 
-    while (got != 0 && n < sizeof text - 1) {
-        got = read(from, text + n, sizeof text - 1 - n);
-        if (got < 0 && errno != EINTR)
-            break;
-        n += got > 0 ? (size_t)got : 0;
-    }
-    text[n] = '\0';
+    hear_process(from, pid, text, sizeof text);
     close(from);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;

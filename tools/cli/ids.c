@@ -3,6 +3,7 @@
 #include "engine.h"
 #include "leaving.h"
 #include "options.h"
+#include "reading.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -83,7 +84,7 @@ int32_t *cli_ids(char **operands, int n, size_t *n_ids)
     int32_t *ids;
 
     if (n == 1 && strcmp(operands[0], "-") == 0)
-        return read_ids(stdin, n_ids);
+        return read_ids(cli_stdin(), n_ids);
     ids = make_room(NULL, (size_t)n + 1);
     for (int i = 0; i < n; i++)
         ids[i] = id_of(operands[i], (size_t)i + 1);

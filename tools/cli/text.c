@@ -4,6 +4,7 @@
 #include "escapes.h"
 #include "files.h"
 #include "leaving.h"
+#include "reading.h"
 #include "../../src/base/status.h"
 
 #include <errno.h>
@@ -41,7 +42,9 @@ static struct text copy_of(const char *s)
     return t;
 }
 
-static size_t most_bytes = 64 << 20;
+enum { MOST_BYTES = 64 << 20 };
+
+static size_t most_bytes = MOST_BYTES;
 static char why_most[TEXT_WHY] = "expected a text of at most so many";
 
 void text_limit(size_t bytes, const char *why)
@@ -50,12 +53,18 @@ void text_limit(size_t bytes, const char *why)
     snprintf(why_most, sizeof why_most, "%s", why);
 }
 
-/* Room for more bytes and the NUL. A line end that is taken off does not count. */
+/* A line end that is taken off does not count. */
+static bool is_too_long(const struct text *t)
+{
+    return t->n > most_bytes && t->n - most_bytes > 2;
+}
+
+/* Room for more bytes and the NUL. */
 static void make_room(struct text *t, size_t *room, const char *name)
 {
     char *more;
 
-    if (t->n > most_bytes && t->n - most_bytes > 2)
+    if (is_too_long(t))
         cli_die(DG_ERR_TOKEN, "%s: got more than %zu bytes, %s", name, most_bytes, why_most);
     if (*room - t->n >= 2)
         return;
@@ -83,7 +92,7 @@ static struct text read_all(const struct text_source *s)
 struct text_source text_open(void)
 {
     const bool named = file_path && strcmp(file_path, "-") != 0;
-    struct text_source s = {stdin, "standard input"};
+    struct text_source s = {cli_stdin(), "standard input"};
 
     if (named)
         s = (struct text_source){fopen(file_path, "rb"), file_path};
@@ -98,7 +107,7 @@ void text_close(const struct text_source *s)
 {
     if (ferror(s->from))
         cli_die(DG_ERR_IO, "%s: cannot read: %s", s->name, strerror(errno));
-    if (s->from != stdin)
+    if (s->from != cli_stdin())
         fclose(s->from);
 }
 
@@ -156,19 +165,40 @@ void text_trim(struct text *t)
     t->bytes[t->n] = '\0';
 }
 
+/* Refuses a line of which so much has been read, and skips the rest of it, if it has an end. */
+static void skip_line(struct text *line, FILE *from)
+{
+    static const char format[] = "standard input: got a line of more than %zu bytes, %s";
+    size_t n = 0;
+    int c;
+
+    text_free(line);
+    while ((c = getc(from)) != EOF && c != '\n')
+        if (n++ == MOST_BYTES)
+            cli_die(DG_ERR_TOKEN, format, most_bytes, why_most);
+    fprintf(stderr, "dagpt: ");
+    fprintf(stderr, format, most_bytes, why_most);
+    fputc('\n', stderr);
+}
+
 bool text_line(struct text *line)
 {
+    FILE *from = cli_stdin();
     size_t room = 0;
     int c;
 
     *line = (struct text){NULL, 0};
     do {
         make_room(line, &room, "standard input");
-        c = getc(stdin);
+        c = getc(from);
         if (c != EOF)
             line->bytes[line->n++] = (char)c;
-    } while (c != EOF && c != '\n');
-    if (ferror(stdin))
+    } while (c != EOF && c != '\n' && !is_too_long(line));
+    if (is_too_long(line)) {
+        skip_line(line, from);
+        return true;
+    }
+    if (ferror(from))
         cli_die(DG_ERR_IO, "standard input: cannot read: %s", strerror(errno));
     line->bytes[line->n] = '\0';
     if (line->n == 0) {

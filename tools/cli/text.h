@@ -43,9 +43,9 @@ void text_close(const struct text_source *s); /* leaves with 5 when it could not
 enum dg_status text_unescape(struct text *t, struct dg_error *err);
 void text_free(struct text *t);
 
-/* The next line of standard input, any bytes without its end, LF or CR LF; the caller's to free. False:
- * there is none. Leaves with 4 when it is too long, with 5 when it cannot be read, and with 6 without
- * memory. */
+/* The next line of standard input, any bytes without its end, LF or CR LF; the caller's to free. One that is
+ * too long is skipped, which is said: {NULL, 0}; one that has no end leaves with 4. False: there is none. Leaves
+ * with 5 when it cannot be read, and with 6 without memory. */
 bool text_line(struct text *line);
 
 /* Takes the line end off, LF or CR LF, if there is one. */

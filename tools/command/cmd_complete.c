@@ -192,7 +192,7 @@ static void converse(struct work *w)
     while (next_line(lines, &line)) {
         const bool goes_on = line.n == 0 && w->c.n > 0;
 
-        if (goes_on || begin_text(w, &line)) {
+        if (line.bytes && (goes_on || begin_text(w, &line))) {
             printer_end(&w->p, generate(w));
             cli_signals_go_on(); /* SIGINT has ended that text alone */
         }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -53,6 +54,10 @@ static int read_on(struct text *t, int fd)
         got = read(fd, t->bytes + t->n, t->room - t->n - 1);
         if (got < 0 && errno == EINTR)
             continue;
+        if (got < 0 && errno == EAGAIN) { /* a pipe that another has made non-blocking */
+            poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1);
+            continue;
+        }
         if (got <= 0)
             return got < 0 ? errno : 0;
         t->n += (size_t)got;
