@@ -205,11 +205,11 @@ struct dg_model;
 /* The sizes of the model file at `path`, from its header and the size of the file. */
 DG_API enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg_error *err);
 
-/* Reads the model at `path` (an llm.c checkpoint, version 1, 3 or 5; a GGUF file; or a Hugging Face folder) and
- * packs its weights, with all of the
- * team, to which the model keeps no reference. Without a team (NULL) the weights are read as part of
- * the model's first step, each before it is used, and an eval that cannot read the file fails with
- * DG_ERR_IO. Until that eval has returned, the model takes one engine alone. */
+/* Reads the model at `path` (an llm.c checkpoint, version 1, 3 or 5; a GGUF file; or a Hugging Face
+ * folder) and packs its weights, with all of the team, to which the model keeps no reference. Without a
+ * team (NULL) the weights are read as part of the model's first step, each before it is used, and an eval
+ * that cannot read the file fails with DG_ERR_IO. Until that eval has returned, the model takes one engine
+ * alone. */
 DG_API enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_team *team,
                                     struct dg_error *err);
 
@@ -248,8 +248,9 @@ DG_API enum dg_status dg_tokenizer_encode(const struct dg_tokenizer *t, const ch
                                           int32_t **ids, size_t *n_ids, struct dg_error *err);
 
 /* The same, but the special tokens in a text, of which a merges file brings one, <|endoftext|>, are
- * read as their ids (tokens that tokenizer.json adds without calling them special are always); of several at one place the longest. What stands between them is encoded as if
- * each were a text of its own. Not for text that strangers wrote. */
+ * read as their ids (tokens that tokenizer.json adds without calling them special are always); of several
+ * at one place the longest. What stands between them is encoded as if each were a text of its own.
+ * Not for text that strangers wrote. */
 DG_API enum dg_status dg_tokenizer_encode_special(const struct dg_tokenizer *t, const char *text,
                                                   size_t n, int32_t **ids, size_t *n_ids,
                                                   struct dg_error *err);

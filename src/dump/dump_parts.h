@@ -51,9 +51,6 @@ void dg_cluster_label(const struct dg_dump_cluster *c, char *to, size_t size);
 /* What the dump shows, without options.model and options.note. */
 void dg_title(const struct dg_dump *dump, char *to, size_t size);
 
-/* Workers as "0 2 3", or "none". */
-void dg_workers_text(const uint64_t workers[DG_WORKER_WORDS], char *to, size_t size);
-
 void dg_put_indent(FILE *to, int depth);
 
 /* How a format writes nodes, and the beginning and end of clusters, `depth` clusters deep. */

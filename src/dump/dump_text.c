@@ -94,7 +94,8 @@ static struct text type_text(const struct dg_op *op)
     return t;
 }
 
-void dg_workers_text(const uint64_t workers[DG_WORKER_WORDS], char *to, size_t size)
+/* Workers as "0 2 3", or "none". */
+static void workers_text(const uint64_t workers[DG_WORKER_WORDS], char *to, size_t size)
 {
     to[0] = '\0';
     for (unsigned w = 0; w < DG_MAX_WORKERS; w++)
@@ -127,7 +128,7 @@ static void add_measured(const struct dg_dump *d, const struct dg_dump_node *n, 
             add_line(l, "%s a worker", rate(n).s);
     }
     if (d->options.show & DG_SHOW_WORKER) {
-        dg_workers_text(m->workers, workers, sizeof workers);
+        workers_text(m->workers, workers, sizeof workers);
         add_line(l, "%s %s", strchr(workers, ' ') ? "workers" : "worker", workers);
     }
 }
@@ -281,7 +282,7 @@ void dg_node_facts(const struct dg_dump *d, const struct dg_dump_node *n, struct
         add_line(l, "%s, %s a worker",
                  amount((double)n->cost.bytes * n->times / m->ns * 1e9, "B/s").s,
                  amount((double)n->cost.flops * n->times / m->ns * 1e9, "FLOP/s").s);
-    dg_workers_text(m->workers, workers, sizeof workers);
+    workers_text(m->workers, workers, sizeof workers);
     add_line(l, "ran on: %s", workers);
 }
 

@@ -97,17 +97,12 @@ struct dg_box dg_reads_same(const struct dg_op *op, unsigned i, struct dg_box ou
     return out;
 }
 
-struct dg_box dg_reads_rows(const struct dg_op *op, unsigned i, struct dg_box out)
-{
-    out.c0 = 0;
-    out.c1 = op->in[i]->cols;
-    return out;
-}
-
 /* A column of the output is a row of the weight, and a column of the bias. */
 struct dg_box dg_reads_product(const struct dg_op *op, unsigned i, struct dg_box out)
 {
     if (i == 1)
         return (struct dg_box){out.c0, out.c1, 0, op->in[1]->cols};
-    return i == 2 ? (struct dg_box){0, 1, out.c0, out.c1} : dg_reads_rows(op, i, out);
+    if (i == 2)
+        return (struct dg_box){0, 1, out.c0, out.c1};
+    return (struct dg_box){out.r0, out.r1, 0, op->in[i]->cols};
 }

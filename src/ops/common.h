@@ -67,10 +67,9 @@ struct dg_cut dg_cut_rows(const struct dg_op *op, const struct dg_tiling *tiling
 /* Columns of a tile of an op that multiplies with a weight [out->cols][depth]. */
 struct dg_cut dg_cut_product(const struct dg_op *op, const struct dg_tiling *tiling);
 
-/* For dg_op_type.reads: the same box of the input; the same rows, all columns; and what a product
- * reads of x, its weight and its bias. */
+/* For dg_op_type.reads: the same box of the input; and what a product reads of x (the same rows, all
+ * columns), its weight and its bias. */
 struct dg_box dg_reads_same(const struct dg_op *op, unsigned i, struct dg_box out);
-struct dg_box dg_reads_rows(const struct dg_op *op, unsigned i, struct dg_box out);
 struct dg_box dg_reads_product(const struct dg_op *op, unsigned i, struct dg_box out);
 
 #endif

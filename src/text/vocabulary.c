@@ -133,9 +133,9 @@ void dg_vocabulary_join(struct dg_tokenizer *t, uint32_t left, uint32_t right)
     add_token(t, n[0] + n[1]);
 }
 
-enum dg_status dg_vocabulary_merge(struct dg_tokenizer *t, struct dg_spot spot, const char *left,
-                                   size_t n_left, const char *right, size_t n_right,
-                                   struct dg_error *err)
+/* The next merge, of two tokens. */
+static enum dg_status merge(struct dg_tokenizer *t, struct dg_spot spot, const char *left,
+                            size_t n_left, const char *right, size_t n_right, struct dg_error *err)
 {
     uint32_t token[2];
     size_t bytes[2];
@@ -162,7 +162,7 @@ enum dg_status dg_vocabulary_merge_line(struct dg_tokenizer *t, struct dg_spot s
         return dg_fail(err, DG_ERR_TOKEN,
                        "%s: %s %" PRIu64 ": got '%.*s', expected two tokens and a space between",
                        spot.name, spot.unit, spot.number, (int)(n < 64 ? n : 64), line);
-    return dg_vocabulary_merge(t, spot, line, left, space + 1, n - left - 1, err);
+    return merge(t, spot, line, left, space + 1, n - left - 1, err);
 }
 
 /* ---- the whole ---- */
@@ -215,7 +215,8 @@ enum dg_status dg_vocabulary_new(struct dg_tokenizer **out, size_t merges, size_
     return DG_OK;
 }
 
-uint32_t dg_vocabulary_find(const struct dg_tokenizer *t, const char *bytes, size_t n)
+/* The token of these bytes; DG_NO_TOKEN: there is none. */
+static uint32_t find_token(const struct dg_tokenizer *t, const char *bytes, size_t n)
 {
     return *string_at(t, bytes, n) - 1; /* 0: DG_NO_TOKEN */
 }
@@ -225,7 +226,7 @@ uint32_t dg_vocabulary_find_written(const struct dg_tokenizer *t, const char *te
 {
     const size_t read = read_printable(text, n, room);
 
-    return read > 0 ? dg_vocabulary_find(t, room, read) : dg_vocabulary_find(t, text, n);
+    return read > 0 ? find_token(t, room, read) : find_token(t, text, n);
 }
 
 void dg_vocabulary_ends(struct dg_tokenizer *t, int32_t begin, int32_t end)
@@ -239,7 +240,7 @@ void dg_vocabulary_ends(struct dg_tokenizer *t, int32_t begin, int32_t end)
 uint32_t dg_vocabulary_other(struct dg_tokenizer *t, const char *bytes, size_t n)
 {
     memcpy(t->bytes + t->start[t->n], bytes, n);
-    if (dg_vocabulary_find(t, bytes, n) == DG_NO_TOKEN)
+    if (find_token(t, bytes, n) == DG_NO_TOKEN)
         *string_at(t, bytes, n) = t->n + 1;
     t->start[t->n + 1] = t->start[t->n] + n;
     return t->n++;
@@ -314,7 +315,7 @@ static uint32_t token_of(struct dg_tokenizer *t, const struct dg_token_text *tex
             n = read;
         }
     }
-    token = dg_vocabulary_find(t, bytes, n);
+    token = find_token(t, bytes, n);
     return token == DG_NO_TOKEN ? dg_vocabulary_other(t, bytes, n) : token;
 }
 
@@ -367,8 +368,8 @@ enum dg_status dg_vocabulary_of_lists(struct dg_tokenizer **out, const char *nam
     st = dg_vocabulary_new(&t, n_merges, n_tokens, bytes_of(tokens, n_tokens, merges, n_merges),
                            err);
     for (size_t i = 0; i < n_merges && st == DG_OK; i++)
-        st = dg_vocabulary_merge(t, (struct dg_spot){name, "merge", i + 1}, merges[i].left,
-                                 merges[i].n_left, merges[i].right, merges[i].n_right, err);
+        st = merge(t, (struct dg_spot){name, "merge", i + 1}, merges[i].left, merges[i].n_left,
+                   merges[i].right, merges[i].n_right, err);
     if (st == DG_OK)
         st = add_texts(t, name, tokens, n_tokens, false, err);
     if (st == DG_OK)
@@ -379,7 +380,7 @@ enum dg_status dg_vocabulary_of_lists(struct dg_tokenizer **out, const char *nam
         dg_tokenizer_free(t);
         return st;
     }
-    end = dg_vocabulary_find(t, DG_END_OF_TEXT, sizeof DG_END_OF_TEXT - 1);
+    end = find_token(t, DG_END_OF_TEXT, sizeof DG_END_OF_TEXT - 1);
     t->begin = t->end = end == DG_NO_TOKEN ? NO_ID : t->id[end];
     *out = t;
     return DG_OK;

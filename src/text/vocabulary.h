@@ -22,25 +22,18 @@ struct dg_spot {
 enum dg_status dg_vocabulary_new(struct dg_tokenizer **out, size_t merges, size_t others,
                                  size_t bytes, struct dg_error *err);
 
-/* The next merge, of two tokens, in GPT-2's printable characters. DG_ERR_TOKEN: one of the two is not there
- * yet, or what they make is. All merges come before all others. */
-enum dg_status dg_vocabulary_merge(struct dg_tokenizer *t, struct dg_spot spot, const char *left,
-                                   size_t n_left, const char *right, size_t n_right,
-                                   struct dg_error *err);
-
-/* The same of a line "left right". */
+/* The next merge, of a line "left right": two tokens, in GPT-2's printable characters. DG_ERR_TOKEN: one of the
+ * two is not there yet, or what they make is. All merges come before all others. */
 enum dg_status dg_vocabulary_merge_line(struct dg_tokenizer *t, struct dg_spot spot,
                                         const char *line, size_t n, struct dg_error *err);
 
 /* The next merge is that of two tokens, which make one that is not there. */
 void dg_vocabulary_join(struct dg_tokenizer *t, uint32_t left, uint32_t right);
 
-/* The token of these bytes; DG_NO_TOKEN: there is none. */
 #define DG_NO_TOKEN UINT32_MAX
-uint32_t dg_vocabulary_find(const struct dg_tokenizer *t, const char *bytes, size_t n);
 
-/* The token of a text in GPT-2's printable characters; if they are not that, of these bytes. room[n] is
- * written over. */
+/* The token of a text in GPT-2's printable characters; if they are not that, of these bytes; DG_NO_TOKEN: there
+ * is none. room[n] is written over. */
 uint32_t dg_vocabulary_find_written(const struct dg_tokenizer *t, const char *text, size_t n,
                                     char *room);
 

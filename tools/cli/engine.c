@@ -117,7 +117,8 @@ bool cli_model_is_demo(void)
     return strcmp(cli_model_path(), DEMO_NAME) == 0;
 }
 
-void cli_model_check(enum dg_status status, const struct dg_error *err)
+/* cli_check for what comes of looking at that file: says how to name another if none was named. */
+static void check_model(enum dg_status status, const struct dg_error *err)
 {
     if (status != DG_OK && !model_is_named())
         cli_die(status,
@@ -169,7 +170,7 @@ const struct dg_weights *cli_weights(void)
                                     DEMO_NAME, &err);
     else
         st = dg_weights_open(&weights, cli_model_path(), &err);
-    cli_model_check(st, &err);
+    check_model(st, &err);
     if (!cli_model_is_demo())
         name_files(weights);
     cli_on_leaving(close_weights);

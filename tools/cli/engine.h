@@ -44,9 +44,6 @@ const struct dg_weights *cli_weights(void);
 /* dg_model_of_weights of those, once. */
 enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struct dg_error *err);
 
-/* cli_check for what comes of looking at that file: says how to name another if none was named. */
-void cli_model_check(enum dg_status status, const struct dg_error *err);
-
 /* Before any work, from the model's header: are the n ids in the vocabulary, and are there `total`
  * positions? Leaves with 3 or 4 when not; *sizes are the model's. */
 void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_sizes *sizes);

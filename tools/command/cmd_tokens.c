@@ -33,11 +33,10 @@ static const struct cli_option *const tables[] = {
 
 static const struct cli_command command = {
     "tokens", "[OPTION]... ID...|-",
-    "Completes a sequence of token ids, of standard input where it is -: prints the new ids, one a "
-    "line, each as soon as\n"
-    "it is known, until given and new ids are N together. The next id is the first, in\n"
-    "vocabulary order, whose cumulative probability exceeds X; with --greedy or an option of\n"
-    "sampling it is drawn as dagpt complete draws it.",
+    "Completes a sequence of token ids, of standard input where it is -: prints the new ids,\n"
+    "one a line, each as soon as it is known, until given and new ids are N together. The\n"
+    "next id is the first, in vocabulary order, whose cumulative probability exceeds X; with\n"
+    "--greedy or an option of sampling it is drawn as dagpt complete draws it.",
     tables};
 
 struct times {

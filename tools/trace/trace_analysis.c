@@ -1,4 +1,5 @@
-/* Groups are found by a set of names, and each op knows its group: a plan may have as many names as ops. A gap is explained for every pair of tiles of a worker (trace_gaps.c), the longest are kept. */
+/* Groups are found by a set of names, and each op knows its group: a plan may have as many names as ops. A gap is
+ * explained for every pair of tiles of a worker (trace_gaps.c), the longest are kept. */
 #include "trace_analysis.h"
 
 #include <stdlib.h>
@@ -9,7 +10,8 @@ bool trace_counts(const struct trace_file *t, const struct trace_step *s)
     return t->only_loads || !t->plans[s->plan].loads;
 }
 
-const char *trace_short_name(const struct trace_op *op)
+/* The name of an op without its layer: "q" of "h3.q". */
+static const char *short_name(const struct trace_op *op)
 {
     const char *dot = op->layer >= 0 ? strchr(op->name, '.') : NULL;
 
@@ -62,7 +64,7 @@ const struct trace_group *trace_group_find(const struct trace_summary *s, const 
 /* The group of an op, a new one if need be; UINT32_MAX: out of memory. */
 static uint32_t add_group(struct trace_summary *s, const struct trace_op *op)
 {
-    const char *name = trace_short_name(op);
+    const char *name = short_name(op);
     const struct key k = key_of(name, op->type);
     const int added = dg_names_add(&s->names, 0, k.bytes, k.n);
     struct trace_group *g;

@@ -137,9 +137,6 @@ bool trace_order(const struct trace_plan *p, uint32_t *order);
 /* Which of its op's tiles a tile is: tiles are called so, "h3.q tile 0". */
 uint32_t trace_place(const struct trace_plan *p, uint32_t tile);
 
-/* The name of an op without its layer: "q" of "h3.q". */
-const char *trace_short_name(const struct trace_op *op);
-
 static inline uint64_t trace_time_of(const struct trace_run *run)
 {
     return run->end - run->start - run->preempted;
