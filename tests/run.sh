@@ -41,7 +41,7 @@ report() {
         return
         ;;
     esac
-    sed '$!{/skipped:/!d;}' "$log"
+    sed "\$!{/skipped:/!d;}; s/^100%/$1: 100%/" "$log" # Check's last line does not name the suite
 }
 
 for suite in "$@"; do
