@@ -34,7 +34,7 @@ $(if $(FAST),$(error $(FAST) is refused: it changes results, and dagpt promises 
 # Hidden: only what dagpt.h marks with DG_API is seen from outside.
 # SSE2: the 387's registers have more bits than a float.
 NEED_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I$(SYNC) -MMD -MP
-NEED_CFLAGS   := -std=c11 -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wvla \
+NEED_CFLAGS   := -std=c11 -pedantic -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wvla \
                  -fvisibility=hidden -ffp-contract=off $(if $(filter ia32,$(ARCH)),-msse2 -mfpmath=sse) \
                  $(if $(WERROR),-Werror)
 NEED_LDFLAGS  :=

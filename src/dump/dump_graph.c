@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NOBODY = UINT32_MAX };
+#define NOBODY UINT32_MAX
 
 enum dg_status dg_dump_new(struct dg_dump **out, const struct dg_graph *g,
                            const struct dg_dump_options *options, uint64_t nodes, uint64_t edges,

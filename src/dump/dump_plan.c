@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { NOBODY = UINT32_MAX };
+#define NOBODY UINT32_MAX
 
 struct drawing {
     const struct dg_plan *plan;

@@ -321,7 +321,7 @@ static void run_tile(struct dg_run *run, unsigned worker, uint32_t tile)
 /* Looks for something to do: a tile or DONE, or DG_NO_TILE to go on waiting. */
 typedef uint32_t look_function(struct dg_run *run, unsigned worker, uint32_t op);
 
-enum { DONE = UINT32_MAX - 1 };
+#define DONE (UINT32_MAX - 1)
 
 static uint32_t wait_for(struct dg_run *run, unsigned worker, look_function *look, uint32_t op)
 {
