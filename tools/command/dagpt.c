@@ -35,10 +35,12 @@ static void print_usage(FILE *to)
                 "       dagpt ID...              short for dagpt tokens ID...\n\n");
     for (int i = 0; i < N_COMMANDS; i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].about);
-    fprintf(to,
-            "\n'dagpt COMMAND --help' tells a command's options.\n\n"
-            "exit codes: 0 done, 2 usage, 3 model or trace file, 4 prompt, tokens or\ntokenizer, "
-            "5 input/output, 6 resources, 130 and 143 interrupted\n");
+    fprintf(
+        to,
+        "\n'dagpt COMMAND --help' tells a command's options.\n\n"
+        "exit codes: 0 done, 1 trace --fail-above, 2 usage, 3 model or trace file, 4 prompt,\n"
+        "tokens or tokenizer, 5 input/output, 6 resources, 129, 130 and 143 interrupted, 141 no\n"
+        "reader\n");
 }
 
 /* The exit code. */

@@ -1,5 +1,6 @@
 /* The tokenizer against a plain one, over random merges and texts, encoded in windows of every
  * size; against the ids that the reference tokenizer gives; and against damaged merges files. */
+#include "../../support/reference.h"
 #include "../../support/support.h"
 #include "../../../src/dagpt.h"
 #include "../../../src/text/split.h"
@@ -831,21 +832,9 @@ END_TEST
 
 /* ---- the reference's ids ---- */
 
-/* A line of tests/golden/tokens.jsonl: {"hex":"6162","ids":[397]}. */
-static void reference_line(const struct dg_tokenizer *t, const char *line)
+static void expect_reference_ids(const struct dg_tokenizer *t, const char *text, size_t n,
+                                 const int32_t *ids, size_t n_ids)
 {
-    const char *hex = strstr(line, "\"hex\":\""), *list = strstr(line, "\"ids\":[");
-    char text[4096];
-    int32_t ids[4096];
-    size_t n = 0, n_ids = 0;
-    unsigned byte;
-
-    ck_assert_msg(hex && list && strlen(line) < sizeof text, "%s", line);
-    for (hex += strlen("\"hex\":\""); sscanf(hex, "%2x", &byte) == 1; hex += 2)
-        text[n++] = (char)byte;
-    ck_assert_msg(*hex == '"', "%s", line);
-    for (list += strlen("\"ids\":["); *list && *list != ']'; list += *list == ',')
-        ids[n_ids++] = (int32_t)strtol(list, (char **)&list, 10);
     for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
         expect_ids(t, windows[i], text, n, ids, n_ids);
     expect_text(t, ids, n_ids, text, n);
@@ -855,20 +844,11 @@ START_TEST(reference)
 {
     struct dg_tokenizer *t = NULL;
     struct dg_error err = {0};
-    size_t room = 0, lines = 0;
-    char *line = NULL;
-    FILE *f;
 
     ck_assert_msg(dg_tokenizer_open(&t, "tests/golden/vocab.bpe", &err) == DG_OK, "%s", err.text);
     ck_assert_uint_eq(dg_tokenizer_vocab(t), 50257);
     ck_assert_int_eq(dg_tokenizer_end(t), 50256);
-    f = fopen("tests/golden/tokens.jsonl", "r");
-    ck_assert_ptr_nonnull(f);
-    for (; getline(&line, &room, f) > 0; lines++)
-        reference_line(t, line);
-    ck_assert_uint_eq(lines, 462);
-    fclose(f);
-    free(line);
+    for_each_reference(t, expect_reference_ids);
     dg_tokenizer_free(t);
 }
 END_TEST

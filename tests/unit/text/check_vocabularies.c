@@ -1,5 +1,6 @@
 /* The files that hold a tokenizer beside merges: llm.c's gpt2_tokenizer.bin and tokenizer.json. Of GPT-2's own
  * they are made here, from the merges, and give the ids of the reference texts. */
+#include "../../support/reference.h"
 #include "../../support/support.h"
 #include "../../../src/dagpt.h"
 
@@ -142,37 +143,6 @@ static void expect_ids(const struct dg_tokenizer *t, const char *text, size_t n,
     free(got);
 }
 
-/* A line of tests/golden/tokens.jsonl: {"hex":"6162","ids":[397]}. */
-static void reference_line(const struct dg_tokenizer *t, const char *line)
-{
-    const char *hex = strstr(line, "\"hex\":\""), *list = strstr(line, "\"ids\":[");
-    static char text[4096];
-    static int32_t ids[4096];
-    size_t n = 0, n_ids = 0;
-    unsigned byte;
-
-    ck_assert_msg(hex && list && strlen(line) < sizeof text, "%s", line);
-    for (hex += strlen("\"hex\":\""); sscanf(hex, "%2x", &byte) == 1; hex += 2)
-        text[n++] = (char)byte;
-    for (list += strlen("\"ids\":["); *list && *list != ']'; list += *list == ',')
-        ids[n_ids++] = (int32_t)strtol(list, (char **)&list, 10);
-    expect_ids(t, text, n, ids, n_ids);
-}
-
-static void check_reference(const struct dg_tokenizer *t)
-{
-    FILE *f = fopen("tests/golden/tokens.jsonl", "r");
-    size_t room = 0, lines = 0;
-    char *line = NULL;
-
-    ck_assert_ptr_nonnull(f);
-    for (; getline(&line, &room, f) > 0; lines++)
-        reference_line(t, line);
-    ck_assert_uint_eq(lines, 462);
-    fclose(f);
-    free(line);
-}
-
 static struct dg_tokenizer *gpt2(void)
 {
     struct dg_tokenizer *t = NULL;
@@ -206,7 +176,7 @@ START_TEST(gpt2_by_llmc)
         llmc_of(&f, merges, version);
         t = accept(&f);
         expect_same_tokens(t, merges);
-        check_reference(t);
+        for_each_reference(t, expect_ids);
         dg_tokenizer_free(t);
         free(f.bytes);
     }
@@ -279,7 +249,7 @@ START_TEST(gpt2_by_json)
         print(&f, "]}}");
         t = accept(&f);
         expect_same_tokens(t, merges);
-        check_reference(t);
+        for_each_reference(t, expect_ids);
         dg_tokenizer_free(t);
         free(f.bytes);
     }
