@@ -38,9 +38,9 @@ static void print_usage(FILE *to)
     fprintf(
         to,
         "\n'dagpt COMMAND --help' tells a command's options.\n\n"
-        "exit codes: 0 done, 1 trace --fail-above, 2 usage, 3 model or trace file, 4 prompt,\n"
-        "tokens or tokenizer, 5 input/output, 6 resources, 129, 130 and 143 interrupted, 141 no\n"
-        "reader\n");
+        "exit codes: 0 done, 1 slower than trace --fail-above, 2 usage, 3 model or trace file,\n"
+        "4 prompt, tokens or tokenizer, 5 input/output, 6 resources, 129, 130 and 143 ended by a\n"
+        "signal, 141 the reader of a pipe has gone\n");
 }
 
 /* The exit code. */
