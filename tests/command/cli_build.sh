@@ -43,7 +43,7 @@ count 'make CFLAGS=-O1 again: built again' says '' CFLAGS=-O1 "$arena"
 count 'make CPPFLAGS=-DX: an object is as it was' says "CC   $arena" CPPFLAGS=-DX CFLAGS=-O1 "$arena"
 count 'make LDFLAGS=-s: the program is as it was' \
     says "LINK $copy/make-model" LDFLAGS=-s CPPFLAGS=-DX CFLAGS=-O1 -o "$copy/libdagpt.a" \
-    -o "$copy/tools/cli/output.o" -o "$copy/tools/cli/signals.o" \
+    -o "$copy/tools/cli/output.o" -o "$copy/tools/cli/signals.o" -o "$copy/tools/cli/writing.o" \
     -o "$copy/tools/dev/make_model.o" "$copy/make-model"
 rm -r "$copy"
 cp -a "$dir/kept" "$copy"
@@ -233,7 +233,7 @@ echo "echo 'cli_out: skipped: all'; exit 77" >"$tree/tests/command/cli_out.sh"
 
 # tests COMMAND... - in the tree.
 tests() {
-    (cd "$tree" && PATH=$tree/bin TREE=$tree SAN= CC=cc "$@" >"$dir/out" 2>"$dir/err" </dev/null)
+    (cd "$tree" && PATH=$tree/bin TREE=$tree SAN= CC=cc DAGPT_NEED= "$@" >"$dir/out" 2>"$dir/err" </dev/null)
     status=$?
 }
 
