@@ -4,6 +4,12 @@
 
 #include <stdlib.h>
 
+static enum dg_status refuse(const char *name, const struct dg_kind *kind, struct dg_error *err)
+{
+    return dg_fail(err, DG_ERR_TOKEN, "%s: kind of file: got %s, expected a tokenizer%s%s", name,
+                   kind->name, kind->advice ? "; " : "", kind->advice ? kind->advice : "");
+}
+
 enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *data, size_t n,
                                   const char *name, struct dg_error *err)
 {
@@ -19,10 +25,10 @@ enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *data, s
         return dg_tokenizer_of_json(out, data, n, name, err);
     if (!kind || kind->id == DG_KIND_TEXT)
         return dg_tokenizer_of_merges(out, data, n, name, err);
-    return dg_fail(err, DG_ERR_TOKEN, "%s: kind of file: got %s, expected a tokenizer%s%s", name,
-                   kind->name, kind->advice ? "; " : "", kind->advice ? kind->advice : "");
+    return refuse(name, kind, err);
 }
 
+/* An empty text has no merges; an empty file is a download that failed. */
 enum dg_status dg_tokenizer_open(struct dg_tokenizer **out, const char *path, struct dg_error *err)
 {
     enum dg_status st;
@@ -34,7 +40,7 @@ enum dg_status dg_tokenizer_open(struct dg_tokenizer **out, const char *path, st
     st = dg_vocabulary_load(&text, &n, path, err);
     if (st != DG_OK)
         return st;
-    st = dg_tokenizer_parse(out, text, n, path, err);
+    st = n > 0 ? dg_tokenizer_parse(out, text, n, path, err) : refuse(path, dg_kind_of("", 0), err);
     free(text);
     return st;
 }

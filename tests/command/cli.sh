@@ -308,6 +308,8 @@ cp "$golden/padded.bin" "$dir/misnumbered"
 le32 20240326 1 | dd of="$dir/misnumbered" conv=notrunc 2>/dev/null
 expect_error 3 'it is the size of a version 3 file' tokens -m "$dir/misnumbered" 1
 
+expect_error 4 "$dir/empty: kind of file: got an empty file, expected a tokenizer" encode --vocab "$dir/empty" a
+
 # names that would be several lines, or speak to the terminal
 expect_error 3 'no?such?[2Jfile: cannot open' tokens -m "$(printf 'no\nsuch\033[2Jfile')" 1
 expect_error 2 'un?known' "$(printf 'un\nknown')"

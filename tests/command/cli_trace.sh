@@ -450,10 +450,14 @@ expect_error 3 'expected an object' trace "$dir/other.json"
 printf '{"traceEvents": [{"name": "a", "ph": "X", "ts": 1}]}' >"$dir/other.json"
 expect_error 3 'no "dagpt" in it' trace "$dir/other.json"
 : >"$dir/other.json"
-expect_error 3 'expected an object' trace "$dir/other.json"
+expect_error 3 'kind of file: got an empty file, expected a trace' trace "$dir/other.json"
+expect_error 3 'kind of file: got an llm.c checkpoint, expected a trace' trace "$tiny"
+expect_error 3 'kind of file: got an llm.c checkpoint, expected a trace' graph --trace "$tiny"
+printf '\n<!DOCTYPE html>\n' >"$dir/other.json"
+expect_error 3 'kind of file: got an HTML page, expected a trace' trace "$dir/other.json"
 head -c 3000 "$trace" >"$dir/other.json"
 expect_error 3 'line ' trace "$dir/other.json"
-expect_error 3 'expected an object' trace /dev/zero
+expect_error 3 'kind of file: got zeros, expected a trace' trace /dev/zero
 expect_error 2 'no trace file' trace
 expect_error 2 'at most 2' trace a b c
 expect_error 2 'two files' trace "$trace" --fail-above 1

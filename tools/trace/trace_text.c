@@ -2,6 +2,7 @@
  * its name, and goes through a child, `gzip -dc`, since a decoder of our own would be more code than the rest of
  * the reader. The child reads a file itself; of a pipe, whose first bytes are gone by then, it gets a copy. */
 #include "trace_text.h"
+#include "../../src/base/kind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -163,6 +164,18 @@ static enum dg_status unpack(struct text *t, int fd, off_t start, const char *na
 
 /* ---- */
 
+/* Text that is no trace is refused where it is parsed, which tells the place. */
+static enum dg_status check_kind(struct text *t, const char *name, struct dg_error *err)
+{
+    const struct dg_kind *kind = dg_kind_of(t->n > 0 ? t->bytes : "", t->n);
+    const bool is_named = kind && (kind->id != DG_KIND_TEXT || t->n == 0);
+
+    if (!is_named || (t->n > 0 && is_object(t)))
+        return DG_OK;
+    return dg_fail(err, DG_ERR_MODEL, "%s: kind of file: got %s, expected a trace", name,
+                   kind->name);
+}
+
 static enum dg_status read_text(struct text *t, int fd, const char *name, struct dg_error *err)
 {
     const off_t start = lseek(fd, 0, SEEK_CUR);
@@ -172,7 +185,13 @@ static enum dg_status read_text(struct text *t, int fd, const char *name, struct
         return dg_fail(err, DG_ERR_MODEL, "%s: a directory: expected a trace", name);
     if (failed)
         return fail_read(err, name, failed, t->room);
-    return is_packed(t) ? unpack(t, fd, start, name, err) : DG_OK;
+    if (is_packed(t)) {
+        const enum dg_status st = unpack(t, fd, start, name, err);
+
+        if (st != DG_OK)
+            return st;
+    }
+    return check_kind(t, name, err);
 }
 
 const char *trace_text_name(const char *path)
