@@ -228,7 +228,7 @@ struct dg_tokenizer;
 /* Reads a tokenizer's file, of one of three kinds, which its first bytes tell: merges (merges.txt,
  * vocab.bpe), where ids 0 ... 255 are the bytes, 256 + i is what merge i makes and the last is
  * <|endoftext|>; tokenizer.json; or llm.c's gpt2_tokenizer.bin. The second reads data[0 ... n - 1], which
- * `name` stands for in errors. DG_ERR_TOKEN. */
+ * `name` stands for in errors; of no bytes, they are merges, and none. An empty file is refused. DG_ERR_TOKEN. */
 DG_API enum dg_status dg_tokenizer_open(struct dg_tokenizer **out, const char *path,
                                         struct dg_error *err);
 DG_API enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *data, size_t n,

@@ -105,6 +105,10 @@ fi
 
 # ---- nothing to record ----
 
+# What can be no file is told before the work.
+expect_error 5 'new/: cannot write: Is a directory' tokens -m here/m.bin --trace new/ 1 2
+expect_error 5 ': cannot write: No such file' tokens -m here/m.bin --trace '' 1 2
+
 echo yesterday >t.json
 run tokens -m here/m.bin --total 2 --trace t.json 1 2
 count 'nothing to complete: says that nothing was recorded' has 't.json: no step was recorded' err

@@ -274,6 +274,11 @@ bool cli_output_prepare(struct cli_output *o, const char *path)
     o->name = cli_output_place(path);
     if (!o->name)
         return false;
+    if (!*base_of(o->name)) { /* "" or "new/" */
+        errno = *path ? EISDIR : ENOENT;
+        cli_output_drop(o);
+        return false;
+    }
     clear(o->name);
     return try_file(o);
 }

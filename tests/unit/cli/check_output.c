@@ -139,6 +139,10 @@ START_TEST(not_kept)
     ck_assert_int_eq(errno, ENOENT);
     ck_assert(!cli_output_prepare(&o, folder));
     ck_assert_int_eq(errno, EISDIR);
+    ck_assert(!cli_output_prepare(&o, in_folder("new/")));
+    ck_assert_int_eq(errno, EISDIR);
+    ck_assert(!cli_output_prepare(&o, ""));
+    ck_assert_int_eq(errno, ENOENT);
     ck_assert(cli_output_open(&o, target)); /* and then it is a folder */
     fputs("one", o.writing.to);
     ck_assert(mkdir(target, 0777) == 0);

@@ -719,6 +719,8 @@ START_TEST(files)
     expect_no_open(path, "not a regular file");
     unlink(path);
     write_file(path, "", 0);
+    expect_no_open(path, ": kind of file: got an empty file, expected a tokenizer; ");
+    write_file(path, HEADER, sizeof HEADER - 1);
     ck_assert_int_eq(dg_tokenizer_open(&t, path, &err), DG_OK);
     ck_assert_uint_eq(dg_tokenizer_vocab(t), 257);
     dg_tokenizer_free(t);
