@@ -29,7 +29,7 @@ static uint32_t *place_of(const struct dg_names *s, uint32_t hash, uint32_t scop
         const struct dg_name *found = *place ? &s->names[*place - 1] : NULL;
 
         if (!found || (found->hash == hash && found->scope == scope && found->n == n &&
-                       memcmp(s->bytes + found->at, name, n) == 0))
+                       (n == 0 || memcmp(s->bytes + found->at, name, n) == 0)))
             return place;
     }
 }
