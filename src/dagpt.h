@@ -156,8 +156,8 @@ DG_API void dg_team_uncancel(struct dg_team *team);
 struct dg_trace;
 
 /* From now on the team's steps are recorded: every tile, and every gap between two of them, with
- * room for `max_events` of them for each worker that is awake (48 bytes each). A step is recorded
- * whole or, when it might not fit, not at all. One trace for a team at a time. */
+ * room for `max_events` of them (48 bytes each, for each worker that is awake, as any may run all). A
+ * step is recorded whole or, when it might not fit, not at all. One trace for a team at a time. */
 DG_API enum dg_status dg_trace_new(struct dg_trace **out, struct dg_team *team, size_t max_events,
                                    struct dg_error *err);
 DG_API void dg_trace_free(struct dg_trace *trace); /* takes NULL; called by tell it does nothing */

@@ -84,7 +84,7 @@ enum dg_status dg_trace_new(struct dg_trace **out, struct dg_team *team, size_t 
     t->arena = dg_arena_new();
     if (!t->arena || !make_lanes(t)) {
         dg_trace_free(t);
-        return dg_fail(err, DG_ERR_RESOURCE, "out of memory for %zu events of each of %u workers",
+        return dg_fail(err, DG_ERR_RESOURCE, "out of memory for %zu events of any of %u workers",
                        max_events, dg_team_awake(team));
     }
     st = join(t, team, err);
@@ -201,11 +201,12 @@ static bool have_plan(struct dg_trace *t, const struct dg_plan *plan, struct dg_
 
 static bool have_room(struct dg_trace *t, const struct dg_plan *plan)
 {
-    const size_t need = (size_t)plan->n_tiles + plan->graph->n_ops + 1; /* the most a worker does */
+    size_t most = plan->n_tiles + t->workers * ((size_t)plan->graph->n_ops + 1); /* with waits */
 
     for (unsigned w = 0; w < t->workers; w++)
-        if (t->max_events < need || t->lanes[w].n > t->max_events - need)
-            return false;
+        most += t->lanes[w].n;
+    if (most > t->max_events)
+        return false;
     if (t->n_steps == t->max_steps) {
         const size_t max = t->max_steps ? 2 * t->max_steps : 64;
         struct dg_trace_step *steps = realloc(t->steps, max * sizeof *steps);

@@ -4,13 +4,14 @@
  * is not measured is not stored: when a tile became ready, and by which other, follows from the
  * ends of all tiles and the plan's edges (dg_trace_arrivals()).
  *
- * A step is recorded whole or not at all: dg_trace_begin() sees before the step that every worker
- * has room for all of it, so that nothing is checked or allocated while tiles run. Plans are copied
+ * A step is recorded whole or not at all: dg_trace_begin() sees before the step that there is
+ * room for all of it, whoever runs its tiles, so that nothing is checked or allocated while tiles run. Plans are copied
  * when their first step is recorded; the originals may be freed.
  *
  * Times:   nanoseconds of dg_now_ns().
- * Memory:  a trace owns all that it points to. max_events events for each awake worker, and between
- *          steps a few words for each step and a copy of each plan.
+ * Memory:  a trace owns all that it points to. Each awake worker has places for max_events
+ *          events, for it may run every tile; between steps a few words for each step and a copy of
+ *          each plan.
  * Threads: dg_trace_begin() and dg_trace_finish() on worker 0, outside the job; the calls that take
  *          a lane on the lane's worker. Everything may be read between steps. */
 #ifndef DG_RUNTIME_TRACE_H
@@ -77,7 +78,7 @@ struct dg_trace {
     struct dg_team *team;
     uint64_t number; /* of the traces that this team has had; from 1 */
     unsigned workers;
-    size_t max_events;
+    size_t max_events;   /* of all workers together */
     uint64_t first, end; /* positions to record */
     uint64_t start;      /* when recording began */
     uint64_t dropped;    /* tiles of steps that there was no room for */

@@ -28,7 +28,7 @@ struct change {
 
 struct writer {
     FILE *to;
-    char text[1 << 14]; /* [n_text], behind what `to` has been given */
+    char text[1 << 16]; /* [n_text], behind what `to` has been given */
     size_t n_text;
     const struct dg_trace *trace;
     bool all_edges, comma;
@@ -58,34 +58,59 @@ static void pass_on(struct writer *w)
     w->n_text = 0;
 }
 
-static void put(struct writer *w, const char *text)
+/* Room for so many bytes, some dozens at the most. */
+static inline char *room(struct writer *w, size_t n)
+{
+    if (n > sizeof w->text - w->n_text)
+        pass_on(w);
+    return w->text + w->n_text;
+}
+
+/* Inline, so that the length of a literal is a constant: these are most of what is written. */
+static inline void put(struct writer *w, const char *text)
 {
     const size_t n = strlen(text);
 
-    if (n > sizeof w->text - w->n_text)
-        pass_on(w);
-    memcpy(w->text + w->n_text, text, n); /* the longest is some dozens of bytes */
+    memcpy(room(w, n), text, n);
     w->n_text += n;
 }
 
-/* `key` and a number, with so many digits at least. */
-static void put_digits(struct writer *w, const char *key, uint64_t number, int least)
+/* A number, with so many digits at least, up to DIGITS. They are made from the end, two in a turn, and
+ * copied with what lies behind them, so that the copy has a constant length. */
+static void put_decimal(struct writer *w, uint64_t number, unsigned least)
 {
-    char digits[24], *at = digits + sizeof digits - 1;
+    enum { DIGITS = 20 };
+    static const char pairs[] = "0001020304050607080910111213141516171819"
+                                "2021222324252627282930313233343536373839"
+                                "4041424344454647484950515253545556575859"
+                                "6061626364656667686970717273747576777879"
+                                "8081828384858687888990919293949596979899";
+    char digits[2 * DIGITS] = {0};
+    unsigned at = DIGITS;
 
-    *at = '\0';
-    for (; number > 0 || least > 0; number /= 10, least--)
-        *--at = (char)('0' + number % 10);
-    put(w, key);
-    put(w, at);
+    for (; number > 9; number /= 100)
+        memcpy(digits + (at -= 2), pairs + 2 * (number % 100), 2);
+    if (number > 0)
+        digits[--at] = (char)('0' + number);
+    while (at > DIGITS - least)
+        digits[--at] = '0';
+    memcpy(room(w, DIGITS), digits + at, DIGITS);
+    w->n_text += DIGITS - at;
 }
 
-static void put_number(struct writer *w, const char *key, uint64_t number)
+/* `key` and that. */
+static inline void put_digits(struct writer *w, const char *key, uint64_t number, unsigned least)
+{
+    put(w, key);
+    put_decimal(w, number, least);
+}
+
+static inline void put_number(struct writer *w, const char *key, uint64_t number)
 {
     put_digits(w, key, number, 1);
 }
 
-static void put_int(struct writer *w, const char *key, int number)
+static inline void put_int(struct writer *w, const char *key, int number)
 {
     put(w, key);
     put_number(w, number < 0 ? "-" : "", number < 0 ? -(uint64_t)number : (uint64_t)number);
@@ -112,13 +137,13 @@ static void put_name(struct writer *w, const char *name)
 }
 
 /* `key` and a length of time, or a moment, in microseconds. */
-static void put_ns(struct writer *w, const char *key, uint64_t ns)
+static inline void put_ns(struct writer *w, const char *key, uint64_t ns)
 {
     put_number(w, key, ns / 1000);
     put_digits(w, ".", ns % 1000, 3);
 }
 
-static void put_time(struct writer *w, const char *key, uint64_t at)
+static inline void put_time(struct writer *w, const char *key, uint64_t at)
 {
     put_ns(w, key, at - w->trace->start);
 }

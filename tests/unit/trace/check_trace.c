@@ -193,10 +193,11 @@ END_TEST
 START_TEST(dropped)
 {
     struct world w;
-    size_t need;
+    size_t waits, need;
 
     open_world(&w, 3, 2, 2, 10000);
-    need = w.plan->n_tiles + w.plan->graph->n_ops + (size_t)1;
+    waits = w.plan->graph->n_ops + (size_t)1;
+    need = w.plan->n_tiles + 2 * waits;
     close_world(&w);
 
     open_world(&w, 3, 2, 2, need - 1);
@@ -205,7 +206,12 @@ START_TEST(dropped)
     ck_assert_uint_eq(w.trace->dropped, w.plan->n_tiles);
     close_world(&w);
 
-    open_world(&w, 3, 1, 1, need);
+    open_world(&w, 3, 2, 2, need);
+    step(&w, 0, 1, DG_SCHED_DATAFLOW);
+    ck_assert_uint_eq(w.trace->n_steps, 1);
+    close_world(&w);
+
+    open_world(&w, 3, 1, 1, need - waits);
     step(&w, 0, 1, DG_SCHED_SERIAL);
     step(&w, 1, 1, DG_SCHED_SERIAL);
     ck_assert_uint_eq(w.trace->n_steps, 1);
