@@ -226,6 +226,7 @@ check_help score model tokens stride json vocab file escapes special workers cpu
 check_help encode model null vocab file escapes special
 check_help decode model null vocab file
 check_help next model top all text vocab json workers cpus sched isa chunk tile stats
+check_help convert to dtype force
 check_help info model rows json workers cpus tile
 for option in -m -j -n; do
     run tokens --help
@@ -233,7 +234,7 @@ for option in -m -j -n; do
 done
 for word in --help -h help; do
     run $word
-    for name in complete tokens next score encode decode info graph trace bench 'exit codes'; do
+    for name in complete tokens next score encode decode info convert graph trace bench 'exit codes'; do
         count "dagpt $word: no '$name'" eval 'succeeded && has "$name" "$dir/out"'
     done
 done

@@ -191,7 +191,7 @@ count "make CFLAGS='-O2 -g'" says "CC   $arena" CFLAGS='-O2 -g -DOWN' "$arena"
 
 # ---- the man page ----
 
-for name in complete score encode decode tokens next info graph bench trace; do
+for name in complete score encode decode tokens next info convert graph bench trace; do
     for option in $("$program" $name --help | sed -n '/^options:/,$s/^ *\(-.,\)* *--\([a-z-]*\).*/\2/p'); do
         count "dagpt.1: nothing about $name --$option" \
             has "$(echo "\\-\\-$option" | sed 's/\([a-z]\)-/\1\\-/g')" docs/man/dagpt.1

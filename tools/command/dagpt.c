@@ -21,6 +21,7 @@ static const struct {
     {"encode", "text to token ids", cmd_encode},
     {"decode", "token ids to text", cmd_decode},
     {"info", "the model, the machine and the plan", cmd_info},
+    {"convert", "a model in another format: llm.c, Hugging Face, GGUF", cmd_convert},
     {"graph", "the op graph, or the plan, as DOT", cmd_graph},
     {"bench", "speed against this machine's own limits", cmd_bench},
     {"trace", "what a recorded run did: workers, ops, critical path, gaps", cmd_trace},
