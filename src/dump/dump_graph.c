@@ -6,11 +6,10 @@
 #include "dump_parts.h"
 #include "../base/arena.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NOBODY UINT32_MAX
 
 enum dg_status dg_dump_new(struct dg_dump **out, const struct dg_graph *g,
                            const struct dg_dump_options *options, uint64_t nodes, uint64_t edges,
@@ -129,7 +128,6 @@ const char *dg_short_name(const char *name, int layer)
 struct folding {
     const struct dg_graph *g;
     uint32_t layers;
-    uint32_t *writer;   /* [n_tensors] the op that writes it, or NOBODY */
     int *last_reader;   /* [n_tensors] the highest layer that reads it; outside: INT32_MAX */
     uint32_t *place;    /* [n_ops] the how-manyth of its layer's ops */
     uint32_t *op_at;    /* [n_ops] layer by layer: the ops of layer l are */
@@ -141,24 +139,21 @@ static bool prepare(struct folding *f, struct dg_dump *d)
 {
     const struct dg_graph *g = d->graph;
 
+    assert(g->linked);
     f->g = g;
     f->layers = d->layers;
-    f->writer = dg_arena_array(d->arena, g->n_tensors, sizeof *f->writer);
     f->last_reader = dg_arena_array(d->arena, g->n_tensors, sizeof *f->last_reader);
     f->place = dg_arena_array(d->arena, g->n_ops, sizeof *f->place);
     f->op_at = dg_arena_array(d->arena, g->n_ops, sizeof *f->op_at);
     f->layer_at = dg_arena_array(d->arena, (size_t)d->layers + 1, sizeof *f->layer_at);
     f->group = dg_arena_array(d->arena, d->layers, sizeof *f->group);
-    if (!f->writer || !f->last_reader || !f->place || !f->op_at || !f->layer_at || !f->group)
+    if (!f->last_reader || !f->place || !f->op_at || !f->layer_at || !f->group)
         return false;
-    for (unsigned t = 0; t < g->n_tensors; t++) {
-        f->writer[t] = NOBODY;
+    for (unsigned t = 0; t < g->n_tensors; t++)
         f->last_reader[t] = -1;
-    }
     for (unsigned i = 0; i < g->n_ops; i++) {
         const struct dg_op *op = &g->ops[i];
 
-        f->writer[dg_tensor_index(g, op->out)] = i;
         for (unsigned k = 0; k < op->n_in; k++) {
             int *last = &f->last_reader[dg_tensor_index(g, op->in[k])];
             const int layer = op->layer < 0 ? INT32_MAX : op->layer;
@@ -190,17 +185,17 @@ static bool same_input(const struct folding *f, const struct dg_op *a, const str
                        unsigned k, bool first)
 {
     const struct dg_graph *g = f->g;
-    const uint32_t wa = f->writer[dg_tensor_index(g, a->in[k])],
-                   wb = f->writer[dg_tensor_index(g, b->in[k])];
+    const uint32_t wa = g->writer[dg_tensor_index(g, a->in[k])],
+                   wb = g->writer[dg_tensor_index(g, b->in[k])];
     int to_a, to_b; /* how many layers back */
 
     if (!same_tensor(a->in[k], b->in[k]))
         return false;
     if (a->in[k] == b->in[k])
-        return wa == NOBODY || g->ops[wa].layer < 0;
-    if (wa == NOBODY && wb == NOBODY)
+        return wa == DG_NO_OP || g->ops[wa].layer < 0;
+    if (wa == DG_NO_OP && wb == DG_NO_OP)
         return a->in[k]->role == DG_WEIGHT && b->in[k]->role == DG_WEIGHT;
-    if (wa == NOBODY || wb == NOBODY || g->ops[wb].layer < 0)
+    if (wa == DG_NO_OP || wb == DG_NO_OP || g->ops[wb].layer < 0)
         return false;
     to_a = a->layer - g->ops[wa].layer;
     to_b = b->layer - g->ops[wb].layer;
@@ -289,7 +284,7 @@ static void add_nodes(struct dg_dump *d, const struct folding *f, const int *clu
         const struct dg_tensor *tensor = &g->tensors[t];
         struct dg_dump_node *n = &d->nodes[d->n_nodes];
 
-        if (tensor->role != DG_INPUT || f->writer[t] != NOBODY)
+        if (tensor->role != DG_INPUT || g->writer[t] != DG_NO_OP)
             continue;
         input_node[t] = d->n_nodes++;
         *n = (struct dg_dump_node){.id = dg_dump_id(d, "%s", tensor->name),
@@ -350,8 +345,8 @@ static void add_edges_to(struct dg_dump *d, const struct folding *f, unsigned i,
     const bool second = !drawn && op->layer == d->nodes[to].op->layer + 1;
 
     for (unsigned k = 0; k < op->n_in && (drawn || second); k++) {
-        const uint32_t t = dg_tensor_index(g, op->in[k]), w = f->writer[t];
-        const struct dg_op *writer = w == NOBODY ? NULL : &g->ops[w];
+        const uint32_t t = dg_tensor_index(g, op->in[k]), w = g->writer[t];
+        const struct dg_op *writer = w == DG_NO_OP ? NULL : &g->ops[w];
         struct dg_dump_edge e = {.to = to,
                                  .kind = second ? DG_EDGE_LOOP : DG_EDGE_DATA,
                                  .tensor = op->in[k],

@@ -270,7 +270,7 @@ enum dg_status dg_plan_new(struct dg_plan **out, struct dg_graph *graph,
     struct builder b = {.plan = plan};
     enum dg_status st;
 
-    assert(graph->n_ops > 0 && tiling->workers > 0);
+    assert(graph->n_ops > 0 && graph->linked && tiling->workers > 0);
     if (!plan) {
         dg_arena_free(arena);
         return dg_fail_memory(err, "a plan", sizeof *plan);

@@ -6,10 +6,10 @@
 static bool absorb(struct dg_graph *g, struct dg_op *op, unsigned i)
 {
     struct dg_tensor *between = op->in[i];
-    struct dg_op *m = dg_graph_writer(g, between), *reader;
+    struct dg_op *m = dg_graph_writer(g, between);
 
     if (!m || m->type != &dg_op_matmul || between->role != DG_ACTIVATION || m->residual ||
-        dg_graph_readers(g, between, &reader) != 1)
+        dg_graph_readers(g, between) != 1)
         return false;
     if (op->type == &dg_op_add) {
         struct dg_tensor *other = op->in[1 - i];
@@ -24,8 +24,7 @@ static bool absorb(struct dg_graph *g, struct dg_op *op, unsigned i)
             return false;
         m->activation = dg_activation_of(op->type);
     }
-    m->out = op->out;
-    dg_graph_remove(g, op);
+    dg_graph_merge(g, op, m);
     return true;
 }
 
@@ -33,15 +32,12 @@ unsigned dg_graph_fuse(struct dg_graph *g)
 {
     unsigned gone = 0;
 
-    for (unsigned i = 0; i < g->n_ops;) {
+    dg_graph_link(g);
+    for (unsigned i = 0; i < g->n_ops; i++) {
         struct dg_op *op = &g->ops[i];
-        const bool went = (dg_activation_of(op->type) && absorb(g, op, 0)) ||
-                          (op->type == &dg_op_add && (absorb(g, op, 1) || absorb(g, op, 0)));
 
-        if (went)
-            gone++;
-        else
-            i++;
+        gone += (dg_activation_of(op->type) && absorb(g, op, 0)) ||
+                (op->type == &dg_op_add && (absorb(g, op, 1) || absorb(g, op, 0)));
     }
     dg_graph_prune(g);
     return gone;

@@ -10,12 +10,13 @@
 static const struct dg_sizes sizes = {
     .positions = 128, .vocab = 331, .layers = 5, .heads = 4, .channels = 64};
 
-static struct dg_dump *dump_graph(const struct dg_graph *g, uint32_t first, uint32_t last)
+static struct dg_dump *dump_graph(struct dg_graph *g, uint32_t first, uint32_t last)
 {
     const struct dg_dump_options opt = {.model = "m", .rows = 1, .first = first, .last = last};
     struct dg_error err = {0};
     struct dg_dump *d = NULL;
 
+    ck_assert_msg(dg_graph_check(g, &err) == DG_OK, "%s", err.text);
     ck_assert_msg(dg_dump_graph(&d, g, &opt, &err) == DG_OK, "%s", err.text);
     return d;
 }
@@ -532,7 +533,7 @@ START_TEST(hostile_names)
              "q\"\\<&>\n\xff"
              "x",
              NULL, 8, 8, (struct dg_cut){4, 8}, OWN_ROWS, EVERY_COL);
-    ck_assert(dg_dump_graph(&d, t.g, &opt, &err) == DG_OK);
+    ck_assert(dg_graph_check(t.g, &err) == DG_OK && dg_dump_graph(&d, t.g, &opt, &err) == DG_OK);
     ck_assert_str_eq(d->nodes[0].id, "q%22%5C<%26%3E%0A%FFx");
     check_json(d);
     text = written(d, dg_dump_json);

@@ -248,6 +248,7 @@ static void check_row_block(uint32_t rows, uint32_t row_block)
     toy_new(&t);
     a = toy_step(&t, "a", NULL, rows, 4, (struct dg_cut){0, 0}, OWN_ROWS, OWN_COLS);
     toy_step(&t, "b", a, 1, 4, (struct dg_cut){0, 0}, FINAL_ROWS, EVERY_COL);
+    ck_assert_int_eq(dg_graph_check(t.g, &err), DG_OK);
     ck_assert_int_eq(dg_plan_new(&plan, t.g, &tiling, &err), DG_OK);
     if (row_block)
         ck_assert_uint_eq(plan->tiles[0].out.r1, row_block < rows ? row_block : rows);
