@@ -357,6 +357,8 @@ static uint32_t wait_for(struct dg_run *run, unsigned worker, look_function *loo
             return found;
         }
         dg_team_sleep(run->team, worker);
+        if (trace)
+            dg_trace_woken(trace, dg_team_woken(run->team, worker));
     }
 }
 
@@ -434,7 +436,9 @@ static void recorded(void *arg, unsigned worker)
     struct dg_trace_lane *trace = run->lanes[worker].trace;
 
     dg_trace_enter(trace);
+    dg_team_time_wakes(run->team, worker, true);
     run->job(run, worker);
+    dg_team_time_wakes(run->team, worker, false);
     dg_trace_nothing(trace);
     dg_trace_leave(trace);
 }

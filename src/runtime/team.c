@@ -32,6 +32,8 @@ struct worker {
      * Order: acq_rel read-modify-writes alone. Partner: each other, in doze, rise and wake; see the
      * top of the file. If weakened: a lost wake. Test: tests/unit/runtime/check_team.c "no_lost_wake_stalled". */
     struct dg_atomic asleep;
+    bool timed;     /* wakes are; changed by the worker, while its flag is down */
+    uint64_t woken; /* when the last one came. Written before the ring, by who took the flag down */
     struct dg_thread thread;
     struct dg_team *team;
     unsigned index;
@@ -105,6 +107,7 @@ static bool start_worker(struct dg_team *team, unsigned i)
 
     w->team = team;
     w->index = i;
+    w->timed = false;
     dg_store_relaxed(&w->asleep, 0);
     if (!dg_bell_init(&w->bell))
         return false;
@@ -305,6 +308,16 @@ void dg_team_sleep(struct dg_team *team, unsigned worker)
     dg_bell_wait(&team->list[worker].bell, 0);
 }
 
+void dg_team_time_wakes(struct dg_team *team, unsigned worker, bool on)
+{
+    team->list[worker].timed = on;
+}
+
+uint64_t dg_team_woken(const struct dg_team *team, unsigned worker)
+{
+    return team->list[worker].woken;
+}
+
 bool dg_team_sleepers(const struct dg_team *team)
 {
     return dg_load_relaxed(&team->sleepers) != 0;
@@ -319,6 +332,8 @@ void dg_team_wake(struct dg_team *team, unsigned n)
 
         if (dg_swap_acq_rel(&w->asleep, 0)) {
             dg_sub_acq_rel(&team->sleepers, 1);
+            if (w->timed)
+                w->woken = dg_now_ns();
             dg_bell_ring(&w->bell);
             n--;
         }

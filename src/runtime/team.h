@@ -55,6 +55,11 @@ void dg_team_doze(struct dg_team *team, unsigned worker);
 void dg_team_rise(struct dg_team *team, unsigned worker);
 void dg_team_sleep(struct dg_team *team, unsigned worker);
 
+/* By the worker itself, awake: from here on who wakes it notes when. woken: when the wake came that ended its
+ * last sleep, in ns of dg_now_ns(). A thread that is woken may have to wait for a CPU. */
+void dg_team_time_wakes(struct dg_team *team, unsigned worker, bool on);
+uint64_t dg_team_woken(const struct dg_team *team, unsigned worker);
+
 /* Does any worker doze or sleep that this thread knows of? Cheaper than a wake, and no substitute for one. */
 bool dg_team_sleepers(const struct dg_team *team);
 

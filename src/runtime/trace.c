@@ -324,6 +324,7 @@ static void next_event(struct dg_trace_lane *lane, uint64_t now)
 {
     lane->last = now;
     lane->events[lane->n].spin = lane->events[lane->n].park = 0;
+    lane->events[lane->n].wake_off = 0;
 }
 
 void dg_trace_enter(struct dg_trace_lane *lane)
@@ -344,6 +345,16 @@ void dg_trace_spin(struct dg_trace_lane *lane, uint64_t now)
 void dg_trace_park(struct dg_trace_lane *lane)
 {
     lane->events[lane->n].park = dg_now_ns();
+}
+
+/* Waking up takes a moment on a free CPU, too. */
+void dg_trace_woken(struct dg_trace_lane *lane, uint64_t woken)
+{
+    const uint64_t took = dg_now_ns() - woken;
+    uint32_t *off = &lane->events[lane->n].wake_off;
+
+    if (took > LONG_NS)
+        *off = took < UINT32_MAX - *off ? *off + (uint32_t)took : UINT32_MAX;
 }
 
 /* The gap ends: returns when. */

@@ -24,9 +24,10 @@
  * the worker entered the step) and has up to three parts, in this order: at work on counts and
  * queues; from `spin` on polling; from `park` on asleep. */
 struct dg_trace_event {
-    uint32_t tile;       /* index in the plan; DG_NO_TILE: the wait was not for a tile */
-    uint32_t gap_off;    /* ns of the gap, parts asleep aside, that the thread was not on a CPU */
-    uint32_t tile_off;   /* the same of the tile; both 0 where it cannot have been long */
+    uint32_t tile;     /* index in the plan; DG_NO_TILE: the wait was not for a tile */
+    uint32_t gap_off;  /* ns of the gap, parts asleep aside, that the thread was not on a CPU */
+    uint32_t tile_off; /* the same of the tile; both 0 where it cannot have been long */
+    uint32_t wake_off; /* ns of the part asleep, from wakes to being on a CPU, that were as long */
     uint64_t spin, park; /* 0: did not */
     uint64_t start, end; /* of the tile; without one: both are the end of the gap */
 };
@@ -110,11 +111,12 @@ bool dg_trace_begin(struct dg_trace *trace, const struct dg_plan *plan, struct d
 /* Closes it; of a step that was not whole nothing is kept. */
 void dg_trace_finish(struct dg_trace *trace, bool whole);
 
-/* Inside the step, by the lane's worker: enter; then for each tile perhaps spin and park, then tile
- * and done; nothing() after a wait that ended without a tile; leave. */
+/* Inside the step, by the lane's worker: enter; then for each tile perhaps spin and park, woken after each
+ * sleep, which a wake at that time ended, then tile and done; nothing() after a wait that ended without a tile; leave. */
 void dg_trace_enter(struct dg_trace_lane *lane);
 void dg_trace_spin(struct dg_trace_lane *lane, uint64_t now);
 void dg_trace_park(struct dg_trace_lane *lane);
+void dg_trace_woken(struct dg_trace_lane *lane, uint64_t woken);
 void dg_trace_tile(struct dg_trace_lane *lane, uint32_t tile);
 void dg_trace_done(struct dg_trace_lane *lane);
 void dg_trace_nothing(struct dg_trace_lane *lane);

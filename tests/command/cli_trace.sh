@@ -209,6 +209,7 @@ for w in s["by_worker"]:
     parts = ("busy_us", "queue_us", "spinning_us", "parked_us", "preempted_us", "outside_us")
     assert abs(sum(w[p] for p in parts) - s["wall_us"]) < 1, w
 assert {g["reason"] for g in s["gaps"]} <= {"tile", "late", "nothing left", "preempted", "outside"}
+assert all(0 <= g["woken_us"] <= g["preempted_us"] for g in s["gaps"])
 assert 0 < s["loading_us"] <= s["all_tiles_us"] and s["load_tiles"] > 0 and s["load_steps"] == 0
 assert abs(s["busy_workers"] - s["work_us"] / s["wall_us"]) < 0.001 and s["beyond_limits"] is None
 END

@@ -281,8 +281,15 @@ function recorded(name, ...options) {
 }
 
 const small = () => makeTrace({ tiles: 1500, layers: 3, rows: 20, seed: 5 });
+
+// Each parked worker was woken soon, and had no CPU for so much of the time.
+function withoutCpu(t, share) {
+  t.traceEvents.filter((e) => e.name === 'parked').forEach((e) => (e.args.preempted = Math.round(1000 * share * e.dur) / 1000));
+  return t;
+}
+
 const FIXTURES = {
-  steps: small, 'version-1': () => inVersion1(small()), absences: () => withAbsences(small()), 'only-loads': () => onlyLoads(small()),
+  steps: small, 'version-1': () => inVersion1(small()), absences: () => withAbsences(small()), woken: () => withoutCpu(small(), 0.9), 'only-loads': () => onlyLoads(small()),
   barrier: () => Object.assign(small(), {}), hostile: hostileTrace, none: emptyTrace,
   'run-dataflow': () => recorded('dataflow', '-j', '3', '--cpus', '3'), 'run-barrier': () => recorded('barrier', '-j', '2', '--cpus', '2', '--sched', 'barrier'),
   'run-serial': () => recorded('serial', '-j', '2', '--cpus', '2', '--sched', 'serial'),
@@ -422,6 +429,23 @@ test('a late worker, an absent one, and what they are called', async () => {
   assert.match(await page.locator('#table').innerText(), /outside the step/);
   await picture(page, 'absences');
   await close(page);
+});
+
+test('a worker that was woken and had no CPU waited for no tile', async () => {
+  const sentences = async (share) => {
+    const page = await open(makePage('woken', withoutCpu(makeTrace({ tiles: 6000, layers: 3, rows: 20, seed: 5 }), share)));
+    const said = await page.evaluate(() => Array.from({ length: state.model.gaps.n }, (_, g) =>
+      [state.model.gaps.why[g], state.model.gaps.woken[g] / (state.model.gaps.end[g] - state.model.gaps.start[g]), gapSentence(state.model, g)]));
+    await close(page);
+    return said;
+  };
+  const most = (await sentences(0.9)).filter(([, woken]) => woken > 0.51);
+  assert.ok(most.some(([why]) => why === 3));
+  for (const [why, , text] of most)
+    assert.match(text, why === 3 ? /^worker \d had been woken, and had no CPU for .* of .*$/ : /to start .*, which was ready: it had been woken, and had no CPU for /);
+  // Where the CPU came before half of the gap was over, the worker waited until the tile was ready, and then for a CPU.
+  const late = (await sentences(0.2)).filter(([why, woken]) => why === 1 && woken > 0.51);
+  assert.ok(late.length > 0 && late.every(([, , text]) => /which was ready: it had been woken, and had no CPU for /.test(text)));
 });
 
 test('the table is of the range in view', async () => {

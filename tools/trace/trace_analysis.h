@@ -28,11 +28,11 @@ struct trace_worker {
 };
 
 enum trace_reason {
-    TRACE_WAITED,    /* for `tile`; DG_NO_TILE: for an input that the file does not name */
-    TRACE_LATE,      /* the next tile was ready: the worker was slow to find it, or to wake */
-    TRACE_NOTHING,   /* no further tile in the step: until its end */
-    TRACE_PREEMPTED, /* the thread was not on a CPU for half of it or more */
-    TRACE_OUTSIDE,   /* before the worker entered the step, after it left, or it took no part */
+    TRACE_WAITED,  /* for `tile`; DG_NO_TILE: for an input that the file does not name */
+    TRACE_LATE,    /* the next tile was ready: the worker was slow to find it, or to wake */
+    TRACE_NOTHING, /* no further tile in the step: until its end */
+    TRACE_PREEMPTED, /* the thread was not on a CPU for half of it or more, or woken and not yet on one */
+    TRACE_OUTSIDE, /* before the worker entered the step, after it left, or it took no part */
     TRACE_N_REASONS
 };
 
@@ -40,6 +40,7 @@ enum trace_reason {
 struct trace_gap {
     uint32_t step, worker;
     uint64_t start, end, queue, spinning, parked, preempted; /* the states without preemption */
+    uint64_t woken; /* of `preempted`: it was asleep, and woken */
     enum trace_reason reason;
     uint32_t next; /* the tile that the worker ran then, or DG_NO_TILE */
     uint32_t tile; /* of the tiles waited for, one after the other, the longest; or DG_NO_TILE */

@@ -169,6 +169,8 @@ static void add_wait(struct trace_gap *gap, const struct trace_slice *s)
       : s->kind == TRACE_SPINNING ? &gap->spinning
                                   : &gap->parked) += took;
     gap->preempted += s->preempted;
+    if (s->kind == TRACE_PARKED)
+        gap->woken += s->preempted;
 }
 
 size_t trace_gaps_of(struct trace_gaps *g, size_t step, unsigned worker)

@@ -246,7 +246,8 @@ static void print_reason(const struct trace_file *t, const struct trace_gap *g)
         printf("waited for ");
         print_tile(t, g);
         if (5 * g->late > g->end - g->start)
-            printf(", then %.1f us to start", us(g->late));
+            printf(", then %.1f us to start%s", us(g->late),
+                   2 * g->woken > g->late ? ": woken, and no CPU" : "");
         break;
     case TRACE_LATE:
         printf("a tile was ready: %s", g->spinning + g->parked ? "slow to find it or to wake"
@@ -260,7 +261,10 @@ static void print_reason(const struct trace_file *t, const struct trace_gap *g)
         }
         break;
     case TRACE_PREEMPTED:
-        printf("preempted for %.1f us", us(g->preempted));
+        if (2 * g->woken > g->preempted)
+            printf("woken, and no CPU for %.1f us", us(g->woken));
+        else
+            printf("preempted for %.1f us", us(g->preempted));
         break;
     default:
         printf(g->start == t->steps[g->step].start ? "entered the step late" : "left the step");
@@ -347,9 +351,10 @@ static void json_gaps(const struct trace_file *t, const struct trace_summary *s)
 
         printf("%s{\"step\": %u, \"worker\": %u, \"start_us\": %.3f, \"us\": %.3f, "
                "\"queue_us\": %.3f, \"spinning_us\": %.3f, \"parked_us\": %.3f, "
-               "\"preempted_us\": %.3f, \"reason\": \"%s\"",
+               "\"preempted_us\": %.3f, \"woken_us\": %.3f, \"reason\": \"%s\"",
                i ? ",\n  " : "", g->step, g->worker, us(g->start), us(g->end - g->start),
-               us(g->queue), us(g->spinning), us(g->parked), us(g->preempted), reasons[g->reason]);
+               us(g->queue), us(g->spinning), us(g->parked), us(g->preempted), us(g->woken),
+               reasons[g->reason]);
         if ((g->reason == TRACE_WAITED || g->reason == TRACE_NOTHING) && g->tile != DG_NO_TILE) {
             json_string(", \"name\": ", tile_name(t, g));
             printf(", \"tile\": %u, \"place\": %u, \"on\": %u, \"late_us\": %.3f", g->tile,

@@ -362,7 +362,7 @@ static void put_gap(struct writer *w, unsigned worker, uint64_t start,
 
     put_wait(w, "queue", worker, start, spins, spinning ? 0 : e->gap_off);
     put_wait(w, "spinning", worker, spins, parks, spinning ? e->gap_off : 0);
-    put_wait(w, "parked", worker, parks, e->start, 0);
+    put_wait(w, "parked", worker, parks, e->start, e->wake_off);
     if (spins < e->start) {
         change(w, spins, 0, -1);
         change(w, e->start, 0, 1);

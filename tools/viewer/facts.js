@@ -71,7 +71,7 @@ const REASONS = [
   { name: 'waiting for an input', about: 'the tile that the worker ran next was not ready: the named tile was still to be written' },
   { name: 'late for a ready tile', about: 'the next tile was ready, but not started: queues, waking up, other tiles first' },
   { name: 'nothing left in the step', about: 'the worker ran no further tile of the step, until it left' },
-  { name: 'preempted', about: 'the thread was not on a CPU for half of the gap or more: other programs ran there' },
+  { name: 'preempted', about: 'the thread was not on a CPU for half of the gap or more, though awake or woken: other programs ran there' },
   { name: 'outside the step', about: 'the step ran, but the worker was not in it: it entered late, left early, or took no part' },
   { name: 'between steps', about: 'no step ran: sampling the next id, preparing the step' },
 ];
@@ -144,20 +144,31 @@ function gapsOfWorker(gaps, model, w) {
   });
 }
 
-// How long a gap was spent in which way: the wait slices that it overlaps, less its share of their preemption.
+// How long of [from, to] a wait was without a CPU: a share of it; when it was asleep, its end, from the wake on.
+function offIn(waits, k, from, to) {
+  const [off, start, end] = [waits.preempted[k], waits.start[k], waits.end[k]];
+  if (off === 0)
+    return 0;
+  return HOW[waits.how[k]] === 'parked' ? Math.max(0, to - Math.max(from, end - off)) : ((to - from) / (end - start)) * off;
+}
+
+// How long a gap was spent in which way: the wait slices that it overlaps, less its part of their preemption.
 function fillHow(gaps, waits, nWorkers) {
   const into = HOW.map((name) => (gaps[name] = new Float32Array(gaps.n)));
   gaps.preempted = new Float32Array(gaps.n);
+  gaps.woken = new Float32Array(gaps.n); // of that: it was asleep, and woken
   for (let w = 0, g = 0; w < nWorkers; w++) {
     let i = waits.first[w];
     for (; g < gaps.n && gaps.worker[g] === w; g++) {
       while (i < waits.first[w + 1] && waits.end[i] <= gaps.start[g])
         i++;
       for (let k = i; k < waits.first[w + 1] && waits.start[k] < gaps.end[g]; k++) {
-        const inGap = Math.max(0, Math.min(waits.end[k], gaps.end[g]) - Math.max(waits.start[k], gaps.start[g]));
-        const off = waits.preempted[k] > 0 ? (inGap / (waits.end[k] - waits.start[k])) * waits.preempted[k] : 0;
-        into[waits.how[k]][g] += inGap - off;
+        const [from, to] = [Math.max(waits.start[k], gaps.start[g]), Math.min(waits.end[k], gaps.end[g])];
+        const off = offIn(waits, k, from, to);
+        into[waits.how[k]][g] += Math.max(0, to - from) - off;
         gaps.preempted[g] += off;
+        if (HOW[waits.how[k]] === 'parked')
+          gaps.woken[g] += off;
       }
     }
   }
@@ -174,6 +185,8 @@ function findGaps(model) {
   return gaps;
 }
 
+const wasWoken = (gaps, g) => 2 * gaps.woken[g] > gaps.preempted[g];
+
 const workerOf = (model, r) => `worker ${model.tiles.worker[r]}`;
 
 // The answer to "why was this worker idle?", as one sentence.
@@ -187,11 +200,13 @@ function gapSentence(model, g) {
   case INPUT:
     return `${who} waited ${long} for ${named || 'an input that the trace does not name'}`;
   case TAKING:
-    return `${who} took ${long} to start ${tileName(model, gaps.next[g])}, which was ready`;
+    return `${who} took ${long} to start ${tileName(model, gaps.next[g])}, which was ready`
+      + (2 * gaps.woken[g] > gaps.end[g] - gaps.start[g] ? `: it had been woken, and had no CPU for ${formatTime(gaps.woken[g])}` : '');
   case TAIL:
     return `${who} had nothing left in the step for ${long}${named && `: waited for ${named}`}`;
   case PREEMPTED:
-    return `${who} was preempted for ${formatTime(gaps.preempted[g])} of ${long}`;
+    return wasWoken(gaps, g) ? `${who} had been woken, and had no CPU for ${formatTime(gaps.woken[g])} of ${long}`
+      : `${who} was preempted for ${formatTime(gaps.preempted[g])} of ${long}`;
   case OUTSIDE:
     return outsideSentence(model, g, who, long);
   default:

@@ -291,7 +291,7 @@ function gapFacts(s, g) {
   if (how.length)
     rows.push(['spent', how.join(', ')]);
   if (gaps.preempted[g] > 0)
-    rows.push(['preempted', `for ${formatTime(gaps.preempted[g])} of it`]);
+    rows.push([wasWoken(gaps, g) ? 'woken, no CPU' : 'preempted', `for ${formatTime(gaps.preempted[g])} of it`]);
   if (gaps.next[g] >= 0)
     rows.push(['ran next', tileName(s.model, gaps.next[g])]);
   if (gaps.why[g] === INPUT)

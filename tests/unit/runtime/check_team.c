@@ -1,7 +1,7 @@
 /* src/runtime/team.c and src/runtime/bell.c.
  *
  * A team with more workers awake than there are CPUs never spins: (4, 4) on two CPUs parks at every
- * wait. A lost wake is a hang, and a hang is found by its timeout. Data is passed in plain
+ * wait. A lost wake is a hang, which tests/support/progress.h ends. Data is passed in plain
  * memory where the calls promise to make it visible, so that ThreadSanitizer sees whether they do.
  */
 #include "../../support/float_control.h"
@@ -89,7 +89,7 @@ static void *ring_each_round(void *arg)
 
     for (uint32_t last = 0; last < r->rounds; last++) {
         while (dg_load_acquire(&r->round) == last)
-            ;
+            sched_yield();
         dg_add_acq_rel(&r->posted, 1);
         dg_bell_ring(&r->bell);
     }
@@ -242,6 +242,19 @@ START_TEST(create_and_free)
             usleep(400); /* the helpers have parked */
         if (i % 3 == 1)
             run_visits(&visits);
+        dg_team_free(visits.team);
+    }
+}
+END_TEST
+
+/* Helpers that are asleep at their bells, and sleep from the end of a job on in which they slept. */
+START_TEST(freed_while_parked)
+{
+    for (unsigned i = 0; i < (sanitized() ? 20u : 100u); i++) {
+        open_visits(4, 4);
+        if (i % 2 == 1)
+            run_visits(&visits);
+        usleep(100 + 10 * i);
         dg_team_free(visits.team);
     }
 }
@@ -673,6 +686,52 @@ START_TEST(rise_passes_on)
 }
 END_TEST
 
+/* When a wake came is noted for who asked for it, by who wakes. */
+struct timing {
+    struct dg_team *team;
+    struct dg_atomic dozing; /* relaxed */
+    bool timed;
+    uint64_t before, woken, after; /* of the wake */
+};
+
+static void sleep_timed(void *arg, unsigned worker)
+{
+    struct timing *t = arg;
+
+    if (worker == 0) {
+        while (dg_load_relaxed(&t->dozing) == 0)
+            sched_yield();
+        t->before = dg_now_ns();
+        dg_team_wake(t->team, 1);
+        return;
+    }
+    dg_team_time_wakes(t->team, worker, t->timed);
+    dg_team_doze(t->team, worker);
+    dg_store_relaxed(&t->dozing, 1);
+    dg_team_sleep(t->team, worker);
+    t->woken = dg_team_woken(t->team, worker);
+    t->after = dg_now_ns();
+}
+
+START_TEST(wakes_are_timed)
+{
+    struct timing t = {.team = new_team(2, 2)};
+    uint64_t last = 0;
+
+    for (int i = 0; i < 200; i++) {
+        t.timed = i % 2 == 0;
+        dg_store_relaxed(&t.dozing, 0);
+        dg_team_run(t.team, sleep_timed, &t);
+        if (t.timed)
+            ck_assert(t.before <= t.woken && t.woken <= t.after);
+        else
+            ck_assert_uint_eq(t.woken, last);
+        last = t.woken;
+    }
+    dg_team_free(t.team);
+}
+END_TEST
+
 /* ---- floating point ---- */
 
 /* What a worker finds: results that depend on the rounding direction and on denormals. */
@@ -756,6 +815,7 @@ int main(void)
                                   back_to_back,
                                   parked,
                                   create_and_free,
+                                  freed_while_parked,
                                   refused,
                                   ring_is_kept,
                                   two_rings_are_one,
@@ -766,6 +826,7 @@ int main(void)
                                   one_wake_for_one,
                                   wake_many,
                                   rise_passes_on,
+                                  wakes_are_timed,
                                   float_environment,
                                   NULL};
 

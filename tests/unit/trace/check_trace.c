@@ -189,6 +189,29 @@ START_TEST(every_tile_once)
 }
 END_TEST
 
+/* A wake is noted by who wakes; what passes until the woken thread is on a CPU adds up over the sleeps of a
+ * gap, but for the moment that waking takes anyway. */
+START_TEST(woken_later_than_wakes_take)
+{
+    const uint64_t now = dg_now_ns();
+    struct world w;
+    struct dg_trace_lane *lane;
+
+    open_world(&w, 3, 2, 2, 10000);
+    lane = &w.trace->lanes[1];
+    dg_trace_enter(lane);
+    dg_trace_park(lane);
+    dg_trace_woken(lane, now - 2000000);
+    ck_assert_uint_ge(lane->events[0].wake_off, 2000000);
+    dg_trace_woken(lane, now - 3000000);
+    ck_assert_uint_ge(lane->events[0].wake_off, 5000000);
+    dg_trace_tile(lane, 0);
+    dg_trace_done(lane);
+    ck_assert_uint_eq(lane->events[1].wake_off, 0);
+    close_world(&w);
+}
+END_TEST
+
 /* A step that may not fit is left out as a whole, and counted; later ones that fit are not kept. */
 START_TEST(dropped)
 {
@@ -606,21 +629,26 @@ START_TEST(gaps)
 END_TEST
 
 /* The first gap of worker 1, with other facts. */
-static enum trace_reason reason_with(const char *from, const char *to)
+static struct trace_gap gap_with(const char *from, const char *to)
 {
     char *text = change(by_hand, from, to);
     struct trace_file *t = parse(text, strlen(text));
     struct trace_summary s;
-    enum trace_reason found = TRACE_N_REASONS;
+    struct trace_gap found = {.reason = TRACE_N_REASONS};
 
     ck_assert(trace_summarize(&s, t));
     for (size_t i = 0; i < s.n_gaps; i++)
         if (s.gaps[i].worker == 1 && s.gaps[i].start == 1000)
-            found = s.gaps[i].reason;
+            found = s.gaps[i];
     trace_summary_free(&s);
     trace_file_free(t);
     free(text);
     return found;
+}
+
+static enum trace_reason reason_with(const char *from, const char *to)
+{
+    return gap_with(from, to).reason;
 }
 
 START_TEST(reasons)
@@ -637,6 +665,22 @@ START_TEST(reasons)
     ck_assert_int_eq(reason_with("\"tile\": 2, \"ready\": 10, \"last\": 0",
                                  "\"tile\": 2, \"ready\": 11, \"last\": null"),
                      TRACE_WAITED);
+}
+END_TEST
+
+/* Who is asleep, and woken, waits for a CPU and for no tile. */
+START_TEST(woken_without_a_cpu)
+{
+    const char *const asleep = "\"spinning\", \"ts\": 1, \"dur\": 11, \"args\": {\"step\": 0}";
+    const struct trace_gap awake =
+        gap_with("\"dur\": 11, \"args\": {\"step\": 0}",
+                 "\"dur\": 11, \"args\": {\"step\": 0, \"preempted\": 6}");
+    const struct trace_gap gap = gap_with(
+        asleep, "\"parked\", \"ts\": 1, \"dur\": 11, \"args\": {\"step\": 0, \"preempted\": 6}");
+
+    ck_assert(awake.preempted == 6000 && awake.woken == 0 && awake.spinning == 5000);
+    ck_assert(gap.preempted == 6000 && gap.woken == 6000 && gap.parked == 5000);
+    ck_assert_int_eq(gap.reason, TRACE_PREEMPTED);
 }
 END_TEST
 
@@ -1163,6 +1207,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {every_tile_once,
+                                  woken_later_than_wakes_take,
                                   dropped,
                                   window,
                                   lives,
@@ -1173,6 +1218,7 @@ int main(void)
                                   summary,
                                   gaps,
                                   reasons,
+                                  woken_without_a_cpu,
                                   groups,
                                   path,
                                   loads,
