@@ -1,6 +1,7 @@
 /* A test is a child of the suite's process, so that one that crashes or hangs is only one that failed. The
- * parent waits, and an alarm kills a child that takes too long: a lost wake, as a rule. */
+ * parent waits, and progress.h, or an alarm where a time is given, ends a child that hangs: a lost wake, as a rule. */
 #include "check.h"
+#include "../progress.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -11,8 +12,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { TIMEOUT = 120 };
 
 static const char *running; /* the test's name */
 static volatile pid_t child;
@@ -47,6 +46,7 @@ static bool succeeds(const TTest *test, unsigned seconds)
     too_long = 0;
     child = fork();
     if (child == 0) {
+        watch_progress();
         test->run();
         exit(EXIT_SUCCESS);
     }
@@ -67,7 +67,7 @@ int run_suite(const char *name, const TTest *const *tests)
 {
     const char *only = getenv("CK_RUN_CASE"), *fork = getenv("CK_FORK");
     const char *timeout = getenv("CK_DEFAULT_TIMEOUT");
-    const unsigned seconds = timeout ? (unsigned)strtoul(timeout, NULL, 10) : TIMEOUT;
+    const unsigned seconds = timeout ? (unsigned)strtoul(timeout, NULL, 10) : 0;
     const bool here = fork && strcmp(fork, "no") == 0;
     unsigned n = 0, failed = 0;
 

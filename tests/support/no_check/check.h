@@ -29,7 +29,7 @@ typedef struct {
  * status it returns. In the environment:
  *     CK_RUN_CASE=NAME      this test alone
  *     CK_FORK=no            all in this process, for a debugger or a sanitizer: the first failure ends it
- *     CK_DEFAULT_TIMEOUT=S  ends a test after S seconds, 0: never; 120 unless said */
+ *     CK_DEFAULT_TIMEOUT=S  ends a test after S seconds; 0, or unless said: when it makes no progress */
 int run_suite(const char *name, const TTest *const *tests);
 
 /* Prints FILE:LINE, the test's name, and the text, and ends the test. */

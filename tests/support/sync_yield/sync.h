@@ -3,13 +3,14 @@
  * threads do then meets in orders that a quiet machine never shows. `make SYNC=tests/support/sync_yield`.
  *
  * Each source file of a program draws from a sequence of its own in each thread, seeded by the order in
- * which its threads came. No memory order is made stronger: what is drawn is relaxed, or the thread's. */
+ * which its threads came, and by DAGPT_YIELD_SEED in the environment. No memory order is made stronger: what is drawn is relaxed, or the thread's. */
 #ifndef DG_TESTS_SYNC_YIELD_H
 #define DG_TESTS_SYNC_YIELD_H
 
 #include "../../../src/runtime/sync/sync.h"
 
 #include <sched.h>
+#include <stdlib.h>
 
 static inline void dg_sync_yield(void)
 {
@@ -17,8 +18,12 @@ static inline void dg_sync_yield(void)
     static _Thread_local uint64_t state;
     const struct timespec a_while = {.tv_nsec = 60 * 1000};
 
-    if (state == 0)
-        state = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
+    if (state == 0) {
+        const char *seed = getenv("DAGPT_YIELD_SEED");
+
+        state = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) +
+                (seed ? strtoull(seed, NULL, 10) << 32 : 0);
+    }
     state = state * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX */
     if (state >> 53 == 0)                                        /* one in 2048 */
         nanosleep(&a_while, NULL);

@@ -6,8 +6,8 @@
  * differs from what the test itself computes in plan order.
  *
  * Counters here are relaxed, and values, scratch and plans are plain: the scheduler alone orders
- * them, so that ThreadSanitizer sees whether it does. A lost tile or wake is a hang, and a hang is
- * found by its timeout. */
+ * them, so that ThreadSanitizer sees whether it does. A lost tile or wake is a hang, and
+ * tests/support/progress.h ends it. */
 #include "../../support/stalls.h"
 #include "../../support/support.h"
 #include "../../../src/base/arena.h"
@@ -691,6 +691,56 @@ START_TEST(random_graphs)
 }
 END_TEST
 
+/* Up to 5,000 tiles, up to 2,000 of which lead to one, or come from one, with joins and without. */
+static void open_large(struct world *w, uint64_t seed)
+{
+    uint64_t state = seed;
+    uint32_t room = random_below(&state, 5001);
+
+    open_world(w, 64, room + 1);
+    while (room > 0 && w->graph->n_ops < 64) {
+        const uint32_t most = random_below(&state, 3) ? 2000 : 3;
+        const uint32_t wide = 1 + random_below(&state, most < room ? most : room);
+        const struct shape shape = {1, wide};
+        const unsigned n = w->graph->n_ops;
+        struct dg_op *op = add_op(w, shape, single, random_below(&state, 3) ? SAME : ALL);
+
+        for (uint32_t k = random_below(&state, n < 3 ? n + 1 : 4); k > 0; k--)
+            add_input(op, &w->graph->ops[n - 1 - random_below(&state, n < 4 ? n : 4)]);
+        room -= wide;
+    }
+}
+
+START_TEST(large_random_graphs)
+{
+    static const unsigned workers[] = {1, 2, 3, 5, 8, 16, 33, 64};
+    uint32_t most = 0, widest = 0;
+
+    for (unsigned i = 0; i < (sanitized() ? 8u : 32u); i++) {
+        const unsigned n = workers[i % 8];
+        struct dg_error err = {0};
+        struct dg_team *team;
+        struct dg_run *run;
+        struct world w;
+
+        open_large(&w, 4000 + i);
+        make_plan(&w, n);
+        ck_assert_int_eq(dg_team_new(&team, n, n, &err), DG_OK);
+        run = new_run(&w, team);
+        for (int k = 0; k < 3; k++)
+            ck_assert_int_eq(step(&w, run, k < 2 ? DG_SCHED_DATAFLOW : DG_SCHED_BARRIER), 0);
+        most = w.plan->n_tiles > most ? w.plan->n_tiles : most;
+        for (uint32_t t = 0; t < w.plan->n_nodes; t++)
+            widest = w.plan->nodes[t].n_next > widest ? w.plan->nodes[t].n_next : widest;
+        dg_run_free(run);
+        dg_team_free(team);
+        close_world(&w);
+    }
+    ck_assert_uint_gt(most, 4500);
+    ck_assert_uint_gt(widest, 1500);
+}
+END_TEST
+
 /* Ops of 1 to 20 tiles in a row under the barrier schedule alone: many ends of ops per tile. */
 START_TEST(barrier)
 {
@@ -879,7 +929,36 @@ static void fail_on_team(struct world *w, unsigned i)
     dg_team_free(team);
 }
 
-/* What other schedulers were caught with. */
+/* What other schedulers were caught with; more of it is in check_team.c and check_misuse.c (docs/reliability.md). */
+/* The planner makes none. */
+START_TEST(empty_plan)
+{
+    struct dg_graph graph = {0};
+    struct dg_node end = {0};
+    uint32_t op_first = 0;
+    const struct dg_plan plan = {.graph = &graph,
+                                 .tiling = {.workers = 4},
+                                 .n_joins = 1,
+                                 .n_nodes = 1,
+                                 .nodes = &end,
+                                 .op_first = &op_first,
+                                 .scratch_bytes = 64};
+    const struct dg_step none = {0};
+    struct dg_error err = {0};
+
+    for (unsigned i = 0; i < N_TEAMS; i++) {
+        struct dg_team *team = new_team(i);
+        struct dg_run *run;
+
+        ck_assert_int_eq(dg_run_new(&run, &plan, team, &err), DG_OK);
+        for (unsigned k = 0; k < 50 * DG_N_SCHED; k++)
+            ck_assert_int_eq(dg_run_step(run, &none, (enum dg_sched)(k % DG_N_SCHED)), 0);
+        dg_run_free(run);
+        dg_team_free(team);
+    }
+}
+END_TEST
+
 START_TEST(freed_as_the_step_returns)
 {
     struct dg_team *team = new_team(3);
@@ -1263,12 +1342,14 @@ int main(void)
                                   fan,
                                   layers,
                                   random_graphs,
+                                  large_random_graphs,
                                   barrier,
                                   parking,
                                   stalled,
                                   slow_tiles,
                                   many_steps,
                                   two_runs,
+                                  empty_plan,
                                   freed_as_the_step_returns,
                                   another_team_each_step,
                                   two_teams_at_once,
