@@ -75,7 +75,7 @@ YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/un
 PROVE  := $(BUILD)-sync_prove/tests/prove/prove
 
 .PHONY: all run lab install uninstall test test-tools suites prove prove-program mutants model-check test-tsan test-bits \
-        test-cross test-neon test-armhf test-i386 test-all rooms check-docs check-format format pictures graph-pictures poly ulp clean \
+        test-cross test-neon test-armhf test-i386 test-all rooms soak check-docs check-format format pictures graph-pictures poly ulp clean \
         help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
 
@@ -201,8 +201,8 @@ uninstall:  ## remove what install put there, with the same PREFIX and DESTDIR
 has = $(shell echo | $(CC) -DPCRE2_CODE_UNIT_WIDTH=8 -include $(1) -E -x c - >/dev/null 2>&1 && echo yes)
 
 # What can be tested here; tests/run.sh says what cannot.
-test: rooms check-docs all suites prove-program  ## build and run all tests that can run here (SAN=thread|address|undefined too)
-	@BUILD=$(BUILD) SAN=$(SAN) CC="$(CC)" tests/run.sh $(SUITES) $(YIELD) $(PROVE)
+test: rooms check-docs all suites prove-program $(BUILD)/tests/prove/soak  ## build and run all tests that can run here (SAN=thread|address|undefined too)
+	@BUILD=$(BUILD) SAN=$(SAN) CC="$(CC)" tests/run.sh $(SUITES) $(YIELD) $(PROVE) $(BUILD)/tests/prove/soak
 
 test-tools:  ## install what the tests can use beside gcc and make (Debian's packages, listed first; npm's)
 	@tests/support/need.sh install
@@ -213,8 +213,8 @@ suites: $(if $(call has,pcre2.h),$(SUITES),$(filter-out %/check_split,$(SUITES))
 prove-program:
 	@+$(MAKE) --no-print-directory BUILD=$(BUILD)-sync_prove SYNC=tests/support/sync_prove SAN= $(PROVE)
 
-prove: prove-program  ## explore the runtime's schedules: 10 million, and all of small plans (half an hour)
-	@$(PROVE) --random 300000 --states 4000000
+prove: prove-program $(BUILD)/tests/unit/graph/check_plan $(BUILD)/tests/unit/graph/check_plan_check  ## all of the proof, and its tables in docs/reliability.md (python3, spin; an hour)
+	@BUILD=$(BUILD) CC="$(CC)" tests/prove/figures.py explored model mutants plan tsan
 
 # What threads share, on real threads, under ThreadSanitizer: the part of `test SAN=thread` that is about them.
 RACY   := $(patsubst %,$(BUILD)-thread/tests/unit/%,runtime/check_queue runtime/check_team runtime/check_sched model/check_bits \
@@ -233,6 +233,11 @@ model-check:  ## every state of a model of the scheduler (spin; a minute)
 
 test-bits: $(BUILD)/tests/unit/model/check_bits  ## one SHA-256 over every worker count, schedule, ISA and chunk
 	@DAGPT_BITS=full CK_DEFAULT_TIMEOUT=0 $(BUILD)/tests/unit/model/check_bits
+
+HOURS ?= 1
+SEED  ?= 1
+soak: $(BUILD)/tests/prove/soak  ## run models for HOURS (1), stopped, halted and moved all the while: the same bits?
+	@BUILD=$(BUILD) HOURS=$(HOURS) SEED=$(SEED) tests/prove/figures.py soak
 
 # Not part of `test`: they need cross compilers and an emulator, and take minutes.
 test-cross: test-neon test-armhf test-i386  ## cross-build for AArch64, 32-bit Arm and x86, and test under qemu-user (Debian)
@@ -286,7 +291,7 @@ $(BUILD)/tests/prove/prove: $(PROVED) $(patsubst %,$(BUILD)/tests/prove/%.o,expl
 	@echo "LINK $@"; $(LINK) -o $@ $(filter %.o,$^) $(LDLIBS) $(NEED_LDLIBS)
 endif
 
-$(BUILD)/tests/guard/ulp $(BUILD)/tests/guard/bench_guard: %: %.o $(LIB) $(BUILD)/linked-with
+$(BUILD)/tests/guard/ulp $(BUILD)/tests/guard/bench_guard $(BUILD)/tests/prove/soak: %: %.o $(LIB) $(BUILD)/linked-with
 	$(call link)
 
 bench-guard: all $(BUILD)/tests/guard/bench_guard  ## instructions of a prompt and a decoded token: as committed? (valgrind)

@@ -114,8 +114,8 @@ def try_one(kind, mutant):
 
 
 PARTS = ["src", "tests/prove", "tests/support/sync_prove"]
-SCENARIOS = ["bell", "team", "empty", "chain", "diamond", "pushers", "meeting", "layers", "sources", "two", "three", "two joins", "loading", "posted",
-             "failing", "traced", "cancelled", "barrier", "serial", "wide", "grid"]
+SCENARIOS = ["bell", "team", "handing", "empty", "chain", "diamond", "pushers", "meeting", "layers", "sources", "two", "three", "two joins", "loading", "posted",
+             "failing", "traced", "cancelled", "barrier", "serial", "wide", "grid", "fan", "counters"]
 
 
 def main():

@@ -11,13 +11,29 @@
  *   no worker is parked while a tile that is ready lies in a queue, at the time when every other worker
  *   is in a tile, so that none will come by;
  *   a tile goes to the queue that is its home's, and as many are kept as can be;
+ *   a worker takes from its own queue first, then from another's, and a tile that loads at last;
+ *   a wake wakes as many as it says, at the most;
  *   it ends, and then no worker counts as asleep, the queues are empty, and nothing has leaked. */
 #include <sync.h>
 
 #include "../../src/runtime/bell.c"
-#include "../../src/runtime/sched.c"
+
+/* Between the files stands what counts the calls from one to another. */
+static void ring_counted(struct dg_bell *b);
+#define dg_bell_ring(b) ring_counted(b)
 #include "../../src/runtime/team.c"
+#undef dg_bell_ring
+
+#include "../../src/runtime/queue.h"
 #include "../../src/runtime/turn.c"
+
+static void wake_counted(struct dg_team *team, unsigned n);
+static uint32_t pop_checked(struct dg_queue *q, uint32_t *at);
+#define dg_team_wake(team, n) wake_counted(team, n)
+#define dg_queue_pop(q, at)   pop_checked(q, at)
+#include "../../src/runtime/sched.c"
+#undef dg_team_wake
+#undef dg_queue_pop
 
 #include <string.h>
 
@@ -66,15 +82,15 @@ void *dg_arena_array(struct dg_arena *arena, size_t n, size_t size)
 
 /* ---- plans ---- */
 
-enum { TILES = 12, NODES = 16, EDGES = 48, OPS = 8 };
+enum { TILES = 36, NODES = 40, EDGES = 72, OPS = 8 };
 
 enum flag {
     LOADS = 1,
     POSTED = 2,
     SENDS =
         4, /* its tiles have the tile of the same place in the next op posted, by a thread outside */
-    POSTS = 8, /* or post it themselves */
-    FAILS = 16,
+    POSTS = 8,  /* or post it themselves */
+    FAILS = 16, /* in the first step */
 };
 
 /* Ops of so many tiles, and edges between nodes: tiles come first, then joins. */
@@ -91,7 +107,7 @@ struct test {
     const struct shape *shape;
     unsigned workers, usable, steps;
     enum dg_sched sched;
-    bool traced, cancels;
+    bool traced, cancels, wraps;
 };
 
 /* The plan of a test, made of what stands there. */
@@ -104,7 +120,7 @@ static struct built {
     struct dg_tile tiles[TILES];
     struct dg_node nodes[NODES];
     uint32_t next[EDGES], op_first[OPS + 1];
-    unsigned before[NODES]; /* tiles that a node waits for, a bit each */
+    uint64_t before[NODES]; /* tiles that a node waits for, a bit each */
     bool posts;
 } built;
 
@@ -162,6 +178,11 @@ static unsigned flags_of(uint32_t tile)
     return built.test->shape->flags[built.tiles[tile].op];
 }
 
+static bool fails(uint32_t tile)
+{
+    return flags_of(tile) & FAILS && job->number == 1;
+}
+
 /* The posted tile that a sender sends. */
 static uint32_t sent_by(uint32_t tile)
 {
@@ -195,7 +216,7 @@ static int run_toy(const struct dg_op *op, struct dg_box out, const struct dg_st
         post(sent_by(t));
     if (flags_of(t) & SENDS)
         dg_bell_ring(&job->mail);
-    return flags_of(t) & FAILS ? EIO : 0;
+    return fails(t) ? EIO : 0;
 }
 
 static struct dg_cost toy_cost(const struct dg_op *op, struct dg_box out, uint32_t past)
@@ -235,7 +256,7 @@ static void find_before(const struct dg_plan *p)
         for (uint32_t n = 0; n < p->n_nodes; n++)
             for (uint32_t i = 0; i < built.nodes[n].n_next; i++)
                 built.before[built.next[built.nodes[n].first + i]] |=
-                    n < p->n_tiles ? 1u << n : built.before[n];
+                    n < p->n_tiles ? (uint64_t)1 << n : built.before[n];
 }
 
 static UNCHECKED void build(const struct test *test)
@@ -269,6 +290,47 @@ static UNCHECKED void build(const struct test *test)
     p->n_nodes = p->n_tiles + p->n_joins;
     add_edges(p, s);
     find_before(p);
+}
+
+/* ---- counting ---- */
+
+/* Of each thread: bells that it rang, and the queues that it found empty since it had a tile, a bit each. */
+static struct {
+    unsigned rung, empty;
+} counted[PROVE_THREADS];
+
+static UNCHECKED void ring_counted(struct dg_bell *b)
+{
+    counted[prove_self()].rung++;
+    dg_bell_ring(b);
+}
+
+static UNCHECKED void wake_counted(struct dg_team *team, unsigned n)
+{
+    const unsigned before = counted[prove_self()].rung;
+
+    dg_team_wake(team, n);
+    prove_check(counted[prove_self()].rung - before <= n, "a wake for %u wakes %u", n,
+                counted[prove_self()].rung - before);
+}
+
+/* Of workers: helpers are the threads after worker 0, which is the first. */
+static UNCHECKED uint32_t pop_checked(struct dg_queue *q, uint32_t *at)
+{
+    const unsigned worker = prove_self(), queue = (unsigned)(q - job->run->queues);
+    const uint32_t tile = dg_queue_pop(q, at);
+    unsigned *empty = &counted[worker].empty;
+
+    if (tile == DG_NO_TILE) {
+        *empty |= 1u << queue;
+        return tile;
+    }
+    prove_check(queue == worker || *empty >> worker & 1, "worker %u steals tile %u from queue %u",
+                worker, tile, queue);
+    prove_check(queue < built.test->workers || (~*empty & ((1u << queue) - 1)) == 0,
+                "worker %u loads by tile %u, with other queues not seen empty", worker, tile);
+    *empty = 0;
+    return tile;
 }
 
 /* ---- oracles ---- */
@@ -319,10 +381,10 @@ static UNCHECKED void check_queues(const struct test *test)
 static UNCHECKED void check_step(const struct test *test, int failed)
 {
     uint32_t expected[TILES];
-    bool fails = false, whole = true;
+    bool any_fails = false, whole = true;
 
     for (uint32_t t = 0; t < built.plan.n_tiles; t++) {
-        fails = fails || flags_of(t) & FAILS;
+        any_fails = any_fails || fails(t);
         expected[t] = value_of(t, job->number, expected);
         whole = whole && job->done[t];
         prove_check(job->done[t] || failed == ECANCELED, "tile %u has not run", t);
@@ -332,7 +394,7 @@ static UNCHECKED void check_step(const struct test *test, int failed)
     if (test->cancels)
         prove_check(failed == (whole ? 0 : ECANCELED), "the step returns %d", failed);
     else
-        prove_check(failed == (fails ? EIO : 0), "the step returns %d", failed);
+        prove_check(failed == (any_fails ? EIO : 0), "the step returns %d", failed);
     prove_check(job->team->sleepers.value == 0, "%u sleepers are left", job->team->sleepers.value);
     for (unsigned w = 0; w < test->workers; w++)
         prove_check(job->team->list[w].asleep.value == 0, "worker %u counts as asleep", w);
@@ -347,6 +409,19 @@ static UNCHECKED void begin_step(void)
     memset(job->started, 0, sizeof job->started);
     memset(job->done, 0, sizeof job->done);
     job->inside = true;
+}
+
+/* What a step before could have left, were counters not set anew by each. */
+static UNCHECKED void wrap_counters(struct dg_run *run)
+{
+    for (uint32_t n = 0; n < built.plan.n_nodes; n++)
+        run->waits[n].value = UINT32_MAX - n;
+    for (unsigned w = 0; w <= run->workers; w++)
+        run->queues[w].head.value = run->queues[w].tail.value = UINT32_MAX - w;
+    for (uint32_t op = 0; op < built.graph.n_ops; op++)
+        run->ops[op].next.value = run->ops[op].left.value = UINT32_MAX;
+    run->over.value = UINT32_MAX;
+    job->team->inside.value = UINT32_MAX;
 }
 
 /* ---- scenarios ---- */
@@ -380,6 +455,7 @@ static void steps(const void *arg)
 
     usable = test->usable;
     build(test);
+    memset(counted, 0, sizeof counted);
     job = calloc(1, sizeof *job);
     prove_check(dg_team_new(&job->team, test->workers, test->workers, &err) == DG_OK, "no team");
     prove_check(dg_run_new(&job->run, &built.plan, job->team, &err) == DG_OK, "no run");
@@ -395,6 +471,8 @@ static void steps(const void *arg)
         int failed;
 
         begin_step();
+        if (test->wraps)
+            wrap_counters(job->run);
         failed = dg_run_step(job->run, &job->step, test->sched);
         job->inside = false;
         check_step(test, failed);
@@ -543,6 +621,55 @@ static void turns(const void *arg)
     free(s);
 }
 
+/* Two workers hand a turn on by waking all, and the others doze and look in vain: what they wait for is the
+ * end. A wake that takes down one of those must not hide a sleeper whose turn it is. */
+struct handing {
+    struct dg_team *team;
+    uint32_t end;
+    struct dg_atomic turn;
+    uint32_t last; /* plain: who has the turn may */
+};
+
+static void await_turn(struct handing *h, unsigned worker, uint32_t first)
+{
+    for (;;) {
+        dg_team_doze(h->team, worker);
+        if (dg_load_acquire(&h->turn) >= first)
+            break;
+        dg_team_sleep(h->team, worker);
+    }
+    dg_team_rise(h->team, worker);
+}
+
+static void hand_on(void *arg, unsigned worker)
+{
+    struct handing *h = arg;
+
+    for (uint32_t mine = worker; worker < 2 && mine < h->end; mine += 2) {
+        await_turn(h, worker, mine);
+        prove_check(h->last == mine, "turn %u comes after %u turns", mine, h->last);
+        h->last = mine + 1;
+        dg_store_release(&h->turn, mine + 1);
+        dg_team_wake(h->team, dg_team_awake(h->team));
+    }
+    await_turn(h, worker, h->end);
+}
+
+static void handing(const void *arg)
+{
+    const unsigned workers = *(const unsigned *)arg;
+    struct handing *h = calloc(1, sizeof *h);
+    struct dg_error err;
+
+    usable = 1;
+    h->end = 4;
+    prove_check(dg_team_new(&h->team, workers, workers, &err) == DG_OK, "no team");
+    dg_team_run(h->team, hand_on, h);
+    prove_check(h->last == h->end, "%u turns", h->last);
+    dg_team_free(h->team);
+    free(h);
+}
+
 /* ---- the plans ---- */
 
 static const struct shape empty = {.ops = {0}};
@@ -605,6 +732,14 @@ static const struct shape wide = {.pushes = 6,
                                             {5, 8},
                                             {6, 8},
                                             {8, 7}}};
+/* More tiles for one queue than a worker pushes at once. */
+static const struct shape fan = {
+    .pushes = 34,
+    .ops = {1, 34},
+    .edges = {{0, 1},  {0, 2},  {0, 3},  {0, 4},  {0, 5},  {0, 6},  {0, 7},  {0, 8},  {0, 9},
+              {0, 10}, {0, 11}, {0, 12}, {0, 13}, {0, 14}, {0, 15}, {0, 16}, {0, 17}, {0, 18},
+              {0, 19}, {0, 20}, {0, 21}, {0, 22}, {0, 23}, {0, 24}, {0, 25}, {0, 26}, {0, 27},
+              {0, 28}, {0, 29}, {0, 30}, {0, 31}, {0, 32}, {0, 33}, {0, 34}}};
 static const struct shape grid = {.ops = {3, 3, 3},
                                   .home = {0, 1, 2, 0, 1, 2, 0, 1, 2},
                                   .edges = {{0, 3},
@@ -652,6 +787,15 @@ const struct prove_scenario prove_runtime[] = {
      .body = turns,
      .arg = &(const unsigned){2},
      .spurious = 1},
+    {.name = "handing on, 2 workers",
+     .body = handing,
+     .arg = &(const unsigned){2},
+     .exhaust = true},
+    {.name = "handing on, 3 workers",
+     .body = handing,
+     .arg = &(const unsigned){3},
+     .exhaust = true},
+    {.name = "handing on, 4 workers", .body = handing, .arg = &(const unsigned){4}},
     STEPS("empty, 2 workers, 2 steps", empty, 2, 1, true, .steps = 2),
     STEPS("chain of 3, 2 workers", chain, 2, 1, true, .steps = 1),
     STEPS("diamond, 2 workers", diamond, 2, 1, true, .steps = 1),
@@ -660,6 +804,10 @@ const struct prove_scenario prove_runtime[] = {
     STEPS("meeting in a join, 2 workers", meeting, 2, 1, true, .steps = 1),
     STEPS("meeting in a join, 3 workers", meeting, 3, 1, true, .steps = 1),
     STEPS("two joins, 2 workers, 2 steps", two_joins, 2, 1, true, .steps = 2),
+    STEPS("counters near wrap, 2 workers, 2 steps", two_joins, 2, 1, true, .steps = 2,
+          .wraps = true),
+    STEPS("counters near wrap, barrier, 3 workers, 2 steps", layers, 3, 1, false, .steps = 2,
+          .wraps = true, .sched = DG_SCHED_BARRIER),
     STEPS("pushers, 2 workers", pushers, 2, 1, true, .steps = 1),
     STEPS("pushers, 3 workers, 2 steps", pushers, 3, 1, false, .steps = 2),
     STEPS("pushers, 4 workers, 2 steps", pushers, 4, 1, false, .steps = 2),
@@ -673,6 +821,7 @@ const struct prove_scenario prove_runtime[] = {
     STEPS("grid, 3 workers, 2 steps", grid, 3, 1, false, .steps = 2),
     STEPS("grid, 4 workers, 2 steps, spins", grid, 4, 4, false, .steps = 2),
     STEPS("wide, 3 workers, 2 steps", wide, 3, 1, false, .steps = 2),
+    STEPS("fan of 34, 2 workers, 2 steps", fan, 2, 1, false, .steps = 2),
     STEPS("loading, 3 workers, 2 steps", loading, 3, 1, false, .steps = 2),
     STEPS("posted from outside, 2 workers", posted, 2, 1, true, .steps = 1),
     STEPS("posted from outside, 3 workers, 2 steps", posted, 3, 1, false, .steps = 2),
