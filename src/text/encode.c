@@ -1,15 +1,14 @@
 /* Byte-pair encoding: in a piece of text, which starts as single bytes, the adjacent pair whose
- * merge comes first in the file is joined, wherever it stands, until no pair has a merge.
- *
- * Every merge joins two tokens that are there before it (tokenizer.c refuses others). So joining a
- * pair makes only pairs of later merges, and to join the leftmost pair of the lowest rank, one at a
- * time, gives what joining all of them at once gives.
+ * merge comes first in the file is joined, of several the leftmost, one at a time, until no pair has
+ * a merge. (GPT-2's own program joins all that are the same at once, which gives the same: each of
+ * its merges makes a token of its own, and the pairs of that one are of later merges.)
  *
  * Short pieces, which is nearly all, are searched for the lowest rank again after each join. Long
  * ones keep the pairs in a heap, so that n bytes take n log n; and they are encoded window by
  * window, so that memory stays small and in the cache. Windows are put together where they agree:
  * a sequence of tokens is the encoding of its bytes if, and only if, each two neighbours are the
- * encoding of theirs (each join looks no further than at its two tokens and their neighbours). If
+ * encoding of theirs: of the pairs inside two neighbours, those are joined that come first there,
+ * in that order, whatever is joined beside them. If
  * two windows that overlap have the same token at the same place, the tokens of the first up to
  * there and those of the second from there on are such a sequence. */
 #include "tokenizer.h"
@@ -32,7 +31,7 @@ uint32_t dg_bpe(const struct dg_tokenizer *t, const char *s, uint32_t n, uint32_
     for (uint32_t i = 0; i < n; i++)
         id[i] = t->of_byte[(unsigned char)s[i]];
     for (uint32_t i = 0; i + 1 < n; i++)
-        rank[i] = dg_merged(t, id[i], id[i + 1]);
+        rank[i] = dg_merge_rank(t, id[i], id[i + 1]);
     while (n > 1) {
         uint32_t best = 0;
 
@@ -41,14 +40,14 @@ uint32_t dg_bpe(const struct dg_tokenizer *t, const char *s, uint32_t n, uint32_
                 best = i;
         if (rank[best] == DG_NO_MERGE)
             break;
-        id[best] = rank[best];
+        id[best] = t->made[rank[best]];
         n--;
         memmove(&id[best + 1], &id[best + 2], (n - best - 1) * sizeof *id);
         memmove(&rank[best], &rank[best + 1], (n - best - 1) * sizeof *rank);
         if (best > 0)
-            rank[best - 1] = dg_merged(t, id[best - 1], id[best]);
+            rank[best - 1] = dg_merge_rank(t, id[best - 1], id[best]);
         if (best + 1 < n)
-            rank[best] = dg_merged(t, id[best], id[best + 1]);
+            rank[best] = dg_merge_rank(t, id[best], id[best + 1]);
     }
     return n;
 }
@@ -112,10 +111,10 @@ static candidate heap_pop(struct work *w)
 static void offer(const struct dg_tokenizer *t, struct work *w, uint32_t left)
 {
     const uint32_t right = left == NONE ? NONE : w->next[left];
-    const uint32_t made = right == NONE ? DG_NO_MERGE : dg_merged(t, w->id[left], w->id[right]);
+    const uint32_t rank = right == NONE ? DG_NO_MERGE : dg_merge_rank(t, w->id[left], w->id[right]);
 
-    if (made != DG_NO_MERGE)
-        heap_push(w, (candidate)made << 32 | left);
+    if (rank != DG_NO_MERGE)
+        heap_push(w, (candidate)rank << 32 | left);
 }
 
 /* Encodes s[0 ... n - 1] to *out. A candidate is out of date when its left token has gone, or when
@@ -133,12 +132,12 @@ static void encode_window(const struct dg_tokenizer *t, struct work *w, const ch
         offer(t, w, i);
     while (w->n_heap > 0) {
         const candidate c = heap_pop(w);
-        const uint32_t left = (uint32_t)c, made = (uint32_t)(c >> 32);
+        const uint32_t left = (uint32_t)c, rank = (uint32_t)(c >> 32);
         const uint32_t right = w->id[left] == NONE ? NONE : w->next[left];
 
-        if (right == NONE || dg_merged(t, w->id[left], w->id[right]) != made)
+        if (right == NONE || dg_merge_rank(t, w->id[left], w->id[right]) != rank)
             continue;
-        w->id[left] = made;
+        w->id[left] = t->made[rank];
         w->id[right] = NONE;
         w->next[left] = w->next[right];
         if (w->next[left] != NONE)

@@ -17,20 +17,22 @@ enum { DG_N_BYTES = 256 }; /* values of a byte */
 /* Tokens have numbers, by which merges name them, and ids, which are the file's. */
 struct dg_merge {
     uint32_t left, right;
-    uint32_t made; /* the token that the two become, which is also the rank; 0: an empty place */
+    uint32_t rank; /* + 1: how many merges stand before it in the file; 0: an empty place */
 };
 
 struct dg_tokenizer {
     struct dg_arena *arena; /* holds the tokenizer itself, too */
     uint32_t n;             /* tokens: the 256 bytes, those of merges in their order, others */
-    uint32_t room;          /* for so many */
-    char *bytes;            /* of all tokens, one after the other */
-    size_t *start;          /* [n + 1] where in bytes each begins */
-    int32_t *id;            /* [n] of each token */
-    uint32_t *token;        /* [n] of each id */
-    int32_t begin, end;     /* ids; -1: there is none */
+    uint32_t n_merges;
+    uint32_t room;                /* for so many */
+    char *bytes;                  /* of all tokens, one after the other */
+    size_t *start;                /* [n + 1] where in bytes each begins */
+    int32_t *id;                  /* [n] of each token */
+    uint32_t *token;              /* [n] of each id */
+    int32_t begin, end;           /* ids; -1: there is none */
     uint32_t of_byte[DG_N_BYTES]; /* the token of each byte */
     struct dg_merge *merges;      /* [mask + 1] by hash of left and right */
+    uint32_t *made;               /* [n_merges] by rank: the token that the two become */
     uint32_t *special; /* [n_special] tokens that text is read as where that is asked for */
     uint32_t n_special, n_always;    /* the first n_always: in any text */
     bool starts_special[DG_N_BYTES]; /* with this byte one of those begins */
@@ -49,17 +51,15 @@ static inline struct dg_merge *dg_merge_at(const struct dg_tokenizer *t, uint32_
     for (size_t i = (size_t)((key * 0x9E3779B97F4A7C15u) >> 32);; i++) {
         struct dg_merge *m = &t->merges[i & t->mask];
 
-        if (m->made == 0 || (m->left == left && m->right == right))
+        if (m->rank == 0 || (m->left == left && m->right == right))
             return m;
     }
 }
 
-/* The token that two neighbours become, which is also the rank of their merge; DG_NO_MERGE: none. */
-static inline uint32_t dg_merged(const struct dg_tokenizer *t, uint32_t left, uint32_t right)
+/* The rank of two neighbours' merge; DG_NO_MERGE: they have none. */
+static inline uint32_t dg_merge_rank(const struct dg_tokenizer *t, uint32_t left, uint32_t right)
 {
-    const uint32_t made = dg_merge_at(t, left, right)->made;
-
-    return made ? made : DG_NO_MERGE;
+    return dg_merge_at(t, left, right)->rank - 1;
 }
 
 /* The tokens of s[0 ... n - 1], 1 <= n <= DG_BPE_MOST, as one piece, to token[n]; their number. */

@@ -1,9 +1,8 @@
-/* Tokens are numbered in the order in which they come: the bytes, then what merge 0 makes, and so on. So the
- * number of a token that a merge makes is the merge's rank, which is all that encode.c asks. Ids are the
+/* Tokens are numbered in the order in which they come: the bytes, then what merge 0 makes, and so on. Ids are the
  * file's business: two tables lead from one to the other.
  *
- * A merge is refused when one of its two tokens is not there yet, on which encode.c builds, or when the one
- * that it makes is there already. Tokens are looked up by their bytes while a file is read, and merges by
+ * A merge is refused when one of its two tokens is not there yet, or when it is there itself. Two merges may make
+ * one token, "ab c" and "a bc": so what the tokenizers library trains may have it. Tokens are looked up by their bytes while a file is read, and merges by
  * their pair while text is encoded, in two open-addressed tables of one size. */
 #include "vocabulary.h"
 #include "../base/arena.h"
@@ -126,11 +125,17 @@ void dg_vocabulary_join(struct dg_tokenizer *t, uint32_t left, uint32_t right)
     const size_t n[2] = {t->start[left + 1] - t->start[left],
                          t->start[right + 1] - t->start[right]};
     char *to = t->bytes + t->start[t->n];
+    uint32_t made;
 
     memcpy(to, t->bytes + t->start[left], n[0]);
     memcpy(to + n[0], t->bytes + t->start[right], n[1]);
-    *dg_merge_at(t, left, right) = (struct dg_merge){left, right, t->n};
-    add_token(t, n[0] + n[1]);
+    made = *string_at(t, to, n[0] + n[1]);
+    if (made == 0) {
+        add_token(t, n[0] + n[1]);
+        made = t->n;
+    }
+    t->made[t->n_merges++] = made - 1;
+    *dg_merge_at(t, left, right) = (struct dg_merge){left, right, t->n_merges};
 }
 
 /* The next merge, of two tokens. */
@@ -145,8 +150,8 @@ static enum dg_status merge(struct dg_tokenizer *t, struct dg_spot spot, const c
         st = read_half(t, spot, right, n_right, bytes[0], &token[1], &bytes[1], err);
     if (st != DG_OK)
         return st;
-    if (*string_at(t, t->bytes + t->start[t->n], bytes[0] + bytes[1]) != 0)
-        return dg_fail(err, DG_ERR_TOKEN, "%s: %s %" PRIu64 ": makes a token that there is already",
+    if (dg_merge_rank(t, token[0], token[1]) != DG_NO_MERGE)
+        return dg_fail(err, DG_ERR_TOKEN, "%s: %s %" PRIu64 ": got a merge that there is already",
                        spot.name, spot.unit, spot.number);
     dg_vocabulary_join(t, token[0], token[1]);
     return DG_OK;
@@ -167,7 +172,7 @@ enum dg_status dg_vocabulary_merge_line(struct dg_tokenizer *t, struct dg_spot s
 
 /* ---- the whole ---- */
 
-static enum dg_status make_room(struct dg_tokenizer *t, size_t tokens, size_t bytes,
+static enum dg_status make_room(struct dg_tokenizer *t, size_t tokens, size_t merges, size_t bytes,
                                 struct dg_error *err)
 {
     size_t places = 1024;
@@ -179,11 +184,13 @@ static enum dg_status make_room(struct dg_tokenizer *t, size_t tokens, size_t by
     t->bytes = dg_arena_alloc(t->arena, DG_N_BYTES + bytes);
     t->start = dg_arena_array(t->arena, tokens + 1, sizeof *t->start);
     t->merges = dg_arena_array(t->arena, places, sizeof *t->merges);
+    t->made = dg_arena_array(t->arena, merges + 1, sizeof *t->made);
     t->strings = dg_arena_array(t->arena, places, sizeof *t->strings);
     t->special = dg_arena_array(t->arena, tokens, sizeof *t->special);
     t->id = dg_arena_array(t->arena, tokens, sizeof *t->id);
     t->token = dg_arena_array(t->arena, tokens, sizeof *t->token);
-    if (!t->bytes || !t->start || !t->merges || !t->strings || !t->special || !t->id || !t->token)
+    if (!t->bytes || !t->start || !t->merges || !t->made || !t->strings || !t->special || !t->id ||
+        !t->token)
         return dg_fail_memory(err, "a tokenizer", bytes + places * sizeof *t->merges);
     for (size_t i = 0; i < tokens; i++) {
         t->id[i] = NO_ID;
@@ -205,7 +212,7 @@ enum dg_status dg_vocabulary_new(struct dg_tokenizer **out, size_t merges, size_
     }
     t->arena = arena;
     t->begin = t->end = NO_ID;
-    st = make_room(t, DG_N_BYTES + merges + others, bytes, err);
+    st = make_room(t, DG_N_BYTES + merges + others, merges, bytes, err);
     if (st != DG_OK) {
         dg_tokenizer_free(t);
         return st;
@@ -277,6 +284,16 @@ enum dg_status dg_vocabulary_id(struct dg_tokenizer *t, const char *name, uint32
     return DG_OK;
 }
 
+/* The rank of the first merge that makes the token. */
+static uint32_t merge_of(const struct dg_tokenizer *t, uint32_t token)
+{
+    uint32_t rank = 0;
+
+    while (rank < t->n_merges && t->made[rank] != token)
+        rank++;
+    return rank;
+}
+
 enum dg_status dg_vocabulary_end(struct dg_tokenizer *t, const char *name, struct dg_error *err)
 {
     for (uint32_t i = 0; i < t->n; i++) {
@@ -287,7 +304,7 @@ enum dg_status dg_vocabulary_end(struct dg_tokenizer *t, const char *name, struc
             return dg_fail(err, DG_ERR_TOKEN, "%s: '%.*s' (%s %" PRIu32 "): got no token id", name,
                            n, t->bytes + t->start[i], i < DG_N_BYTES ? "byte" : "made by merge",
                            i < DG_N_BYTES ? (unsigned char)t->bytes[t->start[i]]
-                                          : i - DG_N_BYTES + 1);
+                                          : merge_of(t, i) + 1);
         if ((uint32_t)t->id[i] >= t->n)
             return dg_fail(err, DG_ERR_TOKEN,
                            "%s: token id: got %" PRId32 ", expected less than %" PRIu32

@@ -23,11 +23,11 @@ enum dg_status dg_vocabulary_new(struct dg_tokenizer **out, size_t merges, size_
                                  size_t bytes, struct dg_error *err);
 
 /* The next merge, of a line "left right": two tokens, in GPT-2's printable characters. DG_ERR_TOKEN: one of the
- * two is not there yet, or what they make is. All merges come before all others. */
+ * two is not there yet, or the merge is. All merges come before all others. */
 enum dg_status dg_vocabulary_merge_line(struct dg_tokenizer *t, struct dg_spot spot,
                                         const char *line, size_t n, struct dg_error *err);
 
-/* The next merge is that of two tokens, which make one that is not there. */
+/* The next merge is that of two tokens, which had none. */
 void dg_vocabulary_join(struct dg_tokenizer *t, uint32_t left, uint32_t right);
 
 #define DG_NO_TOKEN UINT32_MAX

@@ -387,7 +387,7 @@ START_TEST(json_refused)
         {",\"ab\":256.5", "\"a b\"", "", "expected an integer, 0 or more"},
         {"", "\"a b\"", "", "'ab' (made by merge 1): got no token id"},
         {",\"abc\":256", "\"ab c\"", "", "merge 1: 'ab' is neither a byte nor made"},
-        {",\"ab\":256", "\"a b\",\"a b\"", "", "merge 2: makes a token that there is already"},
+        {",\"ab\":256", "\"a b\",\"a b\"", "", "merge 2: got a merge that there is already"},
         {",\"ab\":256", "\"ab\"", "", "expected two tokens and a space between"},
         {",\"ab\":256", "[\"a\"]", "", "expected two tokens"},
         {",\"ab\":256", "[\"a\",\"b\",\"c\"]", "", "expected two tokens"},
