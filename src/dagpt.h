@@ -205,18 +205,29 @@ struct dg_model;
 /* The sizes of the model file at `path`, from its header and the size of the file. */
 DG_API enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg_error *err);
 
-/* Reads the model at `path` (an llm.c checkpoint, version 1, 3 or 5; a GGUF file; or a Hugging Face
- * folder) and packs its weights, with all of the team, to which the model keeps no reference. Without a
+/* Reads the model at `path` (an llm.c checkpoint, version 1, 3 or 5; a GGUF file; a Hugging Face folder; or a
+ * packed file) and packs its weights, with all of the team, to which the model keeps no reference. Without a
  * team (NULL) the weights are read as part of the model's first step, each before it is used, and an eval
  * that cannot read the file fails with DG_ERR_IO. Until that eval has returned, the model takes one engine
- * alone. */
+ * alone.
+ * The weights of a packed file are not read, but used where they lie: in a mapping of the file, whose pages all
+ * processes share, until the model is freed. The file has to stay as it is meanwhile; it may be renamed, or
+ * removed. Of one that was written to, an eval fails with DG_ERR_MODEL. But a tile that comes to a page which is
+ * no longer in the file, or which the disk does not give, raises SIGBUS in its thread: a program whose files
+ * others may cut off reads such a file by itself, and gives it to dg_model_parse(). */
 DG_API enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_team *team,
                                     struct dg_error *err);
 
 /* The same from data[0 ... n - 1], which `name` stands for in errors, and which must last until the
- * weights are read. */
+ * weights are read; of a packed file, until the model is freed, since its weights are used where they lie. Where
+ * data is no multiple of 64, they are read all the same. */
 DG_API enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n,
                                      const char *name, struct dg_team *team, struct dg_error *err);
+
+/* Reads all of the packed file at `path`, and compares it with the sums in it. DG_ERR_MODEL: it is damaged;
+ * DG_ERR_USAGE: the file is a model of another format, which has no sums. */
+DG_API enum dg_status dg_model_verify(const char *path, struct dg_error *err);
+
 DG_API void dg_model_free(struct dg_model *model); /* takes NULL */
 DG_API struct dg_sizes dg_model_sizes(const struct dg_model *model);
 

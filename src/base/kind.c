@@ -131,7 +131,7 @@ static bool is_zeros(const struct head *h)
     return h->n >= 16;
 }
 
-#define OTHER_MODEL "dagpt reads GPT-2 from safetensors, GGUF and llm.c checkpoints"
+#define OTHER_MODEL "dagpt reads GPT-2 from safetensors, GGUF, packed files and llm.c checkpoints"
 #define AGAIN       "the download is to be made again"
 #define UNPACK      "it is to be unpacked first"
 #define SAVE        "model.safetensors is read, which transformers' save_pretrained() writes"
@@ -170,6 +170,16 @@ static const struct row {
      4,
      NULL,
      {"an llm.c tokenizer with its bytes swapped", SWAP, DG_KIND_OTHER}},
+    {"\x89"
+     "dagpt\r\n",
+     8,
+     NULL,
+     {"a packed file", NULL, DG_KIND_OTHER}},
+    {"\x89"
+     "dagpt",
+     6,
+     NULL,
+     {"a packed file whose line ends were changed, as in text", AGAIN, DG_KIND_OTHER}},
     {"GGUF", 4, NULL, {"a GGUF file", NULL, DG_KIND_OTHER}},
     {"lmgg", 4, NULL, {"a ggml file, from before GGUF", OTHER_MODEL, DG_KIND_OTHER}},
     {"tjgg", 4, NULL, {"a ggml file, from before GGUF", OTHER_MODEL, DG_KIND_OTHER}},

@@ -220,6 +220,8 @@ static enum dg_status run_step(struct dg_engine *e, const struct dg_row *row, co
         st = dg_fail(err, DG_ERR_CANCELLED, "the step was cancelled");
     } else if (failed) {
         st = dg_fail(err, DG_ERR_IO, "a step failed: %s", strerror(failed));
+    } else {
+        st = dg_model_check(e->model, err);
     }
     return st;
 }

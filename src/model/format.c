@@ -12,11 +12,11 @@
 /* A file that is no model, by what it seems to be. */
 static enum dg_status refuse(const char *name, const struct dg_kind *kind, struct dg_error *err)
 {
-    return dg_fail(
-        err, DG_ERR_MODEL,
-        "%s: kind of file: got %s, expected a Hugging Face folder, a GGUF file or an llm.c "
-        "checkpoint%s%s",
-        name, kind->name, kind->advice ? "; " : "", kind->advice ? kind->advice : "");
+    return dg_fail(err, DG_ERR_MODEL,
+                   "%s: kind of file: got %s, expected a Hugging Face folder, a GGUF file, a "
+                   "packed file or an "
+                   "llm.c checkpoint%s%s",
+                   name, kind->name, kind->advice ? "; " : "", kind->advice ? kind->advice : "");
 }
 
 /* The format that the file claims to be of; the first where it claims none and is of no known kind: its
@@ -24,7 +24,8 @@ static enum dg_status refuse(const char *name, const struct dg_kind *kind, struc
 static enum dg_status find_format(const struct dg_format **out, const struct dg_file *file,
                                   const char *name, struct dg_error *err)
 {
-    static const struct dg_format *const formats[] = {&dg_format_llmc, &dg_format_gguf};
+    static const struct dg_format *const formats[] = {&dg_format_llmc, &dg_format_gguf,
+                                                      &dg_format_packed};
     unsigned char head[DG_KIND_HEAD];
     const size_t n = file->bytes < sizeof head ? (size_t)file->bytes : sizeof head;
     const int failed = dg_file_read(file, 0, head, n);
@@ -145,4 +146,13 @@ enum dg_status dg_weights_open_memory(struct dg_weights **out, const void *data,
                                       const char *name, struct dg_error *err)
 {
     return open_rest(out, dg_file_of_memory(data, n), name, NULL, err);
+}
+
+enum dg_status dg_weights_verify(const struct dg_weights *w, struct dg_error *err)
+{
+    if (!w->format->verify)
+        return dg_fail(err, DG_ERR_USAGE,
+                       "%s: format: got %s, which has no sums to verify, expected a packed file",
+                       w->name, w->format->name);
+    return w->format->verify(w, err);
 }

@@ -20,10 +20,14 @@ struct dg_format {
     /* The tokenizer in w->files[0]; NULL: the format has none; *out NULL: this file has none. DG_ERR_TOKEN. */
     enum dg_status (*tokenizer)(struct dg_tokenizer **out, const struct dg_weights *w,
                                 struct dg_error *err);
+
+    /* Are all bytes of w->files[0] those that were written? NULL: the format cannot tell. DG_ERR_MODEL, DG_ERR_IO. */
+    enum dg_status (*verify)(const struct dg_weights *w, struct dg_error *err);
 };
 
 extern const struct dg_format dg_format_llmc;
 extern const struct dg_format dg_format_gguf;
 extern const struct dg_format dg_format_huggingface;
+extern const struct dg_format dg_format_packed;
 
 #endif

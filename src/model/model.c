@@ -1,6 +1,9 @@
 /* Loading is an op as any other: one for each weight, whose tiles read and pack. A model that is
  * opened with a team runs a graph of those alone; else they are part of the graph of its first step,
- * and layer 0 computes while layer 5 is being read. */
+ * and layer 0 computes while layer 5 is being read.
+ *
+ * Weights that lie in a file as they are to lie in memory are not loaded: the file is mapped, and a page of it is
+ * read when a tile first comes to it. */
 #include "model.h"
 #include "../base/arena.h"
 #include "../base/checked.h"
@@ -10,6 +13,7 @@
 #include "../runtime/team.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 static struct dg_tensor tensor_of(const struct dg_sizes *z, enum dg_weight w, uint32_t layer)
@@ -69,6 +73,48 @@ static enum dg_status allocate(struct dg_model *m, struct dg_error *err)
         at += dg_round_up(dg_tensor_bytes(&m->tensors[i]), 64);
     }
     return DG_OK;
+}
+
+/* Is a weight in its file as it is to be in memory, from such an address on? */
+static bool fits(const struct dg_source *s, const struct dg_tensor *t)
+{
+    const bool panels = t->layout == DG_PANELS;
+
+    return s->dtype == t->dtype && s->panels == panels && !s->transposed && s->offset % 64 == 0 &&
+           (panels || s->stride == dg_dtype_run(s->dtype, t->cols));
+}
+
+bool dg_weights_in_place(const struct dg_weights *w, const struct dg_model *m)
+{
+    for (uint32_t i = 0; i < dg_weight_count(&m->sizes); i++)
+        if (m->tensors[i].rows > 0 && !fits(&w->sources[i], &m->tensors[i]))
+            return false;
+    return w->n_files == 1;
+}
+
+/* Takes the weights from where they lie, if that can be. */
+static bool use_in_place(struct dg_model *m)
+{
+    struct dg_weights *w = m->weights;
+    const char *at = dg_weights_in_place(w, m) ? dg_file_map(&w->files[0]) : NULL;
+
+    if (!at || (uintptr_t)at % 64 != 0)
+        return false;
+    for (uint32_t i = 0; i < dg_weight_count(&m->sizes); i++)
+        if (m->tensors[i].rows > 0)
+            m->tensors[i].data = (void *)(uintptr_t)(at + w->sources[i].offset); /* only read */
+    m->in_place = true;
+    return true;
+}
+
+enum dg_status dg_model_check(const struct dg_model *m, struct dg_error *err)
+{
+    if (!m->in_place || !dg_file_changed(&m->weights->files[0]))
+        return DG_OK;
+    return dg_fail(err, DG_ERR_MODEL,
+                   "%s: got a file that was written to while it was in use, expected %" PRIu64
+                   " bytes that stay as they are",
+                   m->weights->name, m->weights->bytes);
 }
 
 enum dg_status dg_model_loaded(struct dg_model *m, int failed, struct dg_error *err)
@@ -135,6 +181,10 @@ enum dg_status dg_model_of_weights(struct dg_model **out, struct dg_weights *wei
         return st;
     }
     m->weights = weights;
+    if (use_in_place(m)) {
+        *out = m;
+        return DG_OK;
+    }
     dg_store_relaxed(&m->state, DG_MODEL_UNLOADED);
     st = allocate(m, err);
     if (st == DG_OK && team)
@@ -184,6 +234,21 @@ enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg
     *sizes = w->sizes;
     dg_weights_close(w);
     return DG_OK;
+}
+
+enum dg_status dg_model_verify(const char *path, struct dg_error *err)
+{
+    struct dg_weights *w;
+    enum dg_status st;
+
+    if (!dg_is_given(path, "path", err))
+        return DG_ERR_USAGE;
+    st = dg_weights_open(&w, path, err);
+    if (st != DG_OK)
+        return st;
+    st = dg_weights_verify(w, err);
+    dg_weights_close(w);
+    return st;
 }
 
 void dg_model_free(struct dg_model *m)

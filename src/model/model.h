@@ -1,5 +1,6 @@
 /* model.h - a model: its sizes, and its packed weights as tensors that every graph of it copies.
- * Memory:  a model owns the weights' data, and until it is loaded the open file.
+ * Memory:  a model owns the weights' data, and until it is loaded the open file; or the open file, whose bytes
+ *          its weights are.
  * Threads: read-only once loaded; until then it belongs to one engine, which has claimed it. */
 #ifndef DG_MODEL_MODEL_H
 #define DG_MODEL_MODEL_H
@@ -21,7 +22,9 @@ struct dg_model {
         *tensors; /* [dg_weight_count(&sizes)] by dg_weight_place(); without rows: absent */
     bool
         transposed; /* an outline alone: so a file has its layers' matrices, which cuts its load ops */
-    struct dg_weights *weights; /* where they are to be loaded from; NULL: loaded, or an outline */
+    struct dg_weights
+        *weights;  /* where they are to be loaded from, or lie; NULL: loaded, or an outline */
+    bool in_place; /* they are not loaded, but used where they lie: in the only file */
 
     /* An enum dg_model_state. Order: release by who has loaded it, acquire by other threads' engines, so that
      * they see the weights. If weakened: an engine reads weights that are not there yet on Arm. */
@@ -62,6 +65,14 @@ static inline bool dg_model_is_loaded(const struct dg_model *m)
     return dg_load_acquire(&m->state) == DG_MODEL_LOADED;
 }
 enum dg_status dg_model_loaded(struct dg_model *m, int failed, struct dg_error *err);
+
+/* Do those weights lie in one file as the tensors of the outline m are to be in memory? Then a model of them uses them
+ * there, if the file can be mapped. */
+bool dg_weights_in_place(const struct dg_weights *w, const struct dg_model *m);
+
+/* DG_ERR_MODEL when the file whose bytes the weights are was written to or cut off since it was opened: then what
+ * was computed meanwhile is of no use. */
+enum dg_status dg_model_check(const struct dg_model *m, struct dg_error *err);
 
 uint64_t dg_model_parameters(const struct dg_model *m); /* weights that count: no padding */
 uint64_t dg_model_bytes(const struct dg_model *m);      /* in memory, packed */

@@ -99,6 +99,10 @@ void dg_weights_close(struct dg_weights *w); /* takes NULL */
 enum dg_status dg_weights_tokenizer(struct dg_tokenizer **out, const struct dg_weights *w,
                                     struct dg_error *err);
 
+/* Are all bytes of the file those that were written? Reads it whole. DG_ERR_MODEL: they are not; DG_ERR_USAGE: the
+ * format has no sums. */
+enum dg_status dg_weights_verify(const struct dg_weights *w, struct dg_error *err);
+
 /* For a reader: room for the sources of a model of w->sizes, which has none so far. */
 enum dg_status dg_weights_allocate(struct dg_weights *w, struct dg_error *err);
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 const struct dg_writer *const dg_writers[] = {&dg_writer_llmc1, &dg_writer_llmc3, &dg_writer_llmc5,
-                                              NULL};
+                                              &dg_writer_packed, NULL};
 
 /* ---- which writer ---- */
 
@@ -139,10 +139,9 @@ static void transpose(float *to, size_t stride, const float *from, size_t lines,
 static int read_across(const struct tensor *t, const struct dg_source *s, size_t line, size_t n,
                        float *to, size_t stride)
 {
-    struct dg_source pieces = *s;
+    const struct dg_source pieces = dg_source_behind(*s, line); /* a multiple of SIDE */
     int failed = 0;
 
-    pieces.offset += dg_dtype_run(s->dtype, line); /* whole groups: line is a multiple of SIDE */
     for (size_t i = 0, some; i < t->length && !failed; i += some) {
         some = BLOCK / n < t->length - i ? BLOCK / n : t->length - i;
         failed = dg_source_read(&pieces, i, some, n, t->room);

@@ -44,6 +44,7 @@ struct dg_writer {
 extern const struct dg_writer dg_writer_llmc1;
 extern const struct dg_writer dg_writer_llmc3;
 extern const struct dg_writer dg_writer_llmc5;
+extern const struct dg_writer dg_writer_packed;
 
 /* All of them, NULL-terminated. */
 extern const struct dg_writer *const dg_writers[];

@@ -5,6 +5,8 @@
 #include "pack.h"
 #include "source.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TILE_ELEMENTS = 256 << 10, ELEMENTS_AT_ONCE = 64 << 10 };
@@ -48,35 +50,60 @@ static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t p
 }
 
 /* Lines that are read at once. */
-static size_t lines_at_once(const struct dg_op *op)
+static size_t lines_at_once(const struct dg_tensor *w, bool transposed)
 {
-    return is_transposed(op) ? dg_div_up(ELEMENTS_AT_ONCE, op->out->rows) : DG_LANES;
+    return transposed ? dg_div_up(ELEMENTS_AT_ONCE, w->rows) : DG_LANES;
+}
+
+static size_t buffer_bytes(const struct dg_tensor *w, bool transposed)
+{
+    return sizeof(float) * lines_at_once(w, transposed) * (transposed ? w->rows : w->cols);
 }
 
 static uint64_t scratch(const struct dg_op *op, struct dg_cut cut)
 {
     (void)cut;
-    return sizeof(float) * (uint64_t)lines_at_once(op) *
-           (is_transposed(op) ? op->out->rows : op->out->cols);
+    return buffer_bytes(op->out, is_transposed(op));
+}
+
+/* Lines first ... last - 1 of a weight. */
+static int load(const struct dg_tensor *w, const struct dg_source *from, size_t first, size_t last,
+                float *buffer)
+{
+    const size_t length = from->transposed ? w->rows : w->cols;
+    const size_t some = lines_at_once(w, from->transposed);
+
+    for (size_t i = first, n; i < last; i += n) {
+        int failed;
+
+        n = last - i < some ? last - i : some;
+        failed = dg_source_read(from, i, n, length, buffer);
+        if (failed)
+            return failed;
+        (from->transposed ? dg_pack_columns : dg_pack)(w, i, n, buffer);
+    }
+    return 0;
 }
 
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
 {
     const bool transposed = is_transposed(op);
-    const size_t length = transposed ? op->out->rows : op->out->cols, some = lines_at_once(op);
-    const size_t last = transposed ? out.c1 : out.r1;
 
     (void)step;
-    for (size_t i = transposed ? out.c0 : out.r0, n; i < last; i += n) {
-        int failed;
+    return load(op->out, op->source, transposed ? out.c0 : out.r0, transposed ? out.c1 : out.r1,
+                scratch);
+}
 
-        n = last - i < some ? last - i : some;
-        failed = dg_source_read(op->source, i, n, length, scratch);
-        if (failed)
-            return failed;
-        (transposed ? dg_pack_columns : dg_pack)(op->out, i, n, scratch);
-    }
-    return 0;
+int dg_load(const struct dg_tensor *w, const struct dg_source *from)
+{
+    float *buffer = malloc(buffer_bytes(w, from->transposed));
+    int failed;
+
+    if (!buffer)
+        return ENOMEM;
+    failed = load(w, from, 0, from->transposed ? w->cols : w->rows, buffer);
+    free(buffer);
+    return failed;
 }
 
 const struct dg_op_type dg_op_load = {

@@ -31,6 +31,9 @@ enum dg_activation dg_activation_of(const struct dg_op_type *type);
 struct dg_tensor *dg_graph_load(struct dg_graph *g, const struct dg_tensor *weight, int layer,
                                 const struct dg_source *source);
 
+/* Fills a weight, whose data is zeroed, without a graph. 0, or an errno value. */
+int dg_load(const struct dg_tensor *weight, const struct dg_source *from);
+
 /* Rewrites the graph: an activation, then an add, that alone reads the output of a matmul becomes part of
  * that matmul. Changes no bit of the result. Returns how many ops went. Pointers into the graph do
  * not survive. */

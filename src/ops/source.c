@@ -74,11 +74,49 @@ static int read_run(const struct dg_source *s, uint64_t offset, size_t n, float 
     return failed;
 }
 
+/* Rows row ... row + n - 1, all of one panel, some columns at a time. */
+static int read_lanes(const struct dg_source *s, size_t row, size_t n, size_t length, float *buf)
+{
+    enum { SOME = 64 };
+    const uint64_t panel = s->offset + row / DG_LANES * s->stride;
+    float columns[SOME][DG_LANES];
+
+    for (size_t c = 0, some; c < length; c += some) {
+        int failed;
+
+        some = length - c < SOME ? length - c : SOME;
+        failed =
+            read_run(s, panel + dg_dtype_run(s->dtype, c * DG_LANES), some * DG_LANES, columns[0]);
+        if (failed)
+            return failed;
+        for (size_t i = 0; i < n; i++)
+            for (size_t k = 0; k < some; k++)
+                buf[i * length + c + k] = columns[k][row % DG_LANES + i];
+    }
+    return 0;
+}
+
+static int read_panels(const struct dg_source *s, size_t row, size_t rows, size_t length,
+                       float *buf)
+{
+    int failed = 0;
+
+    for (size_t done = 0, some; done < rows && !failed; done += some) {
+        const size_t left = DG_LANES - (row + done) % DG_LANES; /* lanes of this panel */
+
+        some = rows - done < left ? rows - done : left;
+        failed = read_lanes(s, row + done, some, length, buf + done * length);
+    }
+    return failed;
+}
+
 int dg_source_read(const struct dg_source *s, size_t line, size_t lines, size_t length, float *buf)
 {
     const uint64_t offset = s->offset + line * s->stride;
     int failed = 0;
 
+    if (s->panels)
+        return read_panels(s, line, lines, length, buf);
     if (s->stride == dg_dtype_run(s->dtype, length))
         return read_run(s, offset, lines * length, buf);
     for (size_t i = 0; i < lines && !failed; i++)

@@ -5,12 +5,13 @@
 #define DG_OPS_SOURCE_H
 
 #include "../base/file.h"
-#include "../graph/dtype.h"
+#include "../graph/tensor.h"
 
 #include <stdbool.h>
 
 /* A matrix in a file. Rows are a weight's outputs. Its lines, the rows, or transposed the columns, begin
- * `stride` bytes apart, the first at offset, and the elements of each lie one after the other.
+ * `stride` bytes apart, the first at offset, and the elements of each lie one after the other; or it lies there
+ * in panels.
  * op->source points to one; NULL in a graph that is only looked at. */
 struct dg_source {
     const struct dg_file *file;
@@ -18,13 +19,22 @@ struct dg_source {
     uint64_t stride;
     enum dg_dtype dtype; /* DG_F32, DG_BF16, DG_F16; DG_Q8_0: lines are of whole groups */
     bool transposed;     /* as (inputs, outputs) */
+    bool panels;         /* as DG_PANELS lies in memory (graph/tensor.h); stride: of a panel */
 };
 
 /* A row-major matrix without gaps. */
 static inline struct dg_source dg_source_rows(const struct dg_file *file, uint64_t offset,
                                               enum dg_dtype dtype, uint64_t cols)
 {
-    return (struct dg_source){file, offset, dg_dtype_run(dtype, cols), dtype, false};
+    return (struct dg_source){
+        .file = file, .offset = offset, .stride = dg_dtype_run(dtype, cols), .dtype = dtype};
+}
+
+/* The same lines without their first n elements, n a multiple of 32. */
+static inline struct dg_source dg_source_behind(struct dg_source s, uint64_t n)
+{
+    s.offset += dg_dtype_run(s.dtype, s.panels ? n * DG_LANES : n);
+    return s;
 }
 
 /* Lines line ... line + lines - 1, elements 0 ... length - 1 of each, as floats, to buf[lines][length]. 0,

@@ -94,6 +94,13 @@ enum dg_status dg_tokenizer_of_merges(struct dg_tokenizer **out, const char *dat
                                       const char *name, struct dg_error *err);
 enum dg_status dg_tokenizer_of_llmc(struct dg_tokenizer **out, const char *data, size_t n,
                                     const char *name, struct dg_error *err);
+
+/* The same of what dg_tokenizer_pack() makes of a tokenizer, which is the caller's to free(): the section of a
+ * packed file (docs/formats/packed.md). NULL: out of memory. */
+enum dg_status dg_tokenizer_of_packed(struct dg_tokenizer **out, const char *data, size_t n,
+                                      const char *name, struct dg_error *err);
+char *dg_tokenizer_pack(const struct dg_tokenizer *t, size_t *n);
+
 /* vocab.json at `path`, {"token": id, ...}, must have the tokens of t, with their ids; those that a text is read as
  * where that is asked for may be missing. DG_ERR_TOKEN. */
 enum dg_status dg_vocabulary_agrees(const struct dg_tokenizer *t, const char *path,

@@ -44,7 +44,7 @@ done
 # ---- refused ----
 
 refused 'no OUT' 2 'IN and OUT' "$tiny"
-refused 'no format' 2 'expected one in .bin' "$tiny" "$dir/new"
+refused 'no format' 2 'expected one in .bin or .dagpt' "$tiny" "$dir/new"
 refused 'no model' 3 'cannot open' "$dir/none" "$new"
 cp "$tiny" "$dir/here.bin"
 ln -sf here.bin "$dir/link.bin"

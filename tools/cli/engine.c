@@ -44,8 +44,9 @@ static const enum dg_isa isas[] = {
 
 const struct cli_option cli_model_options[] = {
     {'m', "model", CLI_TEXT, "MODEL",
-     "folder, GGUF file, llm.c checkpoint, or demo; else $DAGPT_MODEL", &cli_model.path, 0, 0,
-     NULL},
+     "folder, GGUF, packed or llm.c file, or demo; else $DAGPT_MODEL", &cli_model.path, 0, 0, NULL},
+    {0, "verify", CLI_FLAG, NULL, "first compare all of a packed file with the sums in it",
+     &cli_model.verify, 0, 0, NULL},
     {0},
 };
 
@@ -174,17 +175,23 @@ const struct dg_weights *cli_weights(void)
     if (!cli_model_is_demo())
         name_files(weights);
     cli_on_leaving(close_weights);
+    if (cli_model.verify)
+        cli_check(dg_weights_verify(weights, &err), &err);
     return weights;
 }
 
 enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struct dg_error *err)
 {
     struct dg_weights *w;
+    enum dg_status st;
 
     cli_weights();
     w = weights;
     weights = NULL; /* it is the model's now */
-    return dg_model_of_weights(out, w, team, err);
+    st = dg_model_of_weights(out, w, team, err);
+    if (st == DG_OK && (*out)->in_place && w->files[0].map)
+        cli_signals_mapped(w->files[0].map, (size_t)w->bytes, w->files[0].fd, cli_model_path());
+    return st;
 }
 
 void cli_request_check(const int32_t *ids, size_t n, size_t total, struct dg_sizes *z)

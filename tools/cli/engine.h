@@ -16,10 +16,11 @@ struct cli_model {
     uint64_t chunk;
     struct cli_tile tile;
     bool stats;
+    bool verify; /* --verify */
 };
 
 extern struct cli_model cli_model;
-extern const struct cli_option cli_model_options[]; /* -m */
+extern const struct cli_option cli_model_options[]; /* -m --verify */
 extern const struct cli_option cli_team_options[];  /* -j --cpus --tile */
 extern const struct cli_option cli_run_options[];   /* --sched --isa --chunk --stats */
 
@@ -37,8 +38,8 @@ bool cli_model_is_demo(void); /* is it the one in the program, and no file? */
 
 struct dg_weights;
 
-/* The model's weights, which are opened by the first call, and closed when the program leaves. Leaves on
- * errors. */
+/* The model's weights, which are opened by the first call, and closed when the program leaves; with --verify all of
+ * their file is read. Leaves on errors. */
 const struct dg_weights *cli_weights(void);
 
 /* dg_model_of_weights of those, once. */

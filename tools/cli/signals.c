@@ -6,12 +6,16 @@
  * interrupted is begun again, by the kernel (SA_RESTART) or by libedit, and a read that had not begun
  * yet comes after the signal: both find the end of the input, and neither could be told otherwise. */
 #include "signals.h"
+#include "../../src/base/status.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,6 +26,15 @@ static volatile sig_atomic_t noted_at; /* ms(), of the last that was noted */
 static const char *volatile temporary;
 static struct dg_team *volatile working;
 static pthread_t main_thread;
+
+/* cli_signals_mapped(); bytes NULL: nothing. */
+static struct {
+    const char *bytes, *path;
+    size_t n;
+    int fd;
+} mapped;
+
+static pthread_mutex_t last_word = PTHREAD_MUTEX_INITIALIZER; /* who takes it ends the program */
 
 /* On a monotonic clock, some of the lower bits. */
 static int ms(void)
@@ -53,11 +66,11 @@ static bool take_note(int number)
     return true;
 }
 
-static void end(int number)
+static void end(int code)
 {
     if (temporary)
         unlink(temporary);
-    _exit(128 + number);
+    _exit(code);
 }
 
 static void on_signal(int number)
@@ -72,7 +85,7 @@ static void on_signal(int number)
         if (ending_input)
             end_input();
     } else {
-        end(number);
+        end(128 + number);
     }
     errno = before;
 }
@@ -80,7 +93,42 @@ static void on_signal(int number)
 static void on_pipe(int number)
 {
     if (!catching)
-        end(number);
+        end(128 + number);
+}
+
+/* Only a read of the mapping raises it, in a kernel or in memcpy(): no function of libc's is interrupted that what is
+ * called here could be at odds with. Several workers may come: the first has the word. */
+static void on_bus(int number, siginfo_t *info, void *context)
+{
+    const char *at = info->si_addr;
+    struct dg_error err;
+    struct stat st;
+
+    (void)context;
+    if (!mapped.bytes || at < mapped.bytes || at >= mapped.bytes + mapped.n) {
+        signal(number, SIG_DFL); /* and the access is made again */
+        return;
+    }
+    pthread_mutex_lock(&last_word);
+    if (fstat(mapped.fd, &st) == 0 && (uint64_t)st.st_size < mapped.n)
+        dg_fail(&err, DG_ERR_MODEL,
+                "%s: size: got %jd bytes, expected %zu: it was cut off while it was in use",
+                mapped.path, (intmax_t)st.st_size, mapped.n);
+    else
+        dg_fail(&err, DG_ERR_IO, "%s: cannot read the weights: %s", mapped.path, strerror(EIO));
+    dprintf(STDERR_FILENO, "dagpt: %s\n", err.text);
+    end((int)err.status);
+}
+
+void cli_signals_mapped(const void *bytes, size_t n, int fd, const char *path)
+{
+    const struct sigaction action = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
+
+    mapped.bytes = bytes;
+    mapped.n = n;
+    mapped.fd = fd;
+    mapped.path = path;
+    sigaction(SIGBUS, &action, NULL);
 }
 
 static void on_limit(int number)

@@ -9,6 +9,7 @@
 #include "../../src/dagpt.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Once, before all else. From then on a file that has grown to its limit (SIGXFSZ) is an error of the
  * write, EFBIG. */
@@ -39,6 +40,11 @@ void cli_signals_end_input(bool on);
 /* Between hold and release no signal comes: what is done there is done whole. */
 void cli_signals_hold(void);
 void cli_signals_release(void);
+
+/* The weights are read where they lie, in the file `path`, which is open as fd: bytes[0 ... n - 1], until the program
+ * leaves. If it is cut off meanwhile, or cannot be read, reading them (SIGBUS) ends the program: a line says so, and the
+ * exit code is DG_ERR_MODEL or DG_ERR_IO. */
+void cli_signals_mapped(const void *bytes, size_t n, int fd, const char *path);
 
 /* A file to be removed when a signal ends the program; NULL: none. Borrowed. */
 void cli_signals_remove(const char *path);

@@ -7,6 +7,7 @@
 #include "../cli/output.h"
 #include "../cli/progress.h"
 #include "../cli/signals.h"
+#include "../../src/model/format.h"
 #include "../../src/model/writer.h"
 
 #include <errno.h>
@@ -35,8 +36,8 @@ static const struct cli_option *const tables[] = {options, NULL};
 static const struct cli_command command = {
     "convert", "[OPTION]... IN OUT",
     "Writes the model IN, of any format that -m takes, to OUT: llmc1, llmc3 or llmc5, an llm.c\n"
-    "checkpoint (*.bin: llmc5 if all of IN is bf16, else llmc1). Only --to llmc5 and --dtype lose "
-    "bits.",
+    "checkpoint (*.bin: llmc5 if all of IN is bf16, else llmc1), or a packed file (*.dagpt).\n"
+    "Only --to llmc5 and --dtype lose bits.",
     tables};
 
 static struct {
@@ -73,7 +74,8 @@ static const struct dg_writer *find_writer(const struct dg_weights *w)
         cli_given(&format) ? dg_writers[format] : dg_writer_for(out.path, w, dtypes[dtype]);
 
     if (!writer)
-        cli_die(DG_ERR_USAGE, "%s: got a name of no format, expected one in .bin, or --to FORMAT",
+        cli_die(DG_ERR_USAGE,
+                "%s: got a name of no format, expected one in .bin or .dagpt, or --to FORMAT",
                 out.path);
     return writer;
 }
@@ -86,6 +88,15 @@ static void check_name(void)
     if (!force && lstat(out.path, &st) == 0 && (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)))
         cli_die(DG_ERR_USAGE, "%s: got the name of something there, expected a new one, or --force",
                 out.path);
+}
+
+/* What is written has sums of its own, which shall not be those of damage. */
+static void verify(const struct dg_weights *w)
+{
+    struct dg_error err;
+
+    if (w->format->verify)
+        cli_check(dg_weights_verify(w, &err), &err);
 }
 
 static void convert(const struct dg_conversion *c)
@@ -121,6 +132,7 @@ int cmd_convert(int argc, char **argv)
     out.path = argv[2];
     cli_signals_catch();
     c.weights = cli_weights();
+    verify(c.weights);
     check_name();
     c.dtype = dtypes[dtype];
     c.writer = find_writer(c.weights);

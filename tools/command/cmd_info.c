@@ -70,6 +70,7 @@ struct facts {
     uint64_t cache_bytes; /* of one sequence */
     unsigned cpus, workers, awake;
     struct plan_facts plans[2];
+    bool in_place; /* weights are used where they lie in the file */
 };
 
 /* The dtypes of the file's tensors, once each, with `between` them. */
@@ -122,8 +123,11 @@ static void print_text(const struct facts *f)
            w->sizes.layers, w->sizes.heads, w->sizes.channels);
     print_recipe(w);
     printf("          %" PRIu64 " parameters; %" PRIu64 " bytes in the file, %" PRIu64
-           " packed in memory, %" PRIu64 " for the KV cache\n",
-           dg_model_parameters(f->model), w->bytes, dg_model_bytes(f->model), f->cache_bytes);
+           " %s, %" PRIu64 " for the KV cache\n",
+           dg_model_parameters(f->model), w->bytes, dg_model_bytes(f->model),
+           f->in_place ? "used where they lie" : "packed in memory", f->cache_bytes);
+    if (cli_model.verify)
+        printf("          all sections have the sums that the file says\n");
     printf("machine   %u usable CPU%s, %s\n", f->cpus, f->cpus == 1 ? "" : "s",
            dg_isa_name(dg_isa_best()));
     printf("          %u workers, %u awake at a time\n", f->workers, f->awake);
@@ -150,7 +154,9 @@ static void print_json(const struct facts *f)
            w->format->name, w->version, dg_dtype_name(w->dtype), w->sizes.positions, w->sizes.vocab,
            w->sizes.layers, w->sizes.heads, w->sizes.channels, dg_model_parameters(f->model),
            w->bytes, dg_model_bytes(f->model), f->cache_bytes);
-    printf("  \"dtypes\": [\"");
+    printf("  \"in_place\": %s, \"verified\": %s, ", f->in_place ? "true" : "false",
+           cli_model.verify ? "true" : "false");
+    printf("\"dtypes\": [\"");
     print_dtypes(w, "\", \"");
     printf("\"], \"files\": %u, \"activation\": \"%s\", \"epsilon\": %g, \"own_head\": %s",
            w->n_files, dg_activation_name(w->recipe.activation), (double)w->recipe.epsilon,
@@ -186,6 +192,7 @@ int cmd_info(int argc, char **argv)
     cli_check(dg_model_outline(&m, &w->sizes, &w->recipe, &err), &err);
     f.weights = w;
     f.model = m;
+    f.in_place = dg_weights_in_place(w, m);
     f.cache_bytes = dg_sequence_cache_bytes(&w->sizes);
     f.awake = cli_model.cpus ? (unsigned)cli_model.cpus : f.cpus;
     if (f.awake > f.workers)

@@ -78,7 +78,11 @@ enum dg_status dg_named_place(struct dg_weights *w, const struct dg_weight_name 
         if (to->file)
             return dg_fail(err, DG_ERR_MODEL,
                            "%s: tensor '%s': got a second tensor for that weight", name, tensor);
-        *to = (struct dg_source){file, offset + p * part, line, dtype, across};
+        *to = (struct dg_source){.file = file,
+                                 .offset = offset + p * part,
+                                 .stride = line,
+                                 .dtype = dtype,
+                                 .transposed = across};
     }
     return DG_OK;
 }

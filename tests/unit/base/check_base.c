@@ -4,10 +4,12 @@
 #include "../../../src/base/arena.h"
 #include "../../../src/base/checked.h"
 #include "../../../src/base/cpu.h"
+#include "../../../src/base/crc.h"
 #include "../../../src/base/file.h"
 #include "../../../src/base/options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
 #include <sched.h>
@@ -357,6 +359,63 @@ START_TEST(file_read)
     ck_assert_int_eq(file.fd, -1);
     dg_file_close(&file);
     remove_folder(root);
+}
+END_TEST
+
+START_TEST(file_mapped)
+{
+    struct dg_file file, memory;
+    const unsigned char *bytes;
+    char root[32], path[256];
+
+    open_bytes(&file, root);
+    bytes = dg_file_map(&file);
+    ck_assert_ptr_nonnull(bytes);
+    ck_assert(dg_file_map(&file) == bytes);
+    for (size_t i = 0; i < 1000; i++)
+        ck_assert_uint_eq(bytes[i], i % 256);
+    memory = dg_file_of_memory(bytes, 1000);
+    ck_assert(dg_file_map(&memory) == bytes);
+    ck_assert(!dg_file_changed(&file) && !dg_file_changed(&memory));
+    ck_assert_int_eq(truncate(in_folder(root, "bytes", path), 999), 0);
+    ck_assert(dg_file_changed(&file));
+    dg_file_close(&file);
+    dg_file_close(&file);
+    ck_assert_ptr_null(file.map);
+    remove_folder(root);
+}
+END_TEST
+
+/* Other bytes of the same number, later. */
+START_TEST(file_written_to)
+{
+    const struct timespec later[2] = {{.tv_sec = 2000000000}, {.tv_sec = 2000000000}};
+    struct dg_file file;
+    char root[32], path[256];
+
+    open_bytes(&file, root);
+    ck_assert_int_eq(utimensat(AT_FDCWD, in_folder(root, "bytes", path), later, 0), 0);
+    ck_assert(dg_file_changed(&file));
+    dg_file_close(&file);
+    remove_folder(root);
+}
+END_TEST
+
+/* "123456789" has the sum by which all implementations are compared; and a sum goes on where another ended. */
+START_TEST(crc)
+{
+    static unsigned char bytes[300];
+    struct dg_crc tables;
+
+    dg_crc_tables(&tables);
+    ck_assert_uint_eq(dg_crc(&tables, 0, "123456789", 9), 0xCBF43926);
+    ck_assert_uint_eq(dg_crc(&tables, 0, "", 0), 0);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(i * i);
+    for (size_t i = 0; i <= sizeof bytes; i++)
+        ck_assert_uint_eq(
+            dg_crc(&tables, dg_crc(&tables, 0, bytes, i), bytes + i, sizeof bytes - i),
+            dg_crc(&tables, 0, bytes, sizeof bytes));
 }
 END_TEST
 
@@ -722,6 +781,9 @@ int main(void)
                                   file_refused,
                                   file_read,
                                   file_read_past_end,
+                                  file_mapped,
+                                  file_written_to,
+                                  crc,
                                   quota_v2,
                                   quota_v1,
                                   quota_huge,

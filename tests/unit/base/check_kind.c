@@ -35,6 +35,12 @@ static const struct example examples[] = {
     EXAMPLE("\x8f\xd8\x34\x01", "an llm.c training state, of its optimizer"),
     EXAMPLE("\xc8\xd7\x34\x01\1\0\0\0", "an llm.c tokenizer"),
     EXAMPLE("\x01\x34\xd7\xc6", "an llm.c checkpoint with its bytes swapped"),
+    EXAMPLE("\x89"
+            "dagpt\r\n",
+            "a packed file"),
+    EXAMPLE("\x89"
+            "dagpt\n\1\0",
+            "a packed file whose line ends were changed, as in text"),
     EXAMPLE("GGUF\3\0\0\0", "a GGUF file"),
     EXAMPLE("\x10\0\0\0\0\0\0\0{\"a\":1}", "a safetensors file"),
     EXAMPLE("PK\3\4\0\0\10\10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\20\0\2\0archive/data.pkl",

@@ -3,6 +3,7 @@
  * the serial schedule on x86-64. The quick form takes a part of the combinations; with
  * DAGPT_BITS=full in the environment (make test-bits) all of them. */
 #include "../../support/one.h"
+#include "../../support/packed.h"
 #include "../../../src/base/cpu.h"
 
 #include <stdio.h>
@@ -132,9 +133,35 @@ START_TEST(small)
 }
 END_TEST
 
+/* Weights that are used where they lie in a mapping. */
+static void compare_packed(const char *from, const char *expected)
+{
+    char path[256];
+
+    pack_file(from, "bits.dagpt", path, sizeof path);
+    compare_all(path, expected);
+    remove(path);
+}
+
+START_TEST(odd_packed)
+{
+    compare_packed("tests/golden/odd.bin",
+                   "3e3036a0c410b2142639e6047349f1b7d7c3e6e30d1ad0b3242cae55027c3c93");
+}
+END_TEST
+
+START_TEST(small_packed)
+{
+    if (full())
+        compare_packed("tests/golden/small.bin",
+                       "26bebb234e39cd245799ef225ca865b9e79a9352e89d495ab9b94623e3f16d9a");
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {sha256_of_a_known_text, odd, small, NULL};
+    const TTest *const tests[] = {sha256_of_a_known_text, odd, small, odd_packed,
+                                  small_packed,           NULL};
 
     return run_suite("bits", tests);
 }

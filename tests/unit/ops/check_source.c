@@ -80,7 +80,7 @@ START_TEST(lines_with_gaps)
 {
     static const float file_of[] = {1, 2, 3, 90, 4, 5, 6, 90, 7, 8, 9};
     const struct dg_file file = dg_file_of_memory(file_of, sizeof file_of);
-    const struct dg_source s = {&file, 0, 4 * sizeof(float), DG_F32, false};
+    const struct dg_source s = {.file = &file, .stride = 4 * sizeof(float), .dtype = DG_F32};
     float rows[9];
 
     ck_assert_int_eq(dg_source_read(&s, 0, 3, 3, rows), 0);
@@ -91,9 +91,39 @@ START_TEST(lines_with_gaps)
 }
 END_TEST
 
+/* Any rows, of more columns than are read at once, from any column of a group on. */
+START_TEST(panels)
+{
+    enum { ROWS = 37, COLS = 150, PANELS = 48 };
+    static float file_of[PANELS * COLS], rows[ROWS * COLS];
+    const struct dg_file file = dg_file_of_memory(file_of, sizeof file_of);
+    const struct dg_source s = {
+        .file = &file, .stride = COLS * DG_LANES * sizeof(float), .dtype = DG_F32, .panels = true};
+
+    for (int i = 0; i < PANELS * COLS; i++) { /* 1000 * row + column */
+        const int panel = i / (COLS * DG_LANES), c = i % (COLS * DG_LANES) / DG_LANES;
+
+        file_of[i] = (float)(1000 * (panel * DG_LANES + i % DG_LANES) + c);
+    }
+    for (size_t first = 0; first < ROWS; first++) {
+        for (size_t n = 1; n <= ROWS - first; n++) {
+            const size_t from = first % 3 * 32, length = COLS - from - n % 2;
+            const struct dg_source behind = dg_source_behind(s, from);
+
+            ck_assert_int_eq(dg_source_read(&behind, first, n, length, rows), 0);
+            for (size_t i = 0; i < n * length; i++)
+                quick_assert_msg(rows[i] ==
+                                     (float)(1000 * (first + i / length) + from + i % length),
+                                 "row %zu of %zu, place %zu", first, n, i);
+        }
+    }
+    ck_assert_int_ne(dg_source_read(&s, 40, 16, COLS, file_of), 0); /* the file ends */
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {every_half, groups, lines_with_gaps, NULL};
+    const TTest *const tests[] = {every_half, groups, lines_with_gaps, panels, NULL};
 
     return run_suite("source", tests);
 }

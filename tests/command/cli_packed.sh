@@ -1,0 +1,98 @@
+#!/bin/sh
+# cli_packed.sh - packed files: the bits of what they were packed from, what info and --verify say of them, and one that
+# does not stay as it is. To be run in the project's root.
+. tests/command/command.sh
+
+packed=$dir/model.dagpt
+
+# ---- the same bits ----
+
+for source in tiny.bin small.bin odd.bin padded.bin bf16.bin hf-bare hf-prefixed gguf/small-f32.gguf \
+    gguf/small-q8_0.gguf; do
+    run next -m "$golden/$source" --all 1 2 3
+    mv "$dir/out" "$dir/logits"
+    run convert --force "$golden/$source" "$packed"
+    count "convert $source: status $status" succeeded
+    for workers in 1 3; do
+        run next -m "$packed" --verify -j $workers --all 1 2 3
+        count "next -m $source, packed, $workers workers" said "$dir/logits"
+    done
+done
+run convert --force "$golden/odd.bin" "$packed"
+run convert "$packed" "$dir/back.bin"
+count 'convert odd.bin, packed, and back' cmp -s "$golden/odd.bin" "$dir/back.bin"
+run convert --to packed "$golden/odd.bin" -
+count 'convert to a pipe' said "$packed"
+
+# ---- what is said ----
+
+run info -m "$packed" --verify
+count 'info: in place' eval 'succeeded && has "used where they lie" "$dir/out" &&
+    has "packed version 1, float32" "$dir/out" && has "all sections have the sums" "$dir/out"'
+run info -m "$packed" --verify --json
+count 'info --json' python 'import json, sys
+m = json.load(open(sys.argv[1]))["model"]
+assert m["format"] == "packed" and m["in_place"] and m["verified"]' "$dir/out"
+run info -m "$tiny" --json
+count 'info --json: an llm.c checkpoint' python 'import json, sys
+m = json.load(open(sys.argv[1]))["model"]
+assert not m["in_place"] and not m["verified"]' "$dir/out"
+expect_error 2 'which has no sums to verify, expected a packed file' info -m "$tiny" --verify
+expect_error 2 'which has no sums to verify' tokens --verify -m demo 1
+
+# ---- damage ----
+
+bytes=$(size_of "$packed")
+cp "$packed" "$dir/bad.dagpt"
+set_size "$dir/bad.dagpt" $((bytes - 1))
+expect_error 3 "size: got $((bytes - 1)) bytes, expected $bytes" info -m "$dir/bad.dagpt"
+cp "$packed" "$dir/bad.dagpt"
+printf x | dd of="$dir/bad.dagpt" bs=1 seek=40 conv=notrunc 2>/dev/null
+expect_error 3 'sum of the head: got 0x' info -m "$dir/bad.dagpt"
+cp "$packed" "$dir/bad.dagpt"
+printf x | dd of="$dir/bad.dagpt" bs=1 seek=20000 conv=notrunc 2>/dev/null
+run tokens -m "$dir/bad.dagpt" 1
+count 'a damaged weight is read without a word' succeeded
+expect_error 3 "section 'wte': sum: got 0x" tokens -m "$dir/bad.dagpt" --verify 1
+expect_error 3 "section 'wte': sum: got 0x" convert "$dir/bad.dagpt" "$dir/new.bin"
+count 'convert: no sums are made of damage' [ ! -e "$dir/new.bin" ]
+sed 's/\r$//' "$packed" >"$dir/bad.dagpt"
+expect_error 3 'got a packed file whose line ends were changed' info -m "$dir/bad.dagpt"
+
+# ---- a file that does not stay as it is ----
+
+# while_open COMMAND - between two prompts COMMAND is run, with $changed; then there are $status and $dir/err.
+"$program" convert --force demo "$dir/demo.dagpt"
+mkfifo "$dir/prompts"
+while_open() {
+    changed=$dir/changed.dagpt
+    cp "$dir/demo.dagpt" "$changed"
+    : >"$dir/out"
+    "$program" complete -i -n 2 -j 4 -m "$changed" --vocab models/demo/merges.txt \
+        <"$dir/prompts" >"$dir/out" 2>"$dir/err" &
+    running=$!
+    exec 3>"$dir/prompts"
+    echo 'One day' >&3
+    while [ ! -s "$dir/out" ] && kill -0 $running 2>/dev/null; do sleep 0.02; done
+    eval "$1"
+    echo 'One day' >&3
+    exec 3>&-
+    wait $running
+    status=$?
+}
+# ended TEXT - with status 3 and one line.
+ended() {
+    [ "$status" -eq 3 ] && [ "$(wc -l <"$dir/err")" -eq 1 ] && has "dagpt: $changed: " "$dir/err" && has "$1" "$dir/err"
+}
+while_open 'set_size "$changed" 4096'
+count "cut off: status $status" ended 'size: got 4096 bytes, expected '
+while_open 'set_size "$changed" $(($(size_of "$changed") - 1))'
+count "cut off by a byte: status $status" ended 'was written to while it was in use'
+while_open 'printf x | dd of="$changed" bs=1 seek=9000 conv=notrunc 2>/dev/null'
+count "written to: status $status" ended 'was written to while it was in use'
+while_open 'rm "$changed"'
+count "removed: status $status" succeeded
+while_open '"$program" convert --force "$golden/tiny.bin" "$changed"'
+count "replaced: status $status" succeeded
+
+finish
