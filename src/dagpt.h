@@ -297,6 +297,8 @@ struct dg_engine_options {
     uint32_t row_block; /* rows of a tile, at the most; 0: chosen by the planner */
     uint32_t col_block; /* columns of a matmul tile, rounded up to 16; 0: chosen by the op */
     uint32_t no_fuse;   /* 1: leave gelu and add as ops of their own */
+    uint64_t
+        cache_bytes; /* of the keys and values of all sequences together, at the most; 0: any number */
 };
 
 /* A model, a team, and the plans that were made so far, by shape; the least recently used goes when
@@ -318,15 +320,43 @@ DG_API enum dg_status dg_sequence_new(struct dg_sequence **out, struct dg_engine
 /* Takes NULL. Does nothing while an eval of the sequence is under way. */
 DG_API void dg_sequence_free(struct dg_sequence *sequence);
 
+/* Another sequence of the same ids, which it need not evaluate: the two share the memory of what they have in
+ * common, and go on each by itself. It has no logits: those of its last id are `from`'s. DG_ERR_USAGE
+ * while an eval of `from` is under way. */
+DG_API enum dg_status dg_sequence_fork(struct dg_sequence **out, struct dg_sequence *from,
+                                       struct dg_error *err);
+
 /* Appends ids[0 ... n-1] to the sequence, n >= 1, in steps of at most `chunk` rows, and gives the last
  * n_logits of them logits, 0 <= n_logits <= n.
  * Refused, and the sequence is as it was: DG_ERR_TOKEN when n is 0, an id is outside the vocabulary or
  * the sequence would exceed `positions`; DG_ERR_USAGE when n_logits is out of its range, another eval of
  * the sequence is under way, or a function that an eval of the team calls has called this. Where memory
- * is missing (DG_ERR_RESOURCE), the weights cannot be read (DG_ERR_IO) or dg_team_cancel() has been
- * called (DG_ERR_CANCELLED), the position is as it was, and there are no logits. */
+ * is missing, or `cache_bytes` are used up (DG_ERR_RESOURCE), the weights cannot be read (DG_ERR_IO), or
+ * dg_team_cancel() or dg_sequence_cancel() has been called (DG_ERR_CANCELLED), the position is as it was,
+ * and there are no logits. */
 DG_API enum dg_status dg_sequence_eval(struct dg_sequence *sequence, const int32_t *ids, size_t n,
                                        size_t n_logits, struct dg_error *err);
+
+/* What an eval of many sequences appends to one of them. */
+struct dg_part {
+    struct dg_sequence *sequence;
+    const int32_t *ids;
+    size_t n, n_logits;
+    enum dg_status status; /* what became of it: filled by the eval */
+};
+
+/* The same for several sequences of one engine, each in one part, in steps that they share: weights are read
+ * once for all rows of a step. Each gets the bits that it has alone, whatever stands beside it. A step
+ * takes what is left of the parts in their order, until it has `chunk` rows, or `positions`. So what is said
+ * above of an eval holds for each part: one that is refused, cancelled or finds no memory leaves the others
+ * as they are. DG_OK when all are; else the status of the first of them that failed, and its message. A
+ * NULL, or sequences of several engines: DG_ERR_USAGE, and nothing has happened. */
+DG_API enum dg_status dg_batch_eval(struct dg_part *parts, size_t n_parts, struct dg_error *err);
+
+/* Ends the sequence's part in the eval that is under way, else in the next one, as soon as the step at hand is
+ * over: DG_ERR_CANCELLED, and the request is fulfilled. Other parts go on.
+ * Threads: any, and signal handlers, beside any call but dg_sequence_free(). */
+DG_API void dg_sequence_cancel(struct dg_sequence *sequence);
 
 /* [n_logits][vocab] of the last eval, valid until the next call that changes the sequence. NULL where
  * there are none: before the first eval, after one without or one that failed but was not refused, and

@@ -16,10 +16,12 @@ struct dg_kernels; /* the functions of one instruction set: src/ops/kernels/kern
 struct dg_cache;   /* the keys and values of one sequence: src/ops/cache.h */
 struct dg_op;
 
-/* One row of a step: a sequence, as the ops know it, and the position in it that is evaluated. */
+/* One row of a step: a sequence, as the ops know it, the position in it that is evaluated, and where its
+ * logits go, [vocab]; those of a row that gets none are not looked at. */
 struct dg_row {
-    struct dg_cache *cache;
+    const struct dg_cache *cache;
     uint32_t position;
+    float *logits;
 };
 
 /* What changes from step to step. Read-only while tiles run, but for the caches' new positions. */
@@ -107,9 +109,10 @@ struct dg_op {
     struct dg_tensor *out;
 
     /* Attributes; each is 0 where its type does not use it. */
-    uint32_t heads;     /* attention, and a matmul whose output is cut by heads */
-    uint32_t first_row; /* tail, attention: output row r is the input's, or step's, first_row + r */
-    bool residual;      /* matmul: the last input is added to the result (fused) */
+    uint32_t heads; /* attention, and a matmul whose output is cut by heads */
+    uint32_t
+        first_row; /* tail, attention, logits: output row r is the input's, or step's, first_row + r */
+    bool residual;                 /* matmul: the last input is added to the result (fused) */
     enum dg_activation activation; /* matmul: applied to the result, before that (fused) */
     float epsilon;                 /* layernorm: added to the variance, >= 0 */
     const void *source;            /* load, embed: where the bytes come from (src/ops/source.h) */

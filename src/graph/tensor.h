@@ -1,7 +1,7 @@
 /* tensor.h - a typed 2-D array with a name.
  * A tensor describes; it owns nothing. `data` is set by whoever has the memory: the model for
- * weights, the plan for activations, who runs a step for its inputs and outputs. It is NULL in a
- * graph that is only looked at, and for a cache, which each row of a step brings along (op.h). */
+ * weights, the plan for activations, who runs a step for its inputs. It is NULL in a graph that is
+ * only looked at, and for caches and logits, which each row of a step brings along (op.h). */
 #ifndef DG_GRAPH_TENSOR_H
 #define DG_GRAPH_TENSOR_H
 

@@ -10,6 +10,7 @@
 #include "../runtime/sched.h"
 #include "../runtime/team.h"
 #include "gpt2.h"
+#include "pool.h"
 #include <sync.h>
 
 #include <errno.h>
@@ -26,7 +27,8 @@ struct prepared {
     struct dg_graph *graph;
     struct dg_plan *plan;
     struct dg_run *run;
-    struct dg_arena *arena; /* ids and activations */
+    struct dg_row *row;     /* [rows] of the step that runs */
+    struct dg_arena *arena; /* rows, ids and activations */
 };
 
 struct dg_engine {
@@ -34,6 +36,7 @@ struct dg_engine {
     struct dg_team *team;
     struct dg_engine_options opt;
     const struct dg_kernels *kernels;
+    struct dg_pool *pool;
     bool claims; /* the model is this engine's until it is loaded */
 
     /* One for who made it, one for each sequence. Order: relaxed up; acq_rel down: who takes the last frees
@@ -42,10 +45,11 @@ struct dg_engine {
 
     /* Touched by who has entered the team. */
     uint64_t clock;
+    struct prepared *entered; /* for the step that is being filled, or runs */
     struct prepared plans[MAX_PLANS];
 };
 
-DG_NO_PADDING_AFTER(struct dg_engine_options, no_fuse);
+DG_NO_PADDING_AFTER(struct dg_engine_options, cache_bytes);
 
 static enum dg_status check_options(const struct dg_engine_options *opt, struct dg_error *err)
 {
@@ -103,8 +107,12 @@ enum dg_status dg_engine_new(struct dg_engine **out, struct dg_model *model, str
     }
     e->team = team;
     dg_team_hold(team);
-    *out = e;
-    return DG_OK;
+    st = dg_pool_new(&e->pool, &model->sizes, options.cache_bytes, err);
+    if (st != DG_OK)
+        dg_engine_free(e);
+    else
+        *out = e;
+    return st;
 }
 
 static void discard(struct prepared *p)
@@ -124,6 +132,7 @@ void dg_engine_free(struct dg_engine *e)
         discard(&e->plans[i]);
     if (e->claims) /* does nothing when it has loaded */
         (void)dg_change_acq_rel(&e->model->state, DG_MODEL_CLAIMED, DG_MODEL_UNLOADED);
+    dg_pool_free(e->pool);
     dg_model_free(e->model);
     dg_team_free(e->team);
     free(e);
@@ -137,6 +146,11 @@ void dg_engine_hold(struct dg_engine *e)
 const struct dg_model *dg_engine_model(const struct dg_engine *e)
 {
     return e->model;
+}
+
+struct dg_pool *dg_engine_pool(struct dg_engine *e)
+{
+    return e->pool;
 }
 
 uint32_t dg_engine_chunk(const struct dg_engine *e)
@@ -157,10 +171,12 @@ static enum dg_status prepare(struct dg_engine *e, struct prepared *p, uint32_t 
     if (st != DG_OK)
         return st;
     p->arena = dg_arena_new();
-    if (p->arena)
+    if (p->arena) {
+        p->row = dg_arena_array(p->arena, rows, sizeof *p->row);
         p->graph->inputs[0]->data = dg_arena_array(p->arena, rows, sizeof(int32_t));
-    if (!p->arena || !p->graph->inputs[0]->data)
-        return dg_fail_memory(err, "ids", rows * sizeof(int32_t));
+    }
+    if (!p->arena || !p->row || !p->graph->inputs[0]->data)
+        return dg_fail_memory(err, "rows", rows * sizeof *p->row);
     st = dg_plan_allocate(p->plan, p->arena, err);
     if (st == DG_OK)
         st = dg_run_new(&p->run, p->plan, e->team, err);
@@ -198,21 +214,28 @@ static enum dg_status find_plan(struct prepared **out, struct dg_engine *e, uint
     return DG_OK;
 }
 
-static enum dg_status run_step(struct dg_engine *e, const struct dg_row *row, const int32_t *ids,
-                               uint32_t rows, uint32_t n_logits, float *logits,
-                               struct dg_error *err)
+enum dg_status dg_engine_enter(struct dg_engine *e, uint32_t rows, uint32_t n_logits,
+                               struct dg_rows *out, struct dg_error *err)
 {
-    const struct dg_step step = {.row = row, .rows = rows, .kernels = e->kernels};
-    struct prepared *p;
-    enum dg_status st = find_plan(&p, e, rows, n_logits, err);
-    int failed;
+    enum dg_status st = dg_team_enter(e->team, err);
 
     if (st != DG_OK)
         return st;
-    memcpy(p->graph->inputs[0]->data, ids, rows * sizeof *ids);
-    if (n_logits > 0)
-        p->graph->outputs[0]->data = logits;
-    failed = dg_run_step(p->run, &step, e->opt.sched);
+    st = find_plan(&e->entered, e, rows, n_logits, err);
+    if (st == DG_OK)
+        *out = (struct dg_rows){e->entered->row, e->entered->graph->inputs[0]->data};
+    else
+        dg_team_leave(e->team);
+    return st;
+}
+
+enum dg_status dg_engine_run(struct dg_engine *e, struct dg_error *err)
+{
+    struct prepared *p = e->entered;
+    const struct dg_step step = {.row = p->row, .rows = p->rows, .kernels = e->kernels};
+    const int failed = dg_run_step(p->run, &step, e->opt.sched);
+    enum dg_status st = DG_OK;
+
     if (!dg_model_is_loaded(e->model)) {
         st = dg_model_loaded(e->model, failed, err);
         discard(p); /* it would load again */
@@ -223,17 +246,6 @@ static enum dg_status run_step(struct dg_engine *e, const struct dg_row *row, co
     } else {
         st = dg_model_check(e->model, err);
     }
-    return st;
-}
-
-enum dg_status dg_engine_step(struct dg_engine *e, const struct dg_row *row, const int32_t *ids,
-                              uint32_t rows, uint32_t n_logits, float *logits, struct dg_error *err)
-{
-    enum dg_status st = dg_team_enter(e->team, err);
-
-    if (st != DG_OK)
-        return st;
-    st = run_step(e, row, ids, rows, n_logits, logits, err);
     dg_team_leave(e->team);
     return st;
 }

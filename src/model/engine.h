@@ -12,14 +12,25 @@ const struct dg_model *dg_engine_model(const struct dg_engine *e);
 uint32_t dg_engine_chunk(
     const struct dg_engine *e); /* rows of a step, at the most; 0: any number */
 
-/* Evaluates ids[0 ... rows - 1], in vocabulary, at row[0 ... rows - 1], which may be of several sequences
- * (struct dg_step says in which order), with caches of the model's shape; the last n_logits of them get
- * logits, to logits[n_logits][vocab]. Loads the model, if that is still to be done. The error of a step
- * that fails is DG_ERR_IO, of one that dg_team_cancel() has ended DG_ERR_CANCELLED; logits and the caches'
- * positions are then undefined.
- * Threads: any; enters the team for the step. A row's cache belongs to the caller. */
-enum dg_status dg_engine_step(struct dg_engine *e, const struct dg_row *row, const int32_t *ids,
-                              uint32_t rows, uint32_t n_logits, float *logits,
-                              struct dg_error *err);
+/* The rows of a step, to be filled: row i evaluates id[i]. */
+struct dg_rows {
+    struct dg_row *row;
+    int32_t *id;
+};
+
+/* Enters the team for a step of so many rows, 1 ... positions, the last n_logits of which get logits, and
+ * finds or makes its plan. DG_OK: fill *rows, which belong to the plan, and call dg_engine_run().
+ * Threads: any. */
+enum dg_status dg_engine_enter(struct dg_engine *e, uint32_t rows, uint32_t n_logits,
+                               struct dg_rows *out, struct dg_error *err);
+
+/* Evaluates them and leaves the team. The rows may be of several sequences (struct dg_step says in which
+ * order), with caches of the model's shape, which belong to the caller; ids are in the vocabulary. Loads
+ * the model, if that is still to be done. The error of a step that fails is DG_ERR_IO, of one that
+ * dg_team_cancel() has ended DG_ERR_CANCELLED; logits and the caches' positions are then undefined. */
+enum dg_status dg_engine_run(struct dg_engine *e, struct dg_error *err);
+
+/* The memory of the sequences' keys and values. */
+struct dg_pool *dg_engine_pool(struct dg_engine *e);
 
 #endif

@@ -194,7 +194,8 @@ static void logits(struct builder *b, struct dg_tensor *x)
 
     add_op(b, &dg_op_logits, "logits",
            dg_graph_end(b->g, describe(b, DG_OUTPUT, "logits", x->rows, b->model->sizes.vocab)), in,
-           2);
+           2)
+        ->first_row = b->rows - x->rows;
 }
 
 /* The first step loads every weight, also those that it does not use. */

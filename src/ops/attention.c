@@ -96,11 +96,10 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
 
         rows = out.r1 - r < DG_ATTENTION_ROWS ? out.r1 - r : DG_ATTENTION_ROWS;
         rows = dg_rows_alike(step, op->first_row + r, rows);
-        k->scores(s, stride, dg_at(op->in[0], r, out.c0), cols, keys.first, keys.stride, rows,
-                  n + rows - 1, d, scale);
+        k->scores(s, stride, dg_at(op->in[0], r, out.c0), cols, keys, rows, n + rows - 1, d, scale);
         for (size_t i = 0; i < rows; i++)
             k->softmax(s + i * stride, n + i);
-        k->mix(dg_at(op->out, r, out.c0), cols, s, stride, values.first, values.stride, rows, n, d);
+        k->mix(dg_at(op->out, r, out.c0), cols, s, stride, values, rows, n, d);
     }
     return 0;
 }

@@ -1,8 +1,8 @@
-/* A head's keys lie [position / P][d][position % P], a key in each lane of the kernels, its values
- * [position / P][position % P][d], P = DG_LANES. One block of P positions of all layers' keys and
- * values lies together, [layer][K, V][head], so that a sequence touches memory as it gets longer, and
- * not, page after page, in its first step. The next block begins in other sets of the second-level
- * cache (64 KiB a way is common): a page further on. */
+/* In a block of P = DG_LANES positions a head's keys lie [d][position % P], a key in each lane of the
+ * kernels, its values [position % P][d]. A block has all layers' keys and values, [layer][K, V][head], so
+ * that a sequence takes memory as it gets longer, and two that begin alike can share it. The block that
+ * lies next in memory begins in other sets of the second-level cache (64 KiB a way is common): a page
+ * further on. */
 #include "cache.h"
 #include "../base/checked.h"
 
@@ -10,7 +10,7 @@
 
 enum { WAY = (64 << 10) / sizeof(float), PAGE = (4 << 10) / sizeof(float) };
 
-/* Floats from one block of positions to the next; 0 where that does not fit. */
+/* Floats from one block to the next; 0 where that does not fit. */
 static size_t block_stride(const struct dg_cache_shape *shape)
 {
     size_t n;
@@ -21,18 +21,23 @@ static size_t block_stride(const struct dg_cache_shape *shape)
     return dg_round_up(n - WAY - PAGE, WAY) + PAGE;
 }
 
-size_t dg_cache_bytes(const struct dg_cache_shape *shape)
+size_t dg_cache_blocks(const struct dg_cache_shape *shape)
 {
-    size_t n = block_stride(shape);
-
-    if (!dg_mul(n, dg_div_up(shape->positions, DG_LANES), &n) || !dg_mul(n, sizeof(float), &n))
-        return 0;
-    return n;
+    return dg_div_up(shape->positions, DG_LANES);
 }
 
-struct dg_cache dg_cache_in(float *memory, const struct dg_cache_shape *shape)
+size_t dg_cache_block_bytes(const struct dg_cache_shape *shape)
 {
-    return (struct dg_cache){*shape, memory, block_stride(shape)};
+    size_t n;
+
+    return dg_mul(block_stride(shape), sizeof(float), &n) ? n : 0;
+}
+
+size_t dg_cache_bytes(const struct dg_cache_shape *shape)
+{
+    size_t n;
+
+    return dg_mul(dg_cache_block_bytes(shape), dg_cache_blocks(shape), &n) ? n : 0;
 }
 
 static size_t head_size(const struct dg_cache *c)
@@ -46,8 +51,8 @@ static struct dg_blocks blocks_of(const struct dg_cache *c, uint32_t layer, bool
     const size_t one = (size_t)DG_LANES * c->shape.channels; /* a layer's keys in a block */
 
     return (struct dg_blocks){
-        .first = c->data + (2 * (size_t)layer + values) * one + head * DG_LANES * head_size(c),
-        .stride = c->stride,
+        .at = c->block,
+        .offset = (2 * (size_t)layer + values) * one + head * DG_LANES * head_size(c),
     };
 }
 
@@ -69,7 +74,7 @@ static void store_keys(struct dg_blocks keys, size_t first, size_t rows, size_t 
     while (rows > 0) {
         const size_t lane = first % DG_LANES, left = DG_LANES - lane;
         const size_t some = left < rows ? left : rows;
-        float *to = keys.first + first / DG_LANES * keys.stride + i * DG_LANES + lane;
+        float *to = keys.at[first / DG_LANES] + keys.offset + i * DG_LANES + lane;
 
         for (size_t k = 0; k < n; k++)
             for (size_t r = 0; r < some; r++)
@@ -86,12 +91,12 @@ static void store_values(struct dg_blocks values, size_t d, size_t first, size_t
     for (size_t r = 0; r < rows; r++) {
         const size_t t = first + r;
 
-        memcpy(values.first + t / DG_LANES * values.stride + t % DG_LANES * d + i,
+        memcpy(values.at[t / DG_LANES] + values.offset + t % DG_LANES * d + i,
                from + r * from_stride, n * sizeof *from);
     }
 }
 
-void dg_cache_store(struct dg_cache *c, enum dg_layout layout, uint32_t layer, size_t first,
+void dg_cache_store(const struct dg_cache *c, enum dg_layout layout, uint32_t layer, size_t first,
                     size_t rows, uint32_t c0, uint32_t c1, const float *from)
 {
     const size_t d = head_size(c), cols = c1 - c0;

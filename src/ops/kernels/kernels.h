@@ -29,6 +29,12 @@ struct dg_panels {
     const float *scales; /* of the same outputs, where the dtype has them; else NULL */
 };
 
+/* Keys or values of a head, in blocks of DG_LANES positions: block b is at at[b] + offset. */
+struct dg_blocks {
+    float *const *at;
+    size_t offset;
+};
+
 /* y[r][c] = bias[c] + sum over k of x[r][k] * w[c][k], for r < rows, c < cols, k < depth.
  * bias: [cols] or NULL for zeros. y must not overlap x. */
 typedef void dg_matmul(float *y, size_t y_stride, const float *x, size_t x_stride,
@@ -70,17 +76,16 @@ struct dg_kernels {
     void (*erf)(float *y, const float *x, size_t n);
 
     /* s[r][j] = scale * sum over k of q[r][k] * key[j][k], for r < rows <= DG_ATTENTION_ROWS, j <
-     * n, k < d. keys: [block][d][DG_LANES], key j in lane j % DG_LANES of block j / DG_LANES, blocks
-     * key_stride apart; lanes of keys >= n are not read. s_stride >= n rounded up to DG_LANES: s[r]
-     * may be written up to there. */
-    void (*scores)(float *s, size_t s_stride, const float *q, size_t q_stride, const float *keys,
-                   size_t key_stride, size_t rows, size_t n, size_t d, float scale);
+     * n, k < d. A block of keys is [d][DG_LANES], key j in lane j % DG_LANES of block j / DG_LANES;
+     * lanes of keys >= n are not read. s_stride >= n rounded up to DG_LANES: s[r] may be written up to
+     * there. */
+    void (*scores)(float *s, size_t s_stride, const float *q, size_t q_stride,
+                   struct dg_blocks keys, size_t rows, size_t n, size_t d, float scale);
 
     /* y[r][i] = sum over j < n + r of p[r][j] * values[j][i], for r < rows <= DG_ATTENTION_ROWS,
-     * i < d. values: [block][DG_LANES][d], value j the one j % DG_LANES of block j / DG_LANES, blocks
-     * value_stride apart. */
-    void (*mix)(float *y, size_t y_stride, const float *p, size_t p_stride, const float *values,
-                size_t value_stride, size_t rows, size_t n, size_t d);
+     * i < d. A block of values is [DG_LANES][d], value j the one j % DG_LANES of block j / DG_LANES. */
+    void (*mix)(float *y, size_t y_stride, const float *p, size_t p_stride, struct dg_blocks values,
+                size_t rows, size_t n, size_t d);
 };
 
 /* The table of dg_isa_cap(isa); isa must be dg_isa_built(). */

@@ -191,12 +191,12 @@ static void softmax(float *x, size_t n)
         x[i] *= scale;
 }
 
-static void scores(float *s, size_t s_stride, const float *q, size_t q_stride, const float *keys,
-                   size_t key_stride, size_t rows, size_t n, size_t d, float scale)
+static void scores(float *s, size_t s_stride, const float *q, size_t q_stride,
+                   struct dg_blocks keys, size_t rows, size_t n, size_t d, float scale)
 {
     for (size_t r = 0; r < rows; r++) {
         for (size_t j = 0; j < n; j++) {
-            const float *block = keys + j / P * key_stride;
+            const float *block = keys.at[j / P] + keys.offset;
             float acc = 0.0f;
 
             for (size_t k = 0; k < d; k++)
@@ -206,15 +206,16 @@ static void scores(float *s, size_t s_stride, const float *q, size_t q_stride, c
     }
 }
 
-static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, const float *values,
-                size_t value_stride, size_t rows, size_t n, size_t d)
+static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, struct dg_blocks values,
+                size_t rows, size_t n, size_t d)
 {
     for (size_t r = 0; r < rows; r++) {
         for (size_t i = 0; i < d; i++) {
             float acc = 0.0f;
 
             for (size_t j = 0; j < n + r; j++)
-                acc = fmaf(p[r * p_stride + j], values[j / P * value_stride + j % P * d + i], acc);
+                acc =
+                    fmaf(p[r * p_stride + j], values.at[j / P][values.offset + j % P * d + i], acc);
             y[r * y_stride + i] = acc;
         }
     }

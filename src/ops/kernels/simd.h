@@ -368,17 +368,19 @@ static void softmax(float *x, size_t n)
 
 /* R rows of q against N blocks of keys, of whose last one n <= P count. */
 INLINE void score_blocks(const int R, const int N, float *s, size_t s_stride, const float *q,
-                         size_t q_stride, const float *keys, size_t key_stride, size_t n, size_t d,
-                         float scale)
+                         size_t q_stride, struct dg_blocks keys, size_t n, size_t d, float scale)
 {
     v16 acc[SCORE_ROWS][4], key[4];
+    const float *block[4];
 
+    for (int j = 0; j < N; j++)
+        block[j] = keys.at[j] + keys.offset;
     for (int i = 0; i < R; i++)
         for (int j = 0; j < N; j++)
             acc[i][j] = v16_set1(0.0f);
     for (size_t k = 0; k < d; k++) {
         for (int j = 0; j < N; j++)
-            key[j] = v16_load_n(keys + j * key_stride + k * P, j == N - 1 ? n : P);
+            key[j] = v16_load_n(block[j] + k * P, j == N - 1 ? n : P);
         for (int i = 0; i < R; i++) {
             const v16 b = v16_set1(q[i * q_stride + k]);
 
@@ -393,17 +395,16 @@ INLINE void score_blocks(const int R, const int N, float *s, size_t s_stride, co
 
 #define SCORE_FUNCTION(R)                                                                          \
     static void score_##R(float *s, size_t s_stride, const float *q, size_t q_stride,              \
-                          const float *keys, size_t key_stride, size_t n, size_t d, float scale)   \
+                          struct dg_blocks keys, size_t n, size_t d, float scale)                  \
     {                                                                                              \
         const size_t many = SCORE_BLOCKS(R);                                                       \
                                                                                                    \
-        for (; n >= many * P; n -= many * P, s += many * P, keys += many * key_stride)             \
-            score_blocks(R, SCORE_BLOCKS(R), s, s_stride, q, q_stride, keys, key_stride, P, d,     \
-                         scale);                                                                   \
-        for (; n > P; n -= P, s += P, keys += key_stride)                                          \
-            score_blocks(R, 1, s, s_stride, q, q_stride, keys, key_stride, P, d, scale);           \
+        for (; n >= many * P; n -= many * P, s += many * P, keys.at += many)                       \
+            score_blocks(R, SCORE_BLOCKS(R), s, s_stride, q, q_stride, keys, P, d, scale);         \
+        for (; n > P; n -= P, s += P, keys.at++)                                                   \
+            score_blocks(R, 1, s, s_stride, q, q_stride, keys, P, d, scale);                       \
         if (n > 0)                                                                                 \
-            score_blocks(R, 1, s, s_stride, q, q_stride, keys, key_stride, n, d, scale);           \
+            score_blocks(R, 1, s, s_stride, q, q_stride, keys, n, d, scale);                       \
     }
 SCORE_FUNCTION(1)
 SCORE_FUNCTION(2)
@@ -417,7 +418,7 @@ SCORE_FUNCTION(8)
 #endif
 
 typedef void score_function(float *s, size_t s_stride, const float *q, size_t q_stride,
-                            const float *keys, size_t key_stride, size_t n, size_t d, float scale);
+                            struct dg_blocks keys, size_t n, size_t d, float scale);
 
 static score_function *const score_functions[SCORE_ROWS + 1] = {
     NULL,    score_1, score_2, score_3, score_4,
@@ -426,23 +427,23 @@ static score_function *const score_functions[SCORE_ROWS + 1] = {
 #endif
 };
 
-static void scores(float *s, size_t s_stride, const float *q, size_t q_stride, const float *keys,
-                   size_t key_stride, size_t rows, size_t n, size_t d, float scale)
+static void scores(float *s, size_t s_stride, const float *q, size_t q_stride,
+                   struct dg_blocks keys, size_t rows, size_t n, size_t d, float scale)
 {
     for (size_t r = 0; r < rows; r += SCORE_ROWS)
         score_functions[rows - r < SCORE_ROWS ? rows - r : SCORE_ROWS](
-            s + r * s_stride, s_stride, q + r * q_stride, q_stride, keys, key_stride, n, d, scale);
+            s + r * s_stride, s_stride, q + r * q_stride, q_stride, keys, n, d, scale);
 }
 
 /* The values of a head, and where one of them is. */
 struct values {
-    const float *first;
-    size_t stride, d; /* floats from block to block, and from one value to the next in a block */
+    struct dg_blocks blocks;
+    size_t d; /* floats from one value to the next in a block */
 };
 
 INLINE const float *value_at(const struct values *v, size_t position)
 {
-    return v->first + position / P * v->stride + position % P * v->d;
+    return v->blocks.at[position / P] + v->blocks.offset + position % P * v->d;
 }
 
 /* Dimensions from i on of R rows, N vectors wide, the last of them `last` lanes. The rows run together
@@ -513,10 +514,10 @@ static mix_function *const mix_functions[MIX_ROWS + 1] = {
 #endif
 };
 
-static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, const float *values,
-                size_t value_stride, size_t rows, size_t n, size_t d)
+static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, struct dg_blocks values,
+                size_t rows, size_t n, size_t d)
 {
-    const struct values v = {values, value_stride, d};
+    const struct values v = {values, d};
 
     for (size_t r = 0; r < rows; r += MIX_ROWS)
         mix_functions[rows - r < MIX_ROWS ? rows - r : MIX_ROWS](

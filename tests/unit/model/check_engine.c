@@ -1,19 +1,20 @@
 /* Steps whose rows are of several sequences: each row gets the logits that it has alone, whatever stands
  * beside it. */
+#include "../../support/blocks.h"
 #include "../../support/one.h"
 #include "../../../src/base/cpu.h"
 #include "../../../src/model/engine.h"
-#include "../../../src/ops/cache.h"
 
 #include <string.h>
 
-enum { TEXTS = 3, LENGTH = 30, VOCAB = 131 }; /* of tests/golden/odd.bin */
+enum { TEXTS = 3, LENGTH = 30, VOCAB = 131, POSITIONS = 40 }; /* of tests/golden/odd.bin */
 
 /* A text, and the logits after each of its ids, as a sequence of its own gets them. */
 struct text {
     int32_t ids[LENGTH];
     float rows[LENGTH * VOCAB];
     struct dg_cache cache; /* for the mixed steps */
+    float *block[POSITIONS / DG_LANES + 1];
     uint32_t position;
 };
 
@@ -28,14 +29,16 @@ static void open_texts(struct dg_model *model, struct dg_team *team)
     for (int i = 0; i < TEXTS; i++) {
         struct text *t = &texts[i];
         struct one *o = one_new(model, team, NULL);
+        float *memory;
 
         for (int k = 0; k < LENGTH; k++)
             t->ids[k] = (int32_t)random_below(&state, VOCAB);
         one_eval(o, t->ids, LENGTH, LENGTH);
         memcpy(t->rows, dg_sequence_logits(o->text), sizeof t->rows);
         one_free(o);
-        t->cache = dg_cache_in(calloc(1, dg_cache_bytes(&shape)), &shape);
-        ck_assert_ptr_nonnull(t->cache.data);
+        memory = calloc(1, dg_cache_bytes(&shape));
+        ck_assert_ptr_nonnull(memory);
+        t->cache = cache_in(memory, t->block, &shape);
     }
 }
 
@@ -44,8 +47,11 @@ static uint32_t mixed_step(struct dg_engine *e, uint32_t rows, uint64_t *state)
 {
     struct dg_row row[LENGTH * TEXTS];
     int32_t ids[LENGTH * TEXTS];
+    struct dg_rows to;
     const float *want[LENGTH * TEXTS];
     static float got[LENGTH * TEXTS * VOCAB];
+    const bool apart =
+        random_below(state, 2) > 0; /* no row's logits lie behind those of the one before */
     struct dg_error err = {0};
     uint32_t n = 0;
 
@@ -56,15 +62,18 @@ static uint32_t mixed_step(struct dg_engine *e, uint32_t rows, uint64_t *state)
         t = &texts[i];
         if (t->position == LENGTH)
             continue;
-        row[n] = (struct dg_row){&t->cache, t->position};
+        row[n] = (struct dg_row){&t->cache, t->position, got + (apart ? rows - 1 - n : n) * VOCAB};
         ids[n] = t->ids[t->position];
         want[n++] = t->rows + t->position++ * VOCAB;
     }
     if (n == 0)
         return 0;
-    ck_assert_msg(dg_engine_step(e, row, ids, n, n, got, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_engine_enter(e, n, n, &to, &err) == DG_OK, "%s", err.text);
+    memcpy(to.row, row, n * sizeof *row);
+    memcpy(to.id, ids, n * sizeof *ids);
+    ck_assert_msg(dg_engine_run(e, &err) == DG_OK, "%s", err.text);
     for (uint32_t r = 0; r < n; r++)
-        ck_assert_msg(memcmp(got + r * VOCAB, want[r], VOCAB * sizeof *got) == 0,
+        ck_assert_msg(memcmp(row[r].logits, want[r], VOCAB * sizeof *got) == 0,
                       "row %u of %u, at position %u: other logits", r, n, row[r].position);
     return n;
 }
@@ -99,7 +108,7 @@ START_TEST(rows_of_several_sequences)
             }
         }
         for (int i = 0; i < TEXTS; i++)
-            free(texts[i].cache.data);
+            free(cache_memory(&texts[i].cache));
         dg_model_free(model);
         dg_team_free(team);
     }

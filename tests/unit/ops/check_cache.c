@@ -1,7 +1,7 @@
 /* Where keys and values lie: each in a place of its own, in the blocks that the kernels take, and found again
  * however they were stored. */
 #include "../../support/support.h"
-#include "../../../src/ops/cache.h"
+#include "../../support/blocks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,16 +19,18 @@ enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 static struct dg_cache new_cache(const struct dg_cache_shape *shape)
 {
     const size_t n = dg_cache_bytes(shape) / sizeof(float);
-    struct dg_cache c = dg_cache_in(guarded_floats(n), shape);
+    float *memory = guarded_floats(n), **block = calloc(dg_cache_blocks(shape), sizeof *block);
 
     ck_assert_uint_gt(n, 0);
-    memset(c.data, 0, n * sizeof *c.data);
-    return c;
+    ck_assert_ptr_nonnull(block);
+    memset(memory, 0, n * sizeof *memory);
+    return cache_in(memory, block, shape);
 }
 
 static void free_cache(struct dg_cache *c)
 {
-    guarded_free(c->data, dg_cache_bytes(&c->shape) / sizeof(float));
+    guarded_free(cache_memory(c), dg_cache_bytes(&c->shape) / sizeof(float));
+    free((void *)c->block);
 }
 
 /* By the text of kernels.h. */
@@ -41,8 +43,8 @@ static float *at(const struct dg_cache *c, enum dg_layout layout, uint32_t layer
     const struct dg_blocks values = dg_cache_values(c, layer, head);
 
     return layout == DG_KEYS
-               ? keys.first + position / LANES * keys.stride + i * LANES + position % LANES
-               : values.first + position / LANES * values.stride + position % LANES * d + i;
+               ? keys.at[position / LANES] + keys.offset + i * LANES + position % LANES
+               : values.at[position / LANES] + values.offset + position % LANES * d + i;
 }
 
 /* A number for each key and value, and not 0. */

@@ -610,17 +610,35 @@ enum { N_HEAD_SIZES = sizeof head_sizes / sizeof *head_sizes };
 
 /* Queries, keys and values of one head, for up to n keys, and the results of the specification. */
 struct head {
-    size_t n, d, stride; /* stride: of q and p */
-    size_t block;        /* from one block of keys or values to the next */
-    float *q;            /* [ATTENTION_ROWS][stride] */
-    float *p;            /* [ATTENTION_ROWS][stride], n + ATTENTION_ROWS - 1 used */
-    float *keys;         /* [n / P][d][P], blocks apart */
-    float *values;       /* [n + ATTENTION_ROWS - 1][d], blocks of P apart */
-    float *scores;       /* [ATTENTION_ROWS][n] */
+    size_t n, d, stride;        /* stride: of q and p */
+    size_t block;               /* from one block of keys or values to the next */
+    float *q;                   /* [ATTENTION_ROWS][stride] */
+    float *p;                   /* [ATTENTION_ROWS][stride], n + ATTENTION_ROWS - 1 used */
+    float *keys;                /* [n / P][d][P], blocks apart */
+    float *values;              /* [n + ATTENTION_ROWS - 1][d], blocks of P apart */
+    float **key_at, **value_at; /* blocks where a test has put them */
+    float *scores;              /* [ATTENTION_ROWS][n] */
     struct room q_room, p_room, keys_room, values_room, s_room, y_room;
 };
 
 static const float SCALE = 0.3f;
+
+static struct dg_blocks blocks_at(const struct head *h, float **at, float *first, size_t n)
+{
+    for (size_t i = 0; i < dg_div_up(n, P); i++)
+        at[i] = first + i * h->block;
+    return (struct dg_blocks){at, 0};
+}
+
+static struct dg_blocks keys_at(const struct head *h, float *first)
+{
+    return blocks_at(h, h->key_at, first, h->n);
+}
+
+static struct dg_blocks values_at(const struct head *h, float *first)
+{
+    return blocks_at(h, h->value_at, first, h->n + ATTENTION_ROWS - 1);
+}
 
 static void head_new(struct head *h, size_t n, size_t d, enum fill fill)
 {
@@ -633,6 +651,9 @@ static void head_new(struct head *h, size_t n, size_t d, enum fill fill)
     h->p = values(ATTENTION_ROWS * stride, ORDINARY, n + d + 1);
     h->keys = values(key_room, fill, n + d + 2);
     h->values = values(value_room, fill, n + d + 3);
+    h->key_at = calloc(key_room / block, sizeof *h->key_at);
+    h->value_at = calloc(value_room / block, sizeof *h->value_at);
+    ck_assert(h->key_at && h->value_at);
     h->scores = new_floats(ATTENTION_ROWS * n);
     h->q_room = room_new(ATTENTION_ROWS * stride);
     h->p_room = room_new(ATTENTION_ROWS * stride);
@@ -640,7 +661,7 @@ static void head_new(struct head *h, size_t n, size_t d, enum fill fill)
     h->values_room = room_new(value_room);
     h->s_room = room_new(ATTENTION_ROWS * (whole + P));
     h->y_room = room_new(ATTENTION_ROWS * (d + GAP));
-    dg_kernels_scalar.scores(h->scores, n, h->q, stride, h->keys, block, ATTENTION_ROWS, n, d,
+    dg_kernels_scalar.scores(h->scores, n, h->q, stride, keys_at(h, h->keys), ATTENTION_ROWS, n, d,
                              SCALE);
 }
 
@@ -651,6 +672,8 @@ static void head_free(struct head *h)
     free(h->keys);
     free(h->values);
     free(h->scores);
+    free(h->key_at);
+    free(h->value_at);
     room_free(h->q_room);
     room_free(h->p_room);
     room_free(h->keys_room);
@@ -673,7 +696,7 @@ static size_t value_floats(const struct head *h, size_t n)
 /* s: rows at least P apart from the next, so that writing past n rounded up shows. */
 static void scores_at(const struct head *h, const struct dg_kernels *k, size_t n)
 {
-    const float *keys = place(h->keys_room, h->keys, key_floats(h, n));
+    float *keys = place(h->keys_room, h->keys, key_floats(h, n));
     const size_t whole = dg_round_up(n, P), stride = whole + P;
 
     for (size_t rows = 1; rows <= ATTENTION_ROWS; rows++) {
@@ -681,7 +704,7 @@ static void scores_at(const struct head *h, const struct dg_kernels *k, size_t n
         const float *q = place(h->q_room, h->q, (rows - 1) * h->stride + h->d);
         float *s = take(h->s_room, (rows - 1) * stride + whole);
 
-        k->scores(s, stride, q, h->stride, keys, h->block, rows, n, h->d, SCALE);
+        k->scores(s, stride, q, h->stride, keys_at(h, keys), rows, n, h->d, SCALE);
         expect_untouched(&run, s - MARGIN, MARGIN);
         for (size_t r = 0; r < rows; r++) {
             expect_same(&run, s + r * stride, h->scores + r * h->n, n);
@@ -718,7 +741,8 @@ static float *all_sums(const struct head *h)
     for (size_t n = 1; n <= most; n++)
         for (size_t r = 0; r < ATTENTION_ROWS; r++)
             dg_kernels_scalar.mix(sums + (n * ATTENTION_ROWS + r) * h->d, h->d,
-                                  h->p + r * h->stride, h->stride, h->values, h->block, 1, n, h->d);
+                                  h->p + r * h->stride, h->stride, values_at(h, h->values), 1, n,
+                                  h->d);
     return sums;
 }
 
@@ -732,10 +756,10 @@ static void mix_at(const struct head *h, const struct dg_kernels *k, size_t n, c
         const struct run run = {k, "mix", rows, n, h->d};
         const size_t seen = n + rows - 1;
         const float *p = place(h->p_room, h->p, (rows - 1) * h->stride + seen);
-        const float *v = place(h->values_room, h->values, value_floats(h, seen));
+        float *v = place(h->values_room, h->values, value_floats(h, seen));
         float *y = take(h->y_room, (rows - 1) * stride + h->d);
 
-        k->mix(y, stride, p, h->stride, v, h->block, rows, n, h->d);
+        k->mix(y, stride, p, h->stride, values_at(h, v), rows, n, h->d);
         expect_matrix(&run, y, stride, want, want_stride, h->d);
     }
 }
@@ -769,7 +793,7 @@ static void attention_at(size_t n)
     struct head h;
 
     head_new(&h, n, 64, ORDINARY);
-    dg_kernels_scalar.mix(want, 64, h.p, h.stride, h.values, h.block, ATTENTION_ROWS, n, 64);
+    dg_kernels_scalar.mix(want, 64, h.p, h.stride, values_at(&h, h.values), ATTENTION_ROWS, n, 64);
     for (enum dg_isa isa = dg_isa_next(DG_ISA_SCALAR); isa; isa = dg_isa_next(isa)) {
         scores_at(&h, dg_kernels_for(isa), n);
         mix_at(&h, dg_kernels_for(isa), n, want, 64);
@@ -821,6 +845,8 @@ static float *lay_panels(struct around *a)
 
 static void run_all(const struct dg_kernels *k, struct around *a, float fill)
 {
+    float *keys, *values, *key_at[N / P + 1], *value_at[N / P + 1];
+
     *a = (struct around){.fill = fill, .used = APART, .seed = 5};
     for (size_t i = 0; i < ROOM; i++)
         a->p[i] = fill;
@@ -832,10 +858,16 @@ static void run_all(const struct dg_kernels *k, struct around *a, float fill)
     k->softmax(lay(a, N), N);
     matmul_f32(k, lay(a, ROWS * N), N, lay(a, ROWS * DEPTH), DEPTH, lay_panels(a), lay(a, N), ROWS,
                N, DEPTH);
-    k->scores(lay(a, ROWS * 3 * P), 3 * P, lay(a, ROWS * DEPTH), DEPTH, lay_panels(a), P * DEPTH,
-              ROWS, N, DEPTH, SCALE);
-    k->mix(lay(a, ROWS * DEPTH), DEPTH, lay(a, ROWS * N), N, lay(a, (N + ROWS) * DEPTH), P * DEPTH,
-           ROWS, N - ROWS, DEPTH);
+    keys = lay_panels(a);
+    values = lay(a, (N + ROWS) * DEPTH);
+    for (size_t b = 0; b * P < N; b++) {
+        key_at[b] = keys + b * P * DEPTH;
+        value_at[b] = values + b * P * DEPTH;
+    }
+    k->scores(lay(a, ROWS * 3 * P), 3 * P, lay(a, ROWS * DEPTH), DEPTH,
+              (struct dg_blocks){key_at, 0}, ROWS, N, DEPTH, SCALE);
+    k->mix(lay(a, ROWS * DEPTH), DEPTH, lay(a, ROWS * N), N, (struct dg_blocks){value_at, 0}, ROWS,
+           N - ROWS, DEPTH);
 }
 
 /* Two runs differ where they were filled differently, and nowhere else. */
@@ -903,7 +935,7 @@ static void scores_near(const struct dg_kernels *k, const struct head *h)
     const size_t stride = dg_round_up(h->n, P);
     float *s = new_floats(ATTENTION_ROWS * stride);
 
-    k->scores(s, stride, h->q, h->stride, h->keys, h->block, ATTENTION_ROWS, h->n, h->d, SCALE);
+    k->scores(s, stride, h->q, h->stride, keys_at(h, h->keys), ATTENTION_ROWS, h->n, h->d, SCALE);
     for (size_t r = 0; r < ATTENTION_ROWS; r++) {
         for (size_t j = 0; j < h->n; j++) {
             double sum = 0.0, magnitude = 0.0;
@@ -927,7 +959,7 @@ static void mix_near(const struct dg_kernels *k, const struct head *h)
     const struct run run = {k, "mix", ATTENTION_ROWS, h->n, h->d};
     float *y = new_floats(ATTENTION_ROWS * h->d);
 
-    k->mix(y, h->d, h->p, h->stride, h->values, h->block, ATTENTION_ROWS, h->n, h->d);
+    k->mix(y, h->d, h->p, h->stride, values_at(h, h->values), ATTENTION_ROWS, h->n, h->d);
     for (size_t r = 0; r < ATTENTION_ROWS; r++) {
         for (size_t i = 0; i < h->d; i++) {
             double sum = 0.0, magnitude = 0.0;

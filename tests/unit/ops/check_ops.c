@@ -2,11 +2,11 @@
  * instruction set and several tilings, whose results have the same bits. A tile finds NaNs wherever
  * its reads() says that it does not look, and may change nothing outside its box. Then what
  * dg_graph_check() refuses, and what dg_graph_fuse() does. */
+#include "../../support/blocks.h"
 #include "../../support/support.h"
 #include "../../../src/base/checked.h"
 #include "../../../src/base/cpu.h"
 #include "../../../src/graph/plan.h"
-#include "../../../src/ops/cache.h"
 #include "../../../src/ops/kernels/kernels.h"
 #include "../../../src/ops/ops.h"
 
@@ -28,6 +28,7 @@ struct stage {
     uint64_t seed;
     uint32_t past;
     struct dg_cache cache;
+    float *block[POSITIONS / DG_LANES + 1]; /* of the cache */
     struct {
         float *p;
         size_t n;
@@ -69,10 +70,10 @@ static float *element(const struct dg_tensor *t, size_t row, size_t col)
         return (float *)t->data + row / 16 * 16 * t->cols + col * 16 + row % 16;
     case DG_KEYS:
         b = dg_cache_keys(t->data, 0, head);
-        return b.first + row / 16 * b.stride + col % d * 16 + row % 16;
+        return b.at[row / 16] + b.offset + col % d * 16 + row % 16;
     case DG_VALUES:
         b = dg_cache_values(t->data, 0, head);
-        return b.first + row / 16 * b.stride + row % 16 * d + col % d;
+        return b.at[row / 16] + b.offset + row % 16 * d + col % d;
     default:
         return (float *)t->data + row * t->cols + col;
     }
@@ -84,7 +85,7 @@ static float *memory_of(const struct dg_tensor *t, size_t *bytes)
     const struct dg_cache *c = t->data;
 
     *bytes = t->role == DG_CACHE ? dg_cache_bytes(&c->shape) : dg_tensor_bytes(t);
-    return t->role == DG_CACHE ? c->data : t->data;
+    return t->role == DG_CACHE ? cache_memory(c) : t->data;
 }
 
 static double number(const struct dg_tensor *t, size_t row, size_t col)
@@ -168,10 +169,10 @@ static struct dg_tensor *cache(struct stage *s, enum dg_layout layout, uint32_t 
                                 .heads = heads,
                                 .positions = POSITIONS};
 
-    if (!s->cache.data) {
+    if (!s->cache.block) {
         const struct dg_cache_shape shape = {1, heads, heads * head_size, POSITIONS};
 
-        s->cache = dg_cache_in(unwritten(s, dg_cache_bytes(&shape) / sizeof(float)), &shape);
+        s->cache = cache_in(unwritten(s, dg_cache_bytes(&shape) / sizeof(float)), s->block, &shape);
     }
     return given(s, t, written);
 }
@@ -315,9 +316,15 @@ static void run_rows(struct stage *s, const struct dg_row *row, uint32_t rows,
     dg_plan_free(plan);
 }
 
+static const struct dg_op *last_op(const struct stage *s)
+{
+    return &s->g->ops[s->g->n_ops - 1];
+}
+
 /* All tiles in plan order; scratch is as large as the plan says. */
 static void run_stage(struct stage *s, const struct dg_tiling *tiling, enum dg_isa isa)
 {
+    const struct dg_op *last = last_op(s); /* maybe logits */
     struct dg_row row[POSITIONS];
     const struct dg_step step = {row, POSITIONS - s->past, dg_kernels_for(isa)};
     struct dg_plan *plan;
@@ -325,8 +332,9 @@ static void run_stage(struct stage *s, const struct dg_tiling *tiling, enum dg_i
     size_t n;
 
     for (uint32_t i = 0; i < step.rows; i++)
-        row[i] = (struct dg_row){&s->cache, s->past + i};
-
+        row[i] = (struct dg_row){
+            &s->cache, s->past + i,
+            i < last->out->rows ? (float *)last->out->data + i * last->out->cols : NULL};
     ck_assert_msg(dg_graph_check(s->g, &s->err) == DG_OK, "%s", s->err.text);
     ck_assert_msg(dg_plan_new(&plan, s->g, tiling, &s->err) == DG_OK, "%s", s->err.text);
     n = dg_round_up(plan->scratch_bytes / 4, 16);
@@ -338,11 +346,6 @@ static void run_stage(struct stage *s, const struct dg_tiling *tiling, enum dg_i
     }
     guarded_free(scratch, n);
     dg_plan_free(plan);
-}
-
-static const struct dg_op *last_op(const struct stage *s)
-{
-    return &s->g->ops[s->g->n_ops - 1];
 }
 
 /* workers, row_block, col_block; 20 columns are rounded up to 32 */
@@ -622,6 +625,7 @@ START_TEST(rows_of_two_sequences)
     uint32_t length[2] = {3, 0}, from[2][ROWS], n[2] = {0, 0};
     uint64_t state = 11;
     struct stage s;
+    float *blocks[4][POSITIONS / DG_LANES + 1];
     struct dg_cache caches[4]; /* two of the mixed step, two of the steps apart */
     struct dg_tensor *x, *q, *k, *v, *y;
     float rows[ROWS * CHANNELS];
@@ -630,14 +634,15 @@ START_TEST(rows_of_two_sequences)
     k = cache(&s, DG_KEYS, ROWS, HEADS, D, 0);
     v = cache(&s, DG_VALUES, ROWS, HEADS, D, 0);
     for (int i = 0; i < 4; i++) {
-        caches[i] = s.cache;
-        caches[i].data = unwritten(&s, dg_cache_bytes(&s.cache.shape) / sizeof(float));
-        memset(caches[i].data, 0, dg_cache_bytes(&s.cache.shape)); /* positions before the step */
+        float *memory = unwritten(&s, dg_cache_bytes(&s.cache.shape) / sizeof(float));
+
+        memset(memory, 0, dg_cache_bytes(&s.cache.shape)); /* positions before the step */
+        caches[i] = cache_in(memory, blocks[i], &s.cache.shape);
     }
     for (uint32_t r = 0, i = 0; r < ROWS; r++) {
         i = random_below(&state, 3) ? i : !i;
-        mixed[r] = (struct dg_row){&caches[i], length[i]};
-        apart[i][n[i]] = (struct dg_row){&caches[2 + i], length[i]++};
+        mixed[r] = (struct dg_row){&caches[i], length[i], NULL};
+        apart[i][n[i]] = (struct dg_row){&caches[2 + i], length[i]++, NULL};
         from[i][n[i]++] = r;
     }
     ck_assert(n[0] > 5 && n[1] > 5);
@@ -1194,8 +1199,9 @@ static void expect_same_results(const struct stage *a, const struct stage *b, co
     const struct dg_tensor *x = last_op(a)->out, *y = last_op(b)->out;
 
     ck_assert_msg(memcmp(x->data, y->data, dg_tensor_bytes(x)) == 0, "%s: other results", what);
-    if (a->cache.data)
-        ck_assert_msg(memcmp(a->cache.data, b->cache.data, dg_cache_bytes(&a->cache.shape)) == 0,
+    if (a->cache.block)
+        ck_assert_msg(memcmp(cache_memory(&a->cache), cache_memory(&b->cache),
+                             dg_cache_bytes(&a->cache.shape)) == 0,
                       "%s: other cache", what);
 }
 
