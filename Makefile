@@ -18,8 +18,10 @@ BUILD  := build$(if $(filter-out gcc cc ccache,$(notdir $(CC))),-$(subst $(space
 CFLAGS ?= $(if $(DEBUG),-O0,$(if $(SAN),-O1,-O2)) -g
 
 # What is compiled for, as the compiler's own macros say (CC="gcc -m32" is another machine than gcc).
-ARCH := $(patsubst %=1,%,$(filter %=1,$(shell echo 'x86_64=__x86_64__ aarch64=__aarch64__ ia32=__i386__' | \
-          $(CC) $(CPPFLAGS) $(CFLAGS) -E -P -x c - 2>/dev/null)))
+ARCH := $(shell echo 'x86_64=__x86_64__ aarch64=__aarch64__ ia32=__i386__ order=__BYTE_ORDER__' | \
+          $(CC) $(CPPFLAGS) $(CFLAGS) -E -P -x c - 2>/dev/null)
+$(if $(filter order=4321,$(ARCH)),$(error dagpt: this machine is big-endian, and weights are read as they lie in files))
+ARCH := $(patsubst %=1,%,$(filter %=1,$(ARCH)))
 
 # Not these: with them, other compilers and machines compute other bits, and NaNs go unnoticed.
 # src/base/platform.h refuses them, too, as far as a compiler tells what it was called with.
@@ -75,7 +77,7 @@ YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/un
 PROVE  := $(BUILD)-sync_prove/tests/prove/prove
 
 .PHONY: all run lab install uninstall test test-tools suites prove prove-program mutants model-check test-tsan test-bits \
-        test-cross test-neon test-armhf test-i386 test-all rooms soak check-docs check-format format pictures graph-pictures poly ulp clean \
+        test-cross test-neon test-armhf test-i386 test-s390x test-all rooms soak check-docs check-format format pictures graph-pictures poly ulp clean \
         help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
 
@@ -240,9 +242,9 @@ soak: $(BUILD)/tests/prove/soak  ## run models for HOURS (1), stopped, halted an
 	@BUILD=$(BUILD) HOURS=$(HOURS) SEED=$(SEED) tests/prove/figures.py soak
 
 # Not part of `test`: they need cross compilers and an emulator, and take minutes.
-test-cross: test-neon test-armhf test-i386  ## cross-build for AArch64, 32-bit Arm and x86, and test under qemu-user (Debian)
+test-cross: test-s390x test-neon test-armhf test-i386  ## cross-build for AArch64, 32-bit Arm and x86, and test under qemu-user (Debian)
 
-test-neon test-armhf test-i386:
+test-neon test-armhf test-i386 test-s390x:
 	@+MAKE="$(MAKE)" tests/guard/cross.sh $(patsubst test-%,%,$(@:neon=aarch64))
 
 test-all: test test-bits  ## test, test-bits, and test under each sanitizer

@@ -136,6 +136,16 @@ for cc in gcc clang; do
     count "$cc -O3 -march=native: does not compile" eval '! refused_by_header "-O3 -march=native"'
 done
 
+# ---- machines of the other byte order ----
+
+big='-U__BYTE_ORDER__ -D__BYTE_ORDER__=__ORDER_BIG_ENDIAN__'
+build CPPFLAGS="$big" "$arena"
+count 'make on a big-endian machine: compiles' [ "$status" -ne 0 ]
+count 'make on a big-endian machine: not one line that says why' \
+    eval '[ "$(wc -l <"$dir/err")" -eq 1 ] && has "dagpt: this machine is big-endian" "$dir/err"'
+cc=gcc
+count 'the header takes a big-endian machine' refused_by_header "$big"
+
 # ---- builds as others make them, in a folder with a blank ----
 
 tree="$dir/a tree"
@@ -183,7 +193,10 @@ else
     echo "cli_build: skipped: CC=clang: no clang (Debian: clang)"
 fi
 if command -v musl-gcc >/dev/null; then
-    count 'make CC=musl-gcc CFLAGS=-O0' builds musl CC=musl-gcc CFLAGS=-O0
+    plain BUILD=musl CC=musl-gcc CFLAGS=-O0 musl/src/base/cpu.o musl/src/base/arena.o musl/src/runtime/trace.o
+    count 'make CC=musl-gcc CFLAGS=-O0 (what Linux alone has)' eval '[ "$status" -eq 0 ] && [ ! -s "$dir/err" ]'
+    count 'make CC=musl-gcc CFLAGS=-O0, without what Linux alone has' \
+        builds musl CC=musl-gcc CFLAGS=-O0 CPPFLAGS="-include '$PWD/tests/support/elsewhere.h'"
 else
     echo "cli_build: skipped: CC=musl-gcc: no musl-gcc (Debian: musl-tools)"
 fi

@@ -1,23 +1,27 @@
 #!/bin/sh
 # cross.sh MACHINE [SUITE...] - cross-builds for a machine (aarch64, armhf, i386) and runs test suites under
 # qemu-user: those named (kernels, cli, ...), else all unit suites and the tests of the command. What is missing
-# is installed: Debian's cross compiler, C library and emulator. Debian 12's qemu-i386 (7.2) hangs in
-# pthread_create(), also of a program that does nothing else: with it, i386 is built, and tried on one thread.
+# is installed: Debian's cross compiler, C library and emulator.
+# cross.sh s390x - make refuses that machine, which is big-endian, in one line.
 machine=$1
 shift
 case $machine in
 aarch64) triple=aarch64-linux-gnu libc=libc6-dev-arm64-cross qemu=qemu-aarch64 ;;
 armhf) triple=arm-linux-gnueabihf libc=libc6-dev-armhf-cross qemu=qemu-arm ;;
 i386) triple=i686-linux-gnu libc=libc6-dev-i386-cross qemu=qemu-i386 ;;
+s390x) triple=s390x-linux-gnu libc=libc6-dev-s390x-cross qemu=true ;;
 *)
-    echo "no machine $machine: aarch64, armhf or i386" >&2
+    echo "no machine $machine: aarch64, armhf, i386 or s390x" >&2
     exit 2
     ;;
 esac
 cc=$triple-gcc
 build=build-$cc
 emulated=$build/qemu # for each program a script that runs it under qemu
+# The second variable: or the loader of /usr/$triple would take this machine's own libraries for that CPU, where
+# /etc/ld.so.cache has some (/lib32): another libc than the loader's, whose threads never start.
 export QEMU_LD_PREFIX=/usr/$triple
+export QEMU_SET_ENV="LD_LIBRARY_PATH=/usr/$triple/lib"
 export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-3600}"
 
 { echo '#include <stdio.h>' | $cc -E - && command -v $qemu; } >/dev/null 2>&1 ||
@@ -34,11 +38,10 @@ all_suites() {
         esac
     done
 }
-if [ $# -eq 0 ] && [ "$machine" = i386 ]; then
-    ${MAKE:-make} --no-print-directory CC=$cc SAN= DEBUG= || exit 1
-    ids=$($qemu $build/dagpt tokens -j 1 -m tests/golden/tiny.bin --greedy 11 12 | tr '\n' ' ')
-    echo "i386: one thread: $ids"
-    [ "$ids" = '89 89 89 89 89 89 89 89 ' ]
+if [ "$machine" = s390x ]; then
+    ! said=$(${MAKE:-make} --no-print-directory CC=$cc SAN= DEBUG= 2>&1) || exit 1
+    echo "s390x: $said"
+    [ "$(echo "$said" | grep -c 'dagpt: this machine is big-endian')" -eq 1 ] && [ "$(echo "$said" | wc -l)" -eq 1 ]
     exit
 fi
 [ $# -gt 0 ] || set -- $(all_suites)

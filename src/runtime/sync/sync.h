@@ -102,13 +102,21 @@ static inline uint64_t dg_thread_cpu_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* How often this thread lost its CPU without asking: involuntary context switches. */
+/* How often this thread lost its CPU without asking: involuntary context switches. 0 where the system counts
+ * those of processes alone. */
+#ifdef RUSAGE_THREAD
 static inline uint64_t dg_thread_preemptions(void)
 {
     struct rusage usage;
 
     return getrusage(RUSAGE_THREAD, &usage) == 0 ? (uint64_t)usage.ru_nivcsw : 0;
 }
+#else
+static inline uint64_t dg_thread_preemptions(void)
+{
+    return 0;
+}
+#endif
 
 /* A mutex, and a condition to wait for with it held. init: false, no memory or none of the system's
  * resources. A wait may end without a signal. */
