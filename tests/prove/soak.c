@@ -99,9 +99,12 @@ static void *cancel(void *arg)
     uint32_t most = 500; /* us */
 
     while (!dg_load_relaxed(&r->over)) {
-        usleep(draw(&state, most));
+        const uint64_t until = dg_now_ns() + 1000ull * draw(&state, most);
+
+        while (dg_now_ns() < until && !dg_load_relaxed(&r->over))
+            usleep(500);
         dg_team_cancel(r->team);
-        most = most < 200000 ? most + most / 8 : most;
+        most = most < UINT32_MAX / 2 ? most + most / 8 : most;
     }
     return NULL;
 }
