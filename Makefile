@@ -255,6 +255,7 @@ test-all: test test-bits  ## test, test-bits, and test under each sanitizer
 
 $(BUILD)/tests/unit/text/check_split: NEED_LDLIBS += -lpcre2-8
 $(BUILD)/tests/unit/base/check_base:  private NEED_LDFLAGS += -Wl,--wrap=sched_getaffinity
+$(BUILD)/tests/unit/runtime/check_team: private NEED_LDFLAGS += -Wl,--wrap=pthread_create
 
 # The unit tests are the Check library's. Where that is not for this compiler (musl, another machine), or with
 # CHECK=0, a stand-in runs them, which is tested with either.

@@ -129,7 +129,8 @@ DG_API unsigned dg_usable_cpus(void);
 struct dg_team;
 
 /* Creates `workers` (1 ... DG_MAX_WORKERS) workers: the caller and workers - 1 new threads. At
- * most `cpus` of them are awake at a time (0: dg_usable_cpus()); the rest stay parked. */
+ * most `cpus` of them are awake at a time (0: dg_usable_cpus()); the rest stay parked. Where the system
+ * starts no more threads there are fewer workers, at the least the caller: dg_team_workers() tells. */
 DG_API enum dg_status dg_team_new(struct dg_team **out, unsigned workers, unsigned cpus,
                                   struct dg_error *err);
 DG_API void dg_team_free(struct dg_team *team); /* takes NULL */

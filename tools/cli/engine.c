@@ -246,6 +246,9 @@ struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total)
     cli_request_check(ids, n, total, &e->sizes);
     cli_check(dg_team_new(&e->team, (unsigned)cli_model.workers, (unsigned)cli_model.cpus, &err),
               &err);
+    if (dg_team_workers(e->team) < (unsigned)cli_model.workers)
+        fprintf(stderr, "dagpt: workers: got %u, expected %u: the system starts no more threads\n",
+                dg_team_workers(e->team), (unsigned)cli_model.workers);
     cli_signals_cancel(e->team);
     cli_engine_record(e->team, &e->sizes, &e->model);
     cli_check(cli_model_open(&e->model, NULL, &err), &err);

@@ -86,8 +86,10 @@ static void make_crews(struct bench *b)
     for (unsigned n = 1; b->n_crews == 0 || largest_crew(b)->workers < most; n *= 2) {
         struct bench_crew *c = &b->crews[b->n_crews++];
 
-        c->workers = least(n, most);
-        cli_check(dg_team_new(&c->team, c->workers, c->workers, &err), &err);
+        cli_check(dg_team_new(&c->team, least(n, most), least(n, most), &err), &err);
+        c->workers = dg_team_awake(c->team);
+        if (c->workers < least(n, most)) /* the system starts no more threads */
+            return;
     }
 }
 

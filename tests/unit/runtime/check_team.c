@@ -10,6 +10,7 @@
 #include "../../../src/runtime/bell.h"
 #include "../../../src/runtime/team.h"
 
+#include <errno.h>
 #include <fenv.h>
 #include <float.h>
 #include <sched.h>
@@ -230,6 +231,43 @@ START_TEST(parked)
 END_TEST
 
 /* ---- making and freeing ---- */
+
+/* pthread_create, of which so many more calls work; below 0: all. The linker puts it in its place. */
+static int threads_left = -1;
+int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*f)(void *),
+                          void *arg);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*f)(void *),
+                          void *arg)
+{
+    if (threads_left == 0)
+        return EAGAIN;
+    threads_left -= threads_left > 0;
+    return __real_pthread_create(thread, attr, f, arg);
+}
+
+/* The system starts no more threads from any one on: there are as many workers as there can be. */
+START_TEST(fewer_threads)
+{
+    for (unsigned workers = 1; workers <= 6; workers++) {
+        for (unsigned cpus = 1; cpus <= 6; cpus++) {
+            for (unsigned k = 0; k < 6; k++) {
+                const unsigned got = workers < k + 1 ? workers : k + 1;
+
+                threads_left = (int)k;
+                open_visits(workers, cpus);
+                threads_left = -1;
+                ck_assert_uint_eq(dg_team_workers(visits.team), got);
+                ck_assert_uint_eq(dg_team_awake(visits.team), got < cpus ? got : cpus);
+                run_visits(&visits);
+                run_visits(&visits);
+                dg_team_free(visits.team);
+            }
+        }
+    }
+}
+END_TEST
 
 START_TEST(create_and_free)
 {
@@ -815,6 +853,7 @@ int main(void)
                                   back_to_back,
                                   parked,
                                   create_and_free,
+                                  fewer_threads,
                                   freed_while_parked,
                                   refused,
                                   ring_is_kept,
