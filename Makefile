@@ -113,7 +113,7 @@ $(BUILD)/dagpt: $(CLI:%.c=$(BUILD)/%.o) $(LIB) $(BUILD)/linked-with
 
 $(BUILD)/tools/cli/demo.o: models/demo/demo.bin models/demo/merges.txt
 
-$(BUILD)/make-model: $(patsubst %,$(BUILD)/tools/%.o,dev/make_model cli/output cli/signals cli/writing) $(LIB) $(BUILD)/linked-with
+$(BUILD)/make-model: $(patsubst %,$(BUILD)/tools/%.o,dev/make_model cli/output cli/part cli/signals cli/writing) $(LIB) $(BUILD)/linked-with
 	$(call link)
 
 # The specification in one file. It needs nothing of the library.
@@ -281,7 +281,7 @@ $(BUILD)/tests/unit/trace/check_trace: $(patsubst %,$(BUILD)/tools/trace/trace_%
 
 $(BUILD)/tests/unit/cli/check_stream:  $(BUILD)/tools/cli/stream.o
 $(BUILD)/tests/unit/cli/check_candidates: $(BUILD)/tools/cli/candidates.o
-$(BUILD)/tests/unit/cli/check_output:  $(patsubst %,$(BUILD)/tools/cli/%.o,output signals writing)
+$(BUILD)/tests/unit/cli/check_output:  $(patsubst %,$(BUILD)/tools/cli/%.o,output part signals writing)
 $(BUILD)/tests/unit/cli/check_leaving: $(patsubst %,$(BUILD)/tools/cli/%.o,leaving signals writing)
 
 # Plain accesses are checked for races: tests/prove/heap.c answers the calls that the flag puts before them.

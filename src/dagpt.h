@@ -238,7 +238,7 @@ DG_API struct dg_sizes dg_model_sizes(const struct dg_model *model);
 struct dg_tokenizer;
 
 /* Reads a tokenizer's file, of one of three kinds, which its first bytes tell: merges (merges.txt,
- * vocab.bpe), where ids 0 ... 255 are the bytes, 256 + i is what merge i makes and the last is
+ * vocab.bpe), where ids 0 ... 255 are the bytes, then come what the merges make and, last,
  * <|endoftext|>; tokenizer.json; or llm.c's gpt2_tokenizer.bin. The second reads data[0 ... n - 1], which
  * `name` stands for in errors; of no bytes, they are merges, and none. An empty file is refused. DG_ERR_TOKEN. */
 DG_API enum dg_status dg_tokenizer_open(struct dg_tokenizer **out, const char *path,

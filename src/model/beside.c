@@ -14,6 +14,11 @@ static const char *const in_folder[] = {"tokenizer.json", "merges.txt", "vocab.b
 static const char *const beside_file[] = {"merges.txt", "vocab.bpe", "gpt2_tokenizer.bin",
                                           "tokenizer.json", NULL};
 
+const char *const dg_weights_files[] = {"config.json",        "model.safetensors.index.json",
+                                        "tokenizer.json",     "vocab.json",
+                                        "merges.txt",         "vocab.bpe",
+                                        "gpt2_tokenizer.bin", NULL};
+
 /* The folder's file of that name to *path, which is NULL where there is none. */
 static enum dg_status find(char **path, const struct dg_weights *w, const char *name,
                            struct dg_error *err)
@@ -58,8 +63,8 @@ static enum dg_status check_vocab(const struct dg_tokenizer *t, const struct dg_
     return st;
 }
 
-enum dg_status dg_weights_tokenizer(struct dg_tokenizer **out, const struct dg_weights *w,
-                                    struct dg_error *err)
+enum dg_status dg_weights_tokenizer_if_any(struct dg_tokenizer **out, const struct dg_weights *w,
+                                           struct dg_error *err)
 {
     const bool folder = !w->format->claims;
     struct dg_tokenizer *t = NULL;
@@ -70,15 +75,24 @@ enum dg_status dg_weights_tokenizer(struct dg_tokenizer **out, const struct dg_w
         if (st == DG_OK && t && folder)
             st = check_vocab(t, w, err);
     }
-    if (st == DG_OK && !t)
-        st = dg_fail(err, DG_ERR_TOKEN,
-                     "%s: no merges.txt, vocab.bpe, gpt2_tokenizer.bin or tokenizer.json %s it",
-                     w->name, folder ? "in" : "beside");
     if (st != DG_OK) {
         dg_tokenizer_free(t);
         return st;
     }
-    dg_vocabulary_ends(t, w->begin, w->end);
+    if (t)
+        dg_vocabulary_ends(t, w->begin, w->end);
     *out = t;
     return DG_OK;
+}
+
+enum dg_status dg_weights_tokenizer(struct dg_tokenizer **out, const struct dg_weights *w,
+                                    struct dg_error *err)
+{
+    const enum dg_status st = dg_weights_tokenizer_if_any(out, w, err);
+
+    if (st != DG_OK || *out)
+        return st;
+    return dg_fail(err, DG_ERR_TOKEN,
+                   "%s: no merges.txt, vocab.bpe, gpt2_tokenizer.bin or tokenizer.json %s it",
+                   w->name, w->format->claims ? "beside" : "in");
 }

@@ -99,6 +99,13 @@ void dg_weights_close(struct dg_weights *w); /* takes NULL */
 enum dg_status dg_weights_tokenizer(struct dg_tokenizer **out, const struct dg_weights *w,
                                     struct dg_error *err);
 
+/* The same; *out is NULL where there is none. */
+enum dg_status dg_weights_tokenizer_if_any(struct dg_tokenizer **out, const struct dg_weights *w,
+                                           struct dg_error *err);
+
+/* Files of a model's folder that may be read with it, beside those with weights. NULL-terminated. */
+extern const char *const dg_weights_files[];
+
 /* Are all bytes of the file those that were written? Reads it whole. DG_ERR_MODEL: they are not; DG_ERR_USAGE: the
  * format has no sums. */
 enum dg_status dg_weights_verify(const struct dg_weights *w, struct dg_error *err);

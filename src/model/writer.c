@@ -9,8 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct dg_writer *const dg_writers[] = {&dg_writer_llmc1, &dg_writer_llmc3, &dg_writer_llmc5,
-                                              &dg_writer_packed, NULL};
+const struct dg_writer *const dg_writers[] = {&dg_writer_llmc1,
+                                              &dg_writer_llmc3,
+                                              &dg_writer_llmc5,
+                                              &dg_writer_huggingface,
+                                              &dg_writer_gguf,
+                                              &dg_writer_packed,
+                                              NULL};
 
 /* ---- which writer ---- */
 
@@ -40,6 +45,16 @@ const struct dg_writer *dg_writer_for(const char *path, const struct dg_weights 
         return dg_writers[i] == &dg_writer_llmc1 && bf16 ? &dg_writer_llmc5 : dg_writers[i];
     }
     return NULL;
+}
+
+int32_t dg_conversion_begin(const struct dg_conversion *c)
+{
+    return c->weights->begin >= 0 ? c->weights->begin : dg_tokenizer_begin(c->tokenizer);
+}
+
+int32_t dg_conversion_end(const struct dg_conversion *c)
+{
+    return c->weights->end >= 0 ? c->weights->end : dg_tokenizer_end(c->tokenizer);
 }
 
 uint64_t dg_conversion_elements(const struct dg_weights *w)
@@ -198,6 +213,18 @@ static enum dg_status write_parts(const struct tensor *t, uint32_t first, uint32
         st = failed ? cannot_read(t, failed) : put_block(t, n * stride);
     }
     return st;
+}
+
+enum dg_dtype dg_written_dtype(const struct dg_conversion *c, const struct dg_written *t)
+{
+    const enum dg_dtype dtype = dg_weights_find(c->weights, t->first, t->layer)->dtype;
+
+    if (c->dtype != DG_N_DTYPES)
+        return c->dtype;
+    for (uint32_t p = 0; p < t->parts; p++)
+        if (dg_weights_find(c->weights, t->first + 2 * p, t->layer)->dtype != dtype)
+            return DG_F32;
+    return dtype == DG_BF16 || dtype == DG_F16 ? dtype : DG_F32;
 }
 
 uint64_t dg_written_elements(const struct dg_sizes *sizes, const struct dg_written *t)

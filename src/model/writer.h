@@ -30,7 +30,9 @@ struct dg_writer {
     const char *name;   /* "llmc3" */
     const char *ending; /* of files that get this format for their name, ".gguf"; NULL: none do */
     const char *about;  /* "an llm.c checkpoint of version 3" */
-    bool folder;
+    const char *const *
+        files; /* NULL: it writes one file; else a folder, of these, NULL-terminated, or some of them */
+    bool tokenizer;   /* it holds one */
     uint32_t version; /* where writers of one format differ in it */
 
     /* Is there nothing in the model that the format does not hold? DG_ERR_MODEL names it. */
@@ -44,6 +46,8 @@ struct dg_writer {
 extern const struct dg_writer dg_writer_llmc1;
 extern const struct dg_writer dg_writer_llmc3;
 extern const struct dg_writer dg_writer_llmc5;
+extern const struct dg_writer dg_writer_huggingface;
+extern const struct dg_writer dg_writer_gguf;
 extern const struct dg_writer dg_writer_packed;
 
 /* All of them, NULL-terminated. */
@@ -53,6 +57,10 @@ extern const struct dg_writer *const dg_writers[];
  * what the weights are; NULL: it asks for none. */
 const struct dg_writer *dg_writer_for(const char *path, const struct dg_weights *w,
                                       enum dg_dtype dtype);
+
+/* The ids that begin and end a text; -1: nobody says so. */
+int32_t dg_conversion_begin(const struct dg_conversion *c);
+int32_t dg_conversion_end(const struct dg_conversion *c);
 
 /* Elements of all weights: what tell() hears of in the end. */
 uint64_t dg_conversion_elements(const struct dg_weights *w);
@@ -67,6 +75,10 @@ struct dg_written {
     bool transposed; /* as (inputs, outputs), parts side by side; else parts follow each other */
     enum dg_dtype dtype; /* DG_F32, DG_BF16, DG_F16 */
 };
+
+/* As the conversion says, or else as its source has it, where that is one of those three and the same of all parts; or
+ * else DG_F32. */
+enum dg_dtype dg_written_dtype(const struct dg_conversion *c, const struct dg_written *t);
 
 uint64_t dg_written_elements(const struct dg_sizes *sizes, const struct dg_written *t);
 

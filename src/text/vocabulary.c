@@ -80,6 +80,17 @@ static unsigned byte_written(uint32_t code)
     return DG_N_BYTES;
 }
 
+uint32_t dg_vocabulary_character(unsigned byte)
+{
+    uint32_t code = 0x100;
+
+    if (is_printable(byte))
+        return byte;
+    for (unsigned b = 0; b < byte; b++)
+        code += !is_printable(b);
+    return code;
+}
+
 /* The bytes that s[0 ... n - 1] writes, to `to`, and their number; 0 where one of its characters is
  * none of GPT-2's. */
 static size_t read_printable(const char *s, size_t n, char *to)

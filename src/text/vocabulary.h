@@ -30,6 +30,9 @@ enum dg_status dg_vocabulary_merge_line(struct dg_tokenizer *t, struct dg_spot s
 /* The next merge is that of two tokens, which had none. */
 void dg_vocabulary_join(struct dg_tokenizer *t, uint32_t left, uint32_t right);
 
+/* The character that GPT-2 writes for a byte; below U+0800. */
+uint32_t dg_vocabulary_character(unsigned byte);
+
 #define DG_NO_TOKEN UINT32_MAX
 
 /* The token of a text in GPT-2's printable characters; if they are not that, of these bytes; DG_NO_TOKEN: there

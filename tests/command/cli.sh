@@ -226,7 +226,7 @@ check_help score model tokens stride json vocab file escapes special workers cpu
 check_help encode model null vocab file escapes special
 check_help decode model null vocab file
 check_help next model top all text vocab json workers cpus sched isa chunk tile stats
-check_help convert to dtype force
+check_help convert to dtype force vocab
 check_help info model rows json workers cpus tile
 for option in -m -j -n; do
     run tokens --help

@@ -1,56 +1,179 @@
 #!/bin/sh
-# cli_convert.sh - dagpt convert: every source to every format, by bytes and by bits of logits; what is refused;
-# nothing half-written. To be run in the project's root.
+# cli_convert.sh - dagpt convert: every source to every format, by bits of logits and by bytes of round trips; what
+# transformers has written, byte for byte; what is refused; nothing half-written. To be run in the project's root.
 . tests/command/command.sh
 
-# convert LABEL ARGUMENT... - must succeed without a word.
+# convert LABEL ARGUMENT... - must succeed, and say nothing but that there is no tokenizer.
 convert() {
     label=$1
     shift
-    run convert "$@"
-    count "convert $label" eval 'succeeded && [ ! -s "$dir/out" ]'
+    run convert --force "$@"
+    grep -v 'got no tokenizer' "$dir/err" >"$dir/said"
+    count "convert $label" eval '[ "$status" -eq 0 ] && [ ! -s "$dir/said" ] && [ ! -s "$dir/out" ]'
+}
+
+# same LABEL FILE FILE - files of the same bytes, or folders of such files.
+same() {
+    count "convert $1: other bytes" diff -rq "$2" "$3" >/dev/null
+}
+
+# has_dtypes LABEL MODEL DTYPES
+has_dtypes() {
+    run info -m "$2" --json
+    count "convert $1: other dtypes than $3" has "\"dtypes\": [$3]" "$dir/out"
 }
 
 # refused LABEL STATUS WORD ARGUMENT... - must leave with STATUS and one line with WORD, and nothing at $new.
 new=$dir/new.bin
 refused() {
-    label=$1 code=$2 word=$3
+    refused=$1 code=$2 word=$3
     shift 3
     run convert "$@"
-    count "convert $label: status $status" [ "$status" -eq "$code" ]
-    count "convert $label: message" eval '[ "$(wc -l <"$dir/err")" -eq 1 ] && has "$word" "$dir/err"'
-    count "convert $label: left something" [ ! -e "$new" ]
+    count "convert $refused: status $status, expected $code" [ "$status" -eq "$code" ]
+    count "convert $refused: message" eval '[ "$(wc -l <"$dir/err")" -eq 1 ] && has "$word" "$dir/err"'
+    count "convert $refused: left something" [ ! -e "$new" ]
 }
 
-# ---- every source to every version ----
+mkdir "$dir/real"
+cp "$golden"/transformers/*.json "$golden/transformers/model.safetensors" "$dir/real"
+cp "$golden/vocab.bpe" "$dir/real/merges.txt"
+
+# ---- every source to every format ----
 
 for source in tiny.bin small.bin odd.bin padded.bin bf16.bin hf-bare hf-prefixed gguf/small-f32.gguf \
-    gguf/small-bf16.gguf gguf/small-f16.gguf gguf/small-q8_0.gguf; do
+    gguf/small-bf16.gguf gguf/small-f16.gguf gguf/small-q8_0.gguf transformers; do
     run next -m "$golden/$source" --all 1 2 3
     mv "$dir/out" "$dir/logits"
-    for to in llmc1 llmc3; do
-        convert "$source to $to" "$golden/$source" "$dir/$to" --to $to --force
-        run next -m "$dir/$to" --all 1 2 3
+    for to in llmc1 llmc3 hf gguf packed; do
+        convert "$source to $to" "$golden/$source" "$dir/as-$to" --to $to
+        run next -m "$dir/as-$to" --all 1 2 3
         count "convert $source to $to: other logits" said "$dir/logits"
+        convert "$source to $to to llmc1" "$dir/as-$to" "$dir/back" --to llmc1
+        same "$source to $to to llmc1" "$dir/as-llmc1" "$dir/back"
     done
-    convert "$source to llmc1, by way of 3" "$dir/llmc3" "$dir/back.bin" --force
-    count "convert $source to llmc1, by way of 3: other bytes" cmp -s "$dir/llmc1" "$dir/back.bin"
+    convert "$source to llmc5" "$golden/$source" "$dir/bf16" --to llmc5
+    convert "$source to a bf16 folder" "$golden/$source" "$dir/as-hf" --dtype bf16
+    has_dtypes "$source to a bf16 folder" "$dir/as-hf" '"bfloat16"'
+    for to in hf gguf; do
+        convert "$source to llmc5 to $to" "$dir/bf16" "$dir/as-$to" --to $to
+        convert "$source to llmc5 to $to to llmc5" "$dir/as-$to" "$dir/back" --to llmc5
+        same "$source to llmc5 to $to to llmc5" "$dir/bf16" "$dir/back"
+    done
 done
-for source in tiny odd; do
-    convert "$source: itself" "$golden/$source.bin" "$dir/same.bin" --force
-    count "convert $source: itself: other bytes" cmp -s "$golden/$source.bin" "$dir/same.bin"
+for source in tiny odd small; do
+    convert "$source" "$golden/$source.bin" "$dir/same.bin"
+    same "$source" "$golden/$source.bin" "$dir/same.bin"
+done
+
+# ---- dtypes ----
+
+convert 'bf16, by its name' "$golden/bf16.bin" "$dir/5.bin"
+has_dtypes 'bf16, by its name' "$dir/5.bin" '"bfloat16"'
+convert 'bf16 as f32' "$golden/bf16.bin" "$dir/1.bin" --dtype f32
+has_dtypes 'bf16 as f32' "$dir/1.bin" '"float32"'
+convert 'bf16 to a folder' "$golden/bf16.bin" "$dir/folder"
+has_dtypes 'bf16 to a folder' "$dir/folder" '"bfloat16"'
+convert 'bf16 to GGUF' "$golden/bf16.bin" "$dir/bf16.gguf"
+has_dtypes 'bf16 to GGUF' "$dir/bf16.gguf" '"float32", "bfloat16"'
+convert 'f16 to a folder' "$golden/gguf/small-f16.gguf" "$dir/folder"
+has_dtypes 'f16 to a folder' "$dir/folder" '"float32", "float16"'
+convert 'f16 and back' "$dir/folder" "$dir/f16.gguf"
+convert 'f16 again' "$golden/gguf/small-f16.gguf" "$dir/other.gguf"
+same 'f16 and back' "$dir/f16.gguf" "$dir/other.gguf"
+convert 'f16 as f16' "$golden/gguf/small-f32.gguf" "$dir/f16.gguf" --dtype f16
+convert 'f32 as f16, and f16' "$dir/f16.gguf" "$dir/f16" --dtype f16
+convert 'f32 as f16' "$golden/gguf/small-f32.gguf" "$dir/other" --dtype f16
+same 'f32 as f16, by way of GGUF' "$dir/f16" "$dir/other"
+
+# ---- what transformers has written ----
+
+convert 'transformers to llmc1' "$dir/real" "$dir/real.bin"
+convert 'transformers from llmc1' "$dir/real.bin" "$dir/folder" --vocab "$golden/vocab.bpe"
+convert 'transformers to GGUF' "$dir/real" "$dir/real.gguf"
+count 'convert transformers to GGUF: said something' succeeded
+convert 'transformers from GGUF' "$dir/real.gguf" "$dir/other"
+for file in model.safetensors tokenizer.json vocab.json merges.txt; do
+    same "transformers from llmc1: $file" "$dir/real/$file" "$dir/folder/$file"
+done
+same 'transformers from GGUF' "$dir/folder" "$dir/other"
+convert 'the demo to GGUF' demo "$dir/demo.gguf"
+run complete --greedy -n 20 'Once upon'
+mv "$dir/out" "$dir/expected"
+run complete --greedy -n 20 -m "$dir/demo.gguf" 'Once upon'
+count 'convert demo to GGUF: another text' said "$dir/expected"
+
+# ---- what the format does not hold ----
+
+mkdir "$dir/odd-ones"
+make_odd() {
+    cp "$golden/hf-bare/model.safetensors" "$dir/odd-ones"
+    sed "$1" "$golden/hf-bare/config.json" >"$dir/odd-ones/config.json"
+}
+make_odd 's/"gelu_new"/"relu"/'
+for to in llmc1 llmc3 llmc5 gguf; do
+    refused "relu to $to" 3 'activation: got relu, expected gelu' "$dir/odd-ones" "$new" --to $to
+done
+convert 'relu to a folder' "$dir/odd-ones" "$dir/folder"
+run info -m "$dir/folder" --json
+count 'convert relu to a folder: another activation' has '"activation": "relu"' "$dir/out"
+make_odd 's/"gelu_new"/"gelu"/'
+convert 'gelu by erf to a folder' "$dir/odd-ones" "$dir/folder"
+run info -m "$dir/folder" --json
+count 'convert gelu by erf: another activation' has '"activation": "gelu_erf"' "$dir/out"
+make_odd 's/1e-05/0.00012345678/'
+refused 'epsilon to llmc3' 3 'epsilon: got 0.000123457, expected 1e-05' "$dir/odd-ones" "$new" --to llmc3
+run info -m "$dir/odd-ones" --json
+grep -o '"epsilon": [^,]*' "$dir/out" >"$dir/epsilon"
+for to in gguf hf; do
+    convert "epsilon to $to" "$dir/odd-ones" "$dir/as-$to" --to $to
+    run next -m "$dir/odd-ones" --all 1 2 3
+    mv "$dir/out" "$dir/logits"
+    run next -m "$dir/as-$to" --all 1 2 3
+    count "convert epsilon to $to: other logits" said "$dir/logits"
 done
 
 # ---- refused ----
 
 refused 'no OUT' 2 'IN and OUT' "$tiny"
-refused 'no format' 2 'expected one in .bin or .dagpt' "$tiny" "$dir/new"
+refused 'no format' 2 'got a name of no format' "$tiny" "$dir/new.txt"
 refused 'no model' 3 'cannot open' "$dir/none" "$new"
+refused 'a dtype of another version' 2 'expected float32' "$tiny" "$new" --to llmc1 --dtype bf16
+refused 'a tokenizer to llm.c' 2 'holds none' "$dir/real" "$new" --vocab "$golden/vocab.bpe"
+refused 'another tokenizer' 4 'expected the model' "$tiny" "$new" --to gguf --vocab "$golden/vocab.bpe"
 cp "$tiny" "$dir/here.bin"
 ln -sf here.bin "$dir/link.bin"
+ln -f "$dir/here.bin" "$dir/hard.bin"
 refused 'onto itself' 2 'a file that is read' "$dir/here.bin" "$dir/here.bin" --force
 refused 'onto itself, by a link' 2 'a file that is read' "$dir/here.bin" "$dir/link.bin" --force
-refused 'onto a file' 2 'force' "$tiny" "$dir/here.bin"
+refused 'onto itself, by a hard link' 2 'a file that is read' "$dir/here.bin" "$dir/hard.bin" --force
+refused 'onto a folder' 2 'name of a folder' "$tiny" "$dir/folder" --to gguf --force
+refused 'a folder onto a file' 2 'name of a file' "$tiny" "$dir/hard.bin" --to hf --force
+refused 'onto its own folder' 2 'a file that is read' "$dir/real" "$dir/real" --force
+refused 'onto a file of its folder' 2 'a file that is read' "$dir/real" "$dir/real/config.json" --to gguf --force
+ln -sfn real "$dir/linked"
+refused 'onto its own folder, by a link' 2 'a file that is read' "$dir/real" "$dir/linked" --force
+refused 'onto a file' 2 'or --force' "$tiny" "$dir/here.bin"
+refused 'onto a folder that is there' 2 'or --force' "$tiny" "$dir/folder"
 count 'convert onto a file: it has changed' cmp -s "$tiny" "$dir/here.bin"
+mkdir "$dir/mine"
+echo mine >"$dir/mine/notes"
+refused 'onto a folder with other files' 2 'notes in it' "$tiny" "$dir/mine" --force
+cp "$tiny" "$dir/mine/model.bin"
+refused 'onto the folder with IN' 2 'in it' "$dir/mine/model.bin" "$dir/mine" --force
+count 'convert onto a folder with other files: they are gone' [ -s "$dir/mine/notes" ]
+
+# ---- nothing half-written ----
+
+# A disk that is full: a file may not grow beyond 64 blocks. SIGXFSZ is an error of the write.
+mkdir "$dir/full"
+for to in llmc1 gguf hf; do
+    (ulimit -f 64 && "$program" convert "$golden/small.bin" "$dir/full/out" --to $to >"$dir/out" 2>"$dir/err")
+    status=$?
+    count "convert to $to, a full disk: status $status" eval '[ $status -eq 5 ] && has "cannot write" "$dir/err"'
+    count "convert to $to, a full disk: left something" [ -z "$(ls -A "$dir/full")" ]
+    refused "$to into a folder that is not there" 5 'cannot write' "$tiny" "$dir/none/new.bin" --to $to
+done
+run convert "$tiny" - --to llmc1
+count 'convert to standard output: other bytes' said "$tiny"
 
 finish

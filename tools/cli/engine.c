@@ -141,16 +141,11 @@ static void close_weights(void)
 /* No output shall take the place of a file that the model consists of. */
 static void name_files(const struct dg_weights *w)
 {
-    static const char *const beside[] = {"config.json",        "model.safetensors.index.json",
-                                         "tokenizer.json",     "vocab.json",
-                                         "gpt2_tokenizer.bin", "merges.txt",
-                                         "vocab.bpe"};
-
     cli_reads(cli_model_path());
     for (uint32_t i = 0; i < w->n_files; i++)
         cli_reads_open(cli_model_path(), w->files[i].fd);
-    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
-        char *path = dg_weights_path(w, beside[i]);
+    for (size_t i = 0; dg_weights_files[i]; i++) {
+        char *path = dg_weights_path(w, dg_weights_files[i]);
 
         if (!path)
             cli_die(DG_ERR_RESOURCE, "out of memory for a path");

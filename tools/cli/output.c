@@ -1,27 +1,18 @@
-/* A part file that nobody writes any more is told from another's by its lock: a writer holds it, and the
- * system lets it go however the writer ends. (A process's number says less: it may be that of a process on
- * another machine, or in another container.)
- *
- * Nothing is flushed to the disk: a crash of the machine may cost the new file, and the seconds of an
+/* Nothing is flushed to the disk: a crash of the machine may cost the new file, and the seconds of an
  * fsync() were most of what writing a trace took. */
 #include "output.h"
+#include "part.h"
 #include "signals.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#define PART ".part-"
-
-enum { MOST_OF_NAME = 200 }; /* bytes of a name that are taken over: with the rest it fits in 255 */
 
 /* From now on the new file is called o->beside, or no more: NULL. */
 static void call_it(struct cli_output *o, char *beside)
@@ -120,19 +111,11 @@ static char *text_of_link(const char *path)
     return n > 0 ? strndup(text, (size_t)n) : NULL;
 }
 
-/* The part of a path behind its folder. */
-static const char *base_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 /* A path, whose last part is no link, from the root on; frees it. */
 static char *absolute(char *path)
 {
     char *copy = strdup(path), *folder = copy ? realpath(dirname(copy), NULL) : NULL,
-         *whole = folder ? join(folder, base_of(path)) : NULL;
+         *whole = folder ? join(folder, cli_base_of(path)) : NULL;
 
     free(copy);
     free(folder);
@@ -152,78 +135,16 @@ char *cli_output_place(const char *path)
     return at ? absolute(at) : NULL;
 }
 
-/* Removes a part file, unless its writer holds it. */
-static void remove_if_left(int folder, const char *name)
-{
-    const int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    struct stat st;
-
-    if (fd < 0)
-        return;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0)
-        unlinkat(folder, name, 0);
-    close(fd);
-}
-
-/* Removes what writers of that file have left that were killed. */
-static void clear(const char *path)
-{
-    const char *base = base_of(path);
-    const size_t n = strnlen(base, MOST_OF_NAME);
-    char *copy = strdup(path);
-    DIR *folder = copy ? opendir(dirname(copy)) : NULL;
-
-    for (struct dirent *e; folder && (e = readdir(folder));) {
-        const char *rest = e->d_name + n;
-
-        if (strncmp(e->d_name, base, n) == 0 && strncmp(rest, PART, strlen(PART)) == 0 &&
-            rest[strlen(PART)] && !rest[strlen(PART) + strspn(rest + strlen(PART), "0123456789-")])
-            remove_if_left(dirfd(folder), e->d_name);
-    }
-    if (folder)
-        closedir(folder);
-    free(copy);
-}
-
-/* A new file of that name, locked; or -1 and errno. Another run may take it for one that was left, in the
- * moment before it is locked: then it has no name any more. */
-static int make_locked(const char *path, mode_t mode)
-{
-    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-    struct stat st;
-
-    if (fd < 0)
-        return -1;
-    (void)flock(fd, LOCK_EX); /* a file system without locks has none for remove_if_left() either */
-    if (fstat(fd, &st) == 0 && st.st_nlink > 0)
-        return fd;
-    close(fd);
-    errno = EEXIST;
-    return -1;
-}
-
 /* The new file, beside o->name; its name is then o->beside. */
 static int make_part(struct cli_output *o, mode_t mode)
 {
-    const char *base = base_of(o->name);
-    const size_t kept = (size_t)(base - o->name) + strnlen(base, MOST_OF_NAME);
-    char *beside = malloc(kept + 40);
-    int fd = -1;
+    char *beside;
+    int fd;
 
-    if (!beside)
-        return -1;
     cli_signals_hold();
-    for (unsigned i = 0; fd < 0 && i < 100; i++) {
-        snprintf(beside, kept + 40, i ? "%.*s" PART "%ld-%u" : "%.*s" PART "%ld", (int)kept,
-                 o->name, (long)getpid(), i);
-        fd = make_locked(beside, mode);
-        if (fd < 0 && errno != EEXIST)
-            break;
-    }
+    fd = cli_part_make(o->name, false, mode, &beside);
     if (fd >= 0)
         call_it(o, beside);
-    else
-        free(beside);
     cli_signals_release();
     return fd;
 }
@@ -274,12 +195,12 @@ bool cli_output_prepare(struct cli_output *o, const char *path)
     o->name = cli_output_place(path);
     if (!o->name)
         return false;
-    if (!*base_of(o->name)) { /* "" or "new/" */
+    if (!*cli_base_of(o->name)) { /* "" or "new/" */
         errno = *path ? EISDIR : ENOENT;
         cli_output_drop(o);
         return false;
     }
-    clear(o->name);
+    cli_part_clear(o->name, NULL);
     return try_file(o);
 }
 

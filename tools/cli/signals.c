@@ -24,6 +24,8 @@ enum { PATIENCE_MS = 100 };
 static volatile sig_atomic_t catching, interrupted, terminated, ending_input, pipe_ends;
 static volatile sig_atomic_t noted_at; /* ms(), of the last that was noted */
 static const char *volatile temporary;
+static const char *const *volatile temporary_files; /* NULL: it is one */
+static volatile sig_atomic_t temporary_folder;      /* its descriptor */
 static struct dg_team *volatile working;
 static pthread_t main_thread;
 
@@ -68,8 +70,10 @@ static bool take_note(int number)
 
 static void end(int code)
 {
+    for (const char *const *file = temporary_files; file && *file; file++)
+        unlinkat(temporary_folder, *file, 0);
     if (temporary)
-        unlink(temporary);
+        (temporary_files ? rmdir : unlink)(temporary);
     _exit(code);
 }
 
@@ -225,5 +229,13 @@ void cli_signals_release(void)
 
 void cli_signals_remove(const char *path)
 {
+    temporary_files = NULL;
     temporary = path;
+}
+
+void cli_signals_remove_folder(const char *path, int fd, const char *const *files)
+{
+    temporary = path;
+    temporary_folder = fd;
+    temporary_files = files;
 }

@@ -49,4 +49,8 @@ void cli_signals_mapped(const void *bytes, size_t n, int fd, const char *path);
 /* A file to be removed when a signal ends the program; NULL: none. Borrowed. */
 void cli_signals_remove(const char *path);
 
+/* The same of a folder, open as fd, with some of those files, a NULL-terminated list. Until cli_signals_remove(). Between
+ * hold and release. */
+void cli_signals_remove_folder(const char *path, int fd, const char *const *files);
+
 #endif

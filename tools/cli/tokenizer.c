@@ -86,6 +86,17 @@ const struct dg_tokenizer *cli_tokenizer(void)
     return tokenizer;
 }
 
+const struct dg_tokenizer *cli_tokenizer_if_any(void)
+{
+    struct dg_error err;
+
+    if (vocab_path || cli_model_is_demo())
+        return cli_tokenizer();
+    cli_check(dg_weights_tokenizer_if_any(&tokenizer, cli_weights(), &err), &err);
+    cli_on_leaving(close_tokenizer);
+    return tokenizer;
+}
+
 void cli_tokenizer_check(const struct dg_tokenizer *t, const struct dg_sizes *sizes)
 {
     if (dg_tokenizer_vocab(t) != sizes->vocab)

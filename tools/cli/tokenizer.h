@@ -18,6 +18,9 @@ bool cli_tokenizer_given(void); /* --vocab? */
  * program leaves. */
 const struct dg_tokenizer *cli_tokenizer(void);
 
+/* The same; NULL when the model has none. */
+const struct dg_tokenizer *cli_tokenizer_if_any(void);
+
 /* dg_tokenizer_encode or, with --special, dg_tokenizer_encode_special. */
 enum dg_status cli_encode(const struct dg_tokenizer *t, const char *bytes, size_t n, int32_t **ids,
                           size_t *n_ids, struct dg_error *err);

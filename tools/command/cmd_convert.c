@@ -1,17 +1,21 @@
-/* dagpt convert IN OUT - a model in another format. What is written is whole or is not there: output.h. */
+/* dagpt convert IN OUT - a model in another format. What is written is whole or is not there: output.h, folder.h. */
 #include "commands.h"
 #include "../cli/engine.h"
 #include "../cli/files.h"
+#include "../cli/folder.h"
 #include "../cli/leaving.h"
 #include "../cli/options.h"
 #include "../cli/output.h"
 #include "../cli/progress.h"
 #include "../cli/signals.h"
+#include "../cli/tokenizer.h"
+#include "../../src/base/status.h"
 #include "../../src/model/format.h"
 #include "../../src/model/writer.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -24,39 +28,54 @@ static unsigned format, dtype = AS_IT_IS;
 static bool force;
 
 static const struct cli_option options[] = {
-    {0, "to", CLI_CHOICE, "FORMAT", "the format; else by OUT's ending", &format, 0, 0, formats},
+    {0, "to", CLI_CHOICE, "FORMAT", "llmc1, llmc3, llmc5, hf, gguf or packed; else by OUT's name",
+     &format, 0, 0, formats},
     {0, "dtype", CLI_CHOICE, "TYPE", "f32, bf16 or f16, rounded to nearest (as in IN)", &dtype, 0,
      0, dtype_names},
     {0, "force", CLI_FLAG, NULL, "OUT takes the place of what has its name", &force, 0, 0, NULL},
     {0},
 };
 
-static const struct cli_option *const tables[] = {options, NULL};
+static const struct cli_option *const tables[] = {options, cli_tokenizer_options, NULL};
 
 static const struct cli_command command = {
     "convert", "[OPTION]... IN OUT",
-    "Writes the model IN, of any format that -m takes, to OUT: llmc1, llmc3 or llmc5, an llm.c\n"
-    "checkpoint (*.bin: llmc5 if all of IN is bf16, else llmc1), or a packed file (*.dagpt).\n"
-    "Only --to llmc5 and --dtype lose bits.",
+    "Writes the model IN, of any format that -m takes, to OUT: an llm.c checkpoint (*.bin), a "
+    "GGUF\n"
+    "file (*.gguf) or a Hugging Face folder (a name without a point). Only --to llmc5 and --dtype\n"
+    "lose bits of weights.",
     tables};
 
 static struct {
     const char *path;
+    bool is_folder;
     struct cli_output file;
+    struct cli_folder folder;
     uint64_t elements, done;
 } out;
 
+/* ---- what a writer asks for ---- */
+
 static void drop_out(void)
 {
-    cli_output_drop(&out.file);
+    if (out.is_folder)
+        cli_folder_drop(&out.folder);
+    else
+        cli_output_drop(&out.file);
 }
 
 static FILE *open_out(void *arg, const char *name)
 {
-    (void)arg, (void)name;
-    if (!cli_output_begin(&out.file))
+    FILE *to;
+
+    (void)arg;
+    if (out.is_folder)
+        to = cli_folder_open(&out.folder, name);
+    else
+        to = cli_output_begin(&out.file) ? out.file.writing.to : NULL;
+    if (!to)
         cli_cannot_write(out.path, errno);
-    return out.file.writing.to;
+    return to;
 }
 
 static bool tell(void *arg, uint64_t elements)
@@ -67,27 +86,128 @@ static bool tell(void *arg, uint64_t elements)
     return !cli_signal();
 }
 
+/* ---- what is to be written ---- */
+
+static bool is_folder_name(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    struct stat st;
+
+    if (stat(path, &st) == 0)
+        return S_ISDIR(st.st_mode);
+    return !strchr(base, '.') && strcmp(path, "-") != 0;
+}
+
 /* What --to or OUT's name asks for. */
 static const struct dg_writer *find_writer(const struct dg_weights *w)
 {
-    const struct dg_writer *writer =
-        cli_given(&format) ? dg_writers[format] : dg_writer_for(out.path, w, dtypes[dtype]);
+    const struct dg_writer *writer = dg_writer_for(out.path, w, dtypes[dtype]);
 
+    if (cli_given(&format))
+        return dg_writers[format];
+    if (!writer && is_folder_name(out.path))
+        return &dg_writer_huggingface;
     if (!writer)
-        cli_die(DG_ERR_USAGE,
-                "%s: got a name of no format, expected one in .bin or .dagpt, or --to FORMAT",
-                out.path);
+        cli_die(
+            DG_ERR_USAGE,
+            "%s: got a name of no format, expected one in .bin, .gguf or .dagpt, one of a folder, "
+            "without a point, or --to FORMAT",
+            out.path);
     return writer;
 }
 
-static void check_name(void)
+/* The folder that is there must be one that a conversion has made: it goes as a whole. */
+static void check_old_folder(const struct dg_writer *writer)
+{
+    char *other = cli_folder_other(out.path, writer->files);
+
+    if (!other)
+        cli_cannot_write(out.path, errno);
+    if (*other)
+        cli_die(DG_ERR_USAGE, "%s: got a folder with %s in it, expected one that convert has made",
+                out.path, other);
+    free(other);
+}
+
+/* No file of the folder is one of IN's, and IN is not in it. */
+static void check_folder_files(const struct dg_writer *writer)
+{
+    const size_t n = strlen(out.path);
+
+    for (size_t i = 0; writer->files[i]; i++) {
+        char *path = malloc(n + strlen(writer->files[i]) + 2);
+
+        if (!path)
+            cli_die(DG_ERR_RESOURCE, "out of memory for a path");
+        strcat(strcat(strcpy(path, out.path), "/"), writer->files[i]);
+        cli_writes("OUT", path, true);
+        free(path);
+    }
+}
+
+static void check_name(const struct dg_writer *writer)
 {
     struct stat st;
+    bool there;
 
     cli_writes("OUT", out.path, true);
-    if (!force && lstat(out.path, &st) == 0 && (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)))
+    if (writer->files)
+        check_folder_files(writer);
+    there = stat(out.path, &st) == 0;
+    if (there && writer->files && !S_ISDIR(st.st_mode))
+        cli_die(DG_ERR_USAGE, "%s: got the name of a file, expected one of a folder for %s",
+                out.path, writer->about);
+    if (there && !writer->files && S_ISDIR(st.st_mode))
+        cli_die(DG_ERR_USAGE, "%s: got the name of a folder, expected one of a file for %s",
+                out.path, writer->about);
+    if (there && !force && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
         cli_die(DG_ERR_USAGE, "%s: got the name of something there, expected a new one, or --force",
                 out.path);
+    if (there && writer->files)
+        check_old_folder(writer);
+}
+
+/* ---- the tokenizer ---- */
+
+static char note[1200]; /* to be said of OUT in the end; "": nothing */
+
+/* IN's, or that of --vocab, for a format that holds one. Where OUT gets none, that is noted. */
+static const struct dg_tokenizer *find_tokenizer(const struct dg_conversion *c)
+{
+    const uint32_t expected = c->weights->sizes.vocab;
+    const struct dg_tokenizer *t;
+
+    if (!c->writer->tokenizer && cli_tokenizer_given())
+        cli_die(DG_ERR_USAGE, "--vocab: got a tokenizer for %s, which holds none",
+                c->writer->about);
+    if (!c->writer->tokenizer)
+        return NULL;
+    t = cli_tokenizer_if_any();
+    if (cli_tokenizer_given())
+        cli_tokenizer_check(t, &c->weights->sizes);
+    if (t && dg_tokenizer_vocab(t) == expected)
+        return t;
+    if (t)
+        snprintf(note, sizeof note,
+                 "%s: got no tokenizer, since that of %s has %u tokens, expected %u", out.path,
+                 cli_model_path(), dg_tokenizer_vocab(t), expected);
+    else
+        snprintf(note, sizeof note,
+                 "%s: got no tokenizer, since there is none with %s (--vocab FILE names one)",
+                 out.path, cli_model_path());
+    dg_one_line(note);
+    return NULL;
+}
+
+/* ---- the whole ---- */
+
+static void begin_out(const struct dg_writer *writer)
+{
+    out.is_folder = writer->files;
+    if (out.is_folder ? !cli_folder_begin(&out.folder, out.path, writer->files)
+                      : !cli_output_prepare(&out.file, out.path))
+        cli_cannot_write(out.path, errno);
+    cli_on_leaving(drop_out);
 }
 
 /* What is written has sums of its own, which shall not be those of damage. */
@@ -103,18 +223,18 @@ static void convert(const struct dg_conversion *c)
 {
     struct dg_error err;
     enum dg_status st;
+    int failed;
 
     cli_check(c->writer->check(c, &err), &err);
-    if (!cli_output_prepare(&out.file, out.path))
-        cli_cannot_write(out.path, errno);
-    cli_on_leaving(drop_out);
+    begin_out(c->writer);
     cli_progress_begin("converting");
     st = c->writer->write(c, &err);
     cli_progress_end();
-    if (st == DG_ERR_CANCELLED && out.file.writing.failed)
-        cli_cannot_write(out.path, out.file.writing.failed);
+    failed = out.is_folder ? out.folder.file.failed : out.file.writing.failed;
+    if (st == DG_ERR_CANCELLED && !cli_signal())
+        cli_cannot_write(out.path, failed ? failed : EIO);
     cli_check(st, &err);
-    if (!cli_output_keep(&out.file))
+    if (!(out.is_folder ? cli_folder_keep(&out.folder) : cli_output_keep(&out.file)))
         cli_cannot_write(out.path, errno);
 }
 
@@ -132,11 +252,14 @@ int cmd_convert(int argc, char **argv)
     out.path = argv[2];
     cli_signals_catch();
     c.weights = cli_weights();
-    verify(c.weights);
-    check_name();
     c.dtype = dtypes[dtype];
     c.writer = find_writer(c.weights);
+    check_name(c.writer);
+    verify(c.weights);
+    c.tokenizer = find_tokenizer(&c);
     out.elements = dg_conversion_elements(c.weights);
     convert(&c);
+    if (*note)
+        fprintf(stderr, "dagpt: %s\n", note);
     return 0;
 }

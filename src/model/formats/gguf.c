@@ -5,6 +5,7 @@
 #include "../../base/checked.h"
 #include "../../base/names.h"
 #include "../../text/vocabulary.h"
+#include "gguf.h"
 #include "named.h"
 
 #include <inttypes.h>
@@ -14,8 +15,6 @@
 #include <string.h>
 
 enum { WINDOW = 1 << 16, MOST_KEY = (1 << 16) - 1, KEPT = 128, DIMS = 4, DEPTH = 4 };
-
-enum type { U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64, N_TYPES };
 
 /* An array of the header, where it lies: `n` elements of a type, from `at` to `end`. */
 struct array {
@@ -135,20 +134,21 @@ static uint64_t string(struct reader *r, char *to, size_t size)
 
 static unsigned bytes_of(uint32_t type)
 {
-    static const unsigned char bytes[N_TYPES] = {
-        [U8] = 1,  [I8] = 1,   [U16] = 2, [I16] = 2, [U32] = 4, [I32] = 4,
-        [F32] = 4, [BOOL] = 1, [U64] = 8, [I64] = 8, [F64] = 8};
+    static const unsigned char bytes[DG_GGUF_TYPES] = {
+        [DG_GGUF_U8] = 1,  [DG_GGUF_I8] = 1,  [DG_GGUF_U16] = 2, [DG_GGUF_I16] = 2,
+        [DG_GGUF_U32] = 4, [DG_GGUF_I32] = 4, [DG_GGUF_F32] = 4, [DG_GGUF_BOOL] = 1,
+        [DG_GGUF_U64] = 8, [DG_GGUF_I64] = 8, [DG_GGUF_F64] = 8};
 
-    return type < N_TYPES ? bytes[type] : 0;
+    return type < DG_GGUF_TYPES ? bytes[type] : 0;
 }
 
 static const char *type_name(uint32_t type)
 {
-    static const char *const names[N_TYPES] = {"uint8",  "int8",    "uint16", "int16",  "uint32",
-                                               "int32",  "float32", "bool",   "string", "array",
-                                               "uint64", "int64",   "float64"};
+    static const char *const names[DG_GGUF_TYPES] = {
+        "uint8", "int8",   "uint16", "int16",  "uint32", "int32",  "float32",
+        "bool",  "string", "array",  "uint64", "int64",  "float64"};
 
-    return type < N_TYPES ? names[type] : "a type that is not known";
+    return type < DG_GGUF_TYPES ? names[type] : "a type that is not known";
 }
 
 static void skip_string(struct reader *r)
@@ -169,10 +169,10 @@ static void skip_array(struct reader *r, struct array *a, unsigned depth)
         if (!dg_mul(a->n, bytes_of(a->type), &bytes))
             bytes = SIZE_MAX;
         skip(r, bytes);
-    } else if (a->type == STRING) {
+    } else if (a->type == DG_GGUF_STRING) {
         for (uint64_t i = 0; i < a->n && r->st == DG_OK; i++)
             skip_string(r);
-    } else if (a->type == ARRAY && depth < DEPTH) {
+    } else if (a->type == DG_GGUF_ARRAY && depth < DEPTH) {
         for (uint64_t i = 0; i < a->n && r->st == DG_OK; i++)
             skip_array(r, &(struct array){0}, depth + 1);
     } else {
@@ -186,9 +186,9 @@ static void skip_value(struct reader *r, uint32_t type)
 {
     if (bytes_of(type))
         skip(r, bytes_of(type));
-    else if (type == STRING)
+    else if (type == DG_GGUF_STRING)
         skip_string(r);
-    else if (type == ARRAY)
+    else if (type == DG_GGUF_ARRAY)
         skip_array(r, &(struct array){0}, 0);
     else
         fail(r, DG_ERR_MODEL, "%s: type: got %" PRIu32 ", expected one of GGUF's", r->key, type);
@@ -202,11 +202,14 @@ static bool expect(struct reader *r, uint32_t type, bool good, const char *expec
 
 static void read_integer(struct reader *r, uint32_t type, uint64_t *to)
 {
-    const bool is_signed = type == I8 || type == I16 || type == I32 || type == I64;
+    const bool is_signed =
+        type == DG_GGUF_I8 || type == DG_GGUF_I16 || type == DG_GGUF_I32 || type == DG_GGUF_I64;
     const unsigned bytes = bytes_of(type);
     uint64_t value;
 
-    if (!expect(r, type, is_signed || type == U8 || type == U16 || type == U32 || type == U64,
+    if (!expect(r, type,
+                is_signed || type == DG_GGUF_U8 || type == DG_GGUF_U16 || type == DG_GGUF_U32 ||
+                    type == DG_GGUF_U64,
                 "an integer"))
         return;
     value = integer(r, bytes);
@@ -220,26 +223,26 @@ static void read_float(struct reader *r, uint32_t type, double *to)
     float single;
     const char *bytes;
 
-    if (!expect(r, type, type == F32 || type == F64, "a number"))
+    if (!expect(r, type, type == DG_GGUF_F32 || type == DG_GGUF_F64, "a number"))
         return;
     bytes = take(r, bytes_of(type));
     if (!bytes)
         return;
     memcpy(&single, bytes, sizeof single);
     *to = (double)single;
-    if (type == F64)
+    if (type == DG_GGUF_F64)
         memcpy(to, bytes, sizeof *to);
 }
 
 static void read_string(struct reader *r, uint32_t type, char to[KEPT])
 {
-    if (expect(r, type, type == STRING, "a string"))
+    if (expect(r, type, type == DG_GGUF_STRING, "a string"))
         string(r, to, KEPT);
 }
 
 static void read_array(struct reader *r, uint32_t type, struct array *a, uint32_t of)
 {
-    if (!expect(r, type, type == ARRAY, "an array"))
+    if (!expect(r, type, type == DG_GGUF_ARRAY, "an array"))
         return;
     skip_array(r, a, 0);
     a->there = true;
@@ -277,11 +280,11 @@ static void read_value(struct reader *r, uint32_t type)
     else if (!strcmp(key, "tokenizer.ggml.pre"))
         read_string(r, type, r->pre);
     else if (!strcmp(key, "tokenizer.ggml.tokens"))
-        read_array(r, type, &r->tokens, STRING);
+        read_array(r, type, &r->tokens, DG_GGUF_STRING);
     else if (!strcmp(key, "tokenizer.ggml.token_type"))
-        read_array(r, type, &r->types, I32);
+        read_array(r, type, &r->types, DG_GGUF_I32);
     else if (!strcmp(key, "tokenizer.ggml.merges"))
-        read_array(r, type, &r->merges, STRING);
+        read_array(r, type, &r->merges, DG_GGUF_STRING);
     else if (!strcmp(key, "tokenizer.ggml.bos_token_id"))
         read_integer(r, type, &r->begin);
     else if (!strcmp(key, "tokenizer.ggml.eos_token_id"))
@@ -511,22 +514,8 @@ static const struct dg_weight_name inside[] = {
     {"ffn_down.weight", DG_FCPROJ_WEIGHT, 1},  {"ffn_down.bias", DG_FCPROJ_BIAS, 1},
 };
 
-static const struct dg_weight_name *weight_of(const struct tensor *t, uint32_t layers,
-                                              uint32_t *layer)
-{
-    const char *rest = t->name;
-    const bool in_layer = strncmp(t->name, "blk.", 4) == 0;
-    const struct dg_weight_name *names = in_layer ? inside : outside;
-    const size_t n = in_layer ? sizeof inside / sizeof *inside : sizeof outside / sizeof *outside;
-
-    *layer = 0;
-    if (in_layer && !dg_layer_of(t->name + 4, layers, layer, &rest))
-        return NULL;
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(rest, names[i].name) == 0)
-            return &names[i];
-    return NULL;
-}
+const struct dg_weight_names dg_gguf_names = {"blk.", outside, sizeof outside / sizeof *outside,
+                                              inside, sizeof inside / sizeof *inside};
 
 static const struct tensor *find_tensor(const struct reader *r, const char *name)
 {
@@ -621,7 +610,8 @@ static void place(struct dg_weights *w, struct reader *r, uint64_t data)
     for (size_t i = 0; i < r->n_tensors && r->st == DG_OK; i++) {
         const struct tensor *t = &r->tensors[i];
         uint32_t layer;
-        const struct dg_weight_name *as = weight_of(t, w->sizes.layers, &layer);
+        const struct dg_weight_name *as =
+            dg_name_find(&dg_gguf_names, t->name, w->sizes.layers, &layer);
         enum dg_dtype dtype;
 
         if (!as)
@@ -713,20 +703,18 @@ static bool next_string(struct reader *r, const char **at, const char *end, cons
     return true;
 }
 
-enum { NORMAL = 1, CONTROL = 3, USER_DEFINED = 4 };
-
 static enum dg_token_kind kind_of(const struct reader *r, const char *types, uint64_t id)
 {
-    int32_t type = NORMAL;
+    int32_t type = DG_GGUF_NORMAL;
 
     if (types)
         memcpy(&type, types + sizeof type * id, sizeof type);
     else if (id == r->begin || id == r->end)
-        type = CONTROL;
-    return type == NORMAL         ? DG_TOKEN_PLAIN
-           : type == CONTROL      ? DG_TOKEN_SPECIAL
-           : type == USER_DEFINED ? DG_TOKEN_ADDED
-                                  : DG_TOKEN_UNUSED;
+        type = DG_GGUF_CONTROL;
+    return type == DG_GGUF_NORMAL         ? DG_TOKEN_PLAIN
+           : type == DG_GGUF_CONTROL      ? DG_TOKEN_SPECIAL
+           : type == DG_GGUF_USER_DEFINED ? DG_TOKEN_ADDED
+                                          : DG_TOKEN_UNUSED;
 }
 
 static void fill_tokens(struct reader *r, const char *tokens, const char *types,

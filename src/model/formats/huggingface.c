@@ -36,19 +36,17 @@ static const struct dg_weight_name inside[] = {
     {"mlp.c_proj.bias", DG_FCPROJ_BIAS, 1},
 };
 
-/* The causal mask, which transformers kept with the weights. */
-static bool is_mask(const char *name)
-{
-    return strcmp(name, "attn.bias") == 0 || strcmp(name, "attn.masked_bias") == 0;
-}
+const struct dg_weight_names dg_huggingface_names = {
+    "h.", outside, sizeof outside / sizeof *outside, inside, sizeof inside / sizeof *inside};
 
-static const struct dg_weight_name *find_name(const struct dg_weight_name *names, size_t n,
-                                              const char *name)
+/* The causal mask, which transformers kept with the weights. */
+static bool is_mask(const char *name, uint32_t layers)
 {
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(names[i].name, name) == 0)
-            return &names[i];
-    return NULL;
+    const char *rest;
+    uint32_t layer;
+
+    return strncmp(name, "h.", 2) == 0 && dg_layer_of(name + 2, layers, &layer, &rest) &&
+           (strcmp(rest, "attn.bias") == 0 || strcmp(rest, "attn.masked_bias") == 0);
 }
 
 struct reader {
@@ -81,7 +79,7 @@ static enum dg_status place(void *arg, const struct dg_safetensor *t, struct dg_
     static const char prefix[] = "transformer.";
     struct reader *r = arg;
     const bool prefixed = strncmp(t->name, prefix, sizeof prefix - 1) == 0;
-    const char *name = t->name + (prefixed ? sizeof prefix - 1 : 0), *rest;
+    const char *name = t->name + (prefixed ? sizeof prefix - 1 : 0);
     const struct dg_weight_name *as;
     uint32_t layer = 0;
     enum dg_dtype dtype = DG_F32;
@@ -91,13 +89,9 @@ static enum dg_status place(void *arg, const struct dg_safetensor *t, struct dg_
     if (r->index && dg_names_find(r->index, r->shard, t->name, strlen(t->name)) == SIZE_MAX)
         return dg_fail(err, DG_ERR_MODEL, "%s: tensor '%s': got it here, expected it as %s says",
                        r->path, t->name, INDEX);
-    if (strncmp(name, "h.", 2) == 0 && dg_layer_of(name + 2, r->w->sizes.layers, &layer, &rest)) {
-        if (is_mask(rest))
-            return DG_OK;
-        as = find_name(inside, sizeof inside / sizeof *inside, rest);
-    } else {
-        as = find_name(outside, sizeof outside / sizeof *outside, name);
-    }
+    if (is_mask(name, r->w->sizes.layers))
+        return DG_OK;
+    as = dg_name_find(&dg_huggingface_names, name, r->w->sizes.layers, &layer);
     if (!as)
         return dg_fail(err, DG_ERR_MODEL,
                        "%s: tensor '%s': got one that a GPT-2 of %" PRIu32 " layers does not have",

@@ -221,5 +221,6 @@ static enum dg_status check(const struct dg_conversion *c, struct dg_error *err)
 const struct dg_writer dg_writer_packed = {.name = "packed",
                                            .ending = ".dagpt",
                                            .about = "a packed file",
+                                           .tokenizer = true,
                                            .check = check,
                                            .write = write_file};
