@@ -112,12 +112,22 @@ enum dg_sched {
     DG_SCHED_SERIAL = 3,   /* the caller alone, in plan order: the oracle of the tests */
 };
 
+/* What numbers are held in. */
+enum dg_precision {
+    DG_PRECISION_AUTO = 0, /* as the file has them, where that is one of these; else float */
+    DG_PRECISION_F32 = 1,
+    DG_PRECISION_BF16 = 2, /* the upper half of a float, rounded to nearest even; a NaN stays one */
+};
+
 /* "best", "scalar", "avx2", "avx512", "neon"; "unknown" of another number. */
 DG_API const char *dg_isa_name(enum dg_isa isa);
 DG_API enum dg_isa dg_isa_best(void); /* the strongest that this CPU and this build have */
 
 /* "default", "dataflow", "barrier", "serial"; "unknown" of another number. */
 DG_API const char *dg_sched_name(enum dg_sched sched);
+
+/* "auto", "f32", "bf16"; "unknown" of another number. */
+DG_API const char *dg_precision_name(enum dg_precision precision);
 
 /* CPUs that this process may use: its affinity mask, capped by the cgroup quota; at least 1. */
 DG_API unsigned dg_usable_cpus(void);
@@ -225,10 +235,20 @@ DG_API enum dg_status dg_model_open(struct dg_model **out, const char *path, str
 DG_API enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n,
                                      const char *name, struct dg_team *team, struct dg_error *err);
 
+/* The same with the model's matrices in memory as `weights` says, however the file has them: of each half the
+ * bytes is half the time that a decoded token takes. dg_model_open() and dg_model_parse() take
+ * DG_PRECISION_AUTO. Biases, gains and the positions' vectors are always floats, and so is all that is
+ * computed: a weight of bf16 is made a float, exactly, where it is used. */
+DG_API enum dg_status dg_model_open_as(struct dg_model **out, const char *path,
+                                       enum dg_precision weights, struct dg_team *team,
+                                       struct dg_error *err);
+DG_API enum dg_status dg_model_parse_as(struct dg_model **out, const void *data, size_t n,
+                                        const char *name, enum dg_precision weights,
+                                        struct dg_team *team, struct dg_error *err);
+
 /* Reads all of the packed file at `path`, and compares it with the sums in it. DG_ERR_MODEL: it is damaged;
  * DG_ERR_USAGE: the file is a model of another format, which has no sums. */
 DG_API enum dg_status dg_model_verify(const char *path, struct dg_error *err);
-
 DG_API void dg_model_free(struct dg_model *model); /* takes NULL */
 DG_API struct dg_sizes dg_model_sizes(const struct dg_model *model);
 

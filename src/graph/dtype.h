@@ -32,16 +32,6 @@ static inline uint64_t dg_dtype_run(enum dg_dtype type, uint64_t n)
                            : n * dg_dtype_bytes(type);
 }
 
-/* Scales that one output of so many elements has: of a dtype with scales one for each group of elements
- * along it; of the others none. */
-static inline size_t dg_dtype_scales(enum dg_dtype type, size_t depth)
-{
-    static const unsigned char group[DG_N_DTYPES] = {
-        0}; /* elements that share a scale; 0: no scales */
-
-    return group[type] ? (depth + group[type] - 1) / group[type] : 0;
-}
-
 static inline const char *dg_dtype_name(enum dg_dtype type)
 {
     static const char *const names[DG_N_DTYPES] = {

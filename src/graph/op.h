@@ -116,6 +116,7 @@ struct dg_op {
     enum dg_activation activation; /* matmul: applied to the result, before that (fused) */
     float epsilon;                 /* layernorm: added to the variance, >= 0 */
     const void *source;            /* load, embed: where the bytes come from (src/ops/source.h) */
+    enum dg_dtype held;            /* embed with a source: what those become in memory */
 };
 
 #endif

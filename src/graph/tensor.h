@@ -25,7 +25,8 @@ enum dg_role {
 /* Where element (row, col) lies, in elements from `data`. P = DG_LANES. */
 enum dg_layout {
     DG_ROWS,   /* row * cols + col */
-    DG_PANELS, /* [row / P][col][row % P]: a weight's rows are its outputs, one per lane */
+    DG_PANELS, /* [row / P][col][row % P]: a weight's rows are its outputs, one per lane. In bf16
+                * [row / P][col / 2][row % P][col % 2], as many columns as that takes */
     DG_KEYS,   /* a cache's, */
     DG_VALUES, /* where src/ops/cache.c says */
 };
@@ -39,7 +40,6 @@ struct dg_tensor {
     uint32_t heads;      /* DG_KEYS and DG_VALUES: cols = heads * head size; else 0 */
     uint32_t positions;  /* DG_CACHE: of a sequence, at the most, >= rows; else 0 */
     void *data;
-    const float *scales; /* of a weight, [rows][dg_dtype_scales()], panel by panel; or NULL: none */
 };
 
 /* Half-open ranges of rows and columns: rows r0 ... r1 - 1, columns c0 ... c1 - 1.
@@ -65,6 +65,10 @@ static inline uint64_t dg_box_area(struct dg_box b)
 {
     return (uint64_t)(b.r1 - b.r0) * (b.c1 - b.c0);
 }
+
+/* Bytes of one output's elements in panels, of which each panel has DG_LANES; at most 4 for each element,
+ * and those that fill it up. */
+uint64_t dg_output_bytes(enum dg_dtype type, uint64_t depth);
 
 /* Elements that `data` must have room for, the padding of panels included. */
 uint64_t dg_tensor_elements(const struct dg_tensor *t);

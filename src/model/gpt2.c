@@ -145,6 +145,7 @@ static struct dg_tensor *embed(struct builder *b)
 {
     struct dg_tensor ids = describe(b, DG_INPUT, "ids", b->rows, 1), *in[3], *x;
     const struct dg_weights *from = b->model->weights;
+    struct dg_op *op;
     unsigned n = 0;
 
     ids.dtype = DG_I32;
@@ -153,8 +154,9 @@ static struct dg_tensor *embed(struct builder *b)
     if (!b->load)
         in[n++] = weight(b, DG_WTE);
     in[n++] = weight(b, DG_WPE);
-    add_op(b, &dg_op_embed, "embed", x, in, n)->source =
-        b->load && from ? dg_weights_find(from, DG_WTE, 0) : NULL;
+    op = add_op(b, &dg_op_embed, "embed", x, in, n);
+    op->source = b->load && from ? dg_weights_find(from, DG_WTE, 0) : NULL;
+    op->held = dg_model_weight(b->model, DG_WTE, 0)->dtype;
     return x;
 }
 

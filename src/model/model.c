@@ -56,6 +56,29 @@ enum dg_status dg_model_outline(struct dg_model **out, const struct dg_sizes *z,
     return DG_OK;
 }
 
+enum dg_precision dg_model_precision(enum dg_precision wanted, enum dg_dtype from)
+{
+    if (wanted != DG_PRECISION_AUTO)
+        return wanted;
+    return from == DG_BF16 ? DG_PRECISION_BF16 : DG_PRECISION_F32;
+}
+
+static enum dg_dtype dtype_of(enum dg_precision precision)
+{
+    return precision == DG_PRECISION_BF16 ? DG_BF16 : DG_F32;
+}
+
+void dg_model_hold_as(struct dg_model *m, enum dg_precision precision,
+                      const struct dg_weights *weights)
+{
+    for (uint32_t i = 0; i < dg_weight_count(&m->sizes); i++) {
+        const enum dg_dtype from = weights ? weights->sources[i].dtype : DG_F32;
+
+        if (m->tensors[i].layout == DG_PANELS)
+            m->tensors[i].dtype = dtype_of(dg_model_precision(precision, from));
+    }
+}
+
 /* Memory for all weights in one piece, so that they share huge pages. */
 static enum dg_status allocate(struct dg_model *m, struct dg_error *err)
 {
@@ -171,7 +194,8 @@ static enum dg_status load(struct dg_model *m, struct dg_team *team, struct dg_e
 }
 
 enum dg_status dg_model_of_weights(struct dg_model **out, struct dg_weights *weights,
-                                   struct dg_team *team, struct dg_error *err)
+                                   enum dg_precision precision, struct dg_team *team,
+                                   struct dg_error *err)
 {
     struct dg_model *m;
     enum dg_status st = dg_model_outline(&m, &weights->sizes, &weights->recipe, err);
@@ -181,6 +205,7 @@ enum dg_status dg_model_of_weights(struct dg_model **out, struct dg_weights *wei
         return st;
     }
     m->weights = weights;
+    dg_model_hold_as(m, precision, weights);
     if (use_in_place(m)) {
         *out = m;
         return DG_OK;
@@ -196,29 +221,60 @@ enum dg_status dg_model_of_weights(struct dg_model **out, struct dg_weights *wei
     return st;
 }
 
-enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_team *team,
-                             struct dg_error *err)
+static const char *const precision_names[] = {"auto", "f32", "bf16"};
+
+enum { N_PRECISIONS = sizeof precision_names / sizeof *precision_names };
+
+const char *dg_precision_name(enum dg_precision precision)
+{
+    return (unsigned)precision < N_PRECISIONS ? precision_names[precision] : "unknown";
+}
+
+static bool is_precision(enum dg_precision precision, struct dg_error *err)
+{
+    if ((unsigned)precision < N_PRECISIONS)
+        return true;
+    dg_fail(err, DG_ERR_USAGE, "weights: got %d, expected %d to %d", (int)precision,
+            DG_PRECISION_AUTO, N_PRECISIONS - 1);
+    return false;
+}
+
+enum dg_status dg_model_open_as(struct dg_model **out, const char *path, enum dg_precision weights,
+                                struct dg_team *team, struct dg_error *err)
 {
     struct dg_weights *w;
     enum dg_status st;
 
-    if (!dg_is_place(out, err) || !dg_is_given(path, "path", err))
+    if (!dg_is_place(out, err) || !dg_is_given(path, "path", err) || !is_precision(weights, err))
         return DG_ERR_USAGE;
     st = dg_weights_open(&w, path, err);
-    return st == DG_OK ? dg_model_of_weights(out, w, team, err) : st;
+    return st == DG_OK ? dg_model_of_weights(out, w, weights, team, err) : st;
 }
 
-enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n, const char *name,
-                              struct dg_team *team, struct dg_error *err)
+enum dg_status dg_model_parse_as(struct dg_model **out, const void *data, size_t n,
+                                 const char *name, enum dg_precision weights, struct dg_team *team,
+                                 struct dg_error *err)
 {
     struct dg_weights *w;
     enum dg_status st;
 
     if (!dg_is_place(out, err) || !dg_is_given(data, "data", err) ||
-        !dg_is_given(name, "name", err))
+        !dg_is_given(name, "name", err) || !is_precision(weights, err))
         return DG_ERR_USAGE;
     st = dg_weights_open_memory(&w, data, n, name, err);
-    return st == DG_OK ? dg_model_of_weights(out, w, team, err) : st;
+    return st == DG_OK ? dg_model_of_weights(out, w, weights, team, err) : st;
+}
+
+enum dg_status dg_model_open(struct dg_model **out, const char *path, struct dg_team *team,
+                             struct dg_error *err)
+{
+    return dg_model_open_as(out, path, DG_PRECISION_AUTO, team, err);
+}
+
+enum dg_status dg_model_parse(struct dg_model **out, const void *data, size_t n, const char *name,
+                              struct dg_team *team, struct dg_error *err)
+{
+    return dg_model_parse_as(out, data, n, name, DG_PRECISION_AUTO, team, err);
 }
 
 enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, struct dg_error *err)

@@ -40,9 +40,18 @@ struct dg_model {
 enum dg_status dg_model_outline(struct dg_model **out, const struct dg_sizes *sizes,
                                 const struct dg_recipe *recipe, struct dg_error *err);
 
-/* dg_model_open() of weights that are open, which it takes over, also on errors. */
+/* What a weight that a file has as `from` is held in: what is wanted, and of DG_PRECISION_AUTO what that says. */
+enum dg_precision dg_model_precision(enum dg_precision wanted, enum dg_dtype from);
+
+/* Chooses the dtypes of the matrices of an outline, or of a model that has no memory yet; DG_PRECISION_AUTO: by
+ * what `weights` has, or where that is NULL, floats. */
+void dg_model_hold_as(struct dg_model *m, enum dg_precision precision,
+                      const struct dg_weights *weights);
+
+/* dg_model_open_as() of weights that are open, which it takes over, also on errors. */
 enum dg_status dg_model_of_weights(struct dg_model **out, struct dg_weights *weights,
-                                   struct dg_team *team, struct dg_error *err);
+                                   enum dg_precision precision, struct dg_team *team,
+                                   struct dg_error *err);
 
 static inline const struct dg_tensor *dg_model_weight(const struct dg_model *m, enum dg_weight w,
                                                       uint32_t layer)

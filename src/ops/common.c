@@ -77,7 +77,7 @@ uint64_t dg_product_bytes(const struct dg_op *op, struct dg_box out, unsigned mo
     const uint64_t depth = op->in[1]->cols, rows = out.r1 - out.r0, cols = out.c1 - out.c0;
 
     return dg_dtype_bytes(op->out->dtype) * (rows * depth + more * cols + rows * cols) +
-           dg_dtype_bytes(op->in[1]->dtype) * cols * depth;
+           cols * dg_output_bytes(op->in[1]->dtype, depth);
 }
 
 size_t dg_rows_alike(const struct dg_step *step, size_t row, size_t most)

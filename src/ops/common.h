@@ -23,11 +23,7 @@ static inline void dg_product(const struct dg_kernels *k, float *y, size_t y_str
                               const float *bias, struct dg_box out)
 {
     const size_t depth = w->cols;
-    const struct dg_panels panels = {
-        .data = (const char *)w->data + dg_dtype_bytes(w->dtype) * out.c0 * depth,
-        .dtype = w->dtype,
-        .scales = w->scales ? w->scales + out.c0 * dg_dtype_scales(w->dtype, depth) : NULL,
-    };
+    const char *panels = (const char *)w->data + out.c0 * dg_output_bytes(w->dtype, depth);
 
     k->matmul[w->dtype](y, y_stride, dg_at(x, out.r0, 0), x->cols, panels, bias, out.r1 - out.r0,
                         out.c1 - out.c0, depth);

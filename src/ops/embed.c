@@ -3,7 +3,7 @@
  * microseconds, and saves a second copy of the model's largest tensor.
  *
  * In the step that loads the model wte comes last, as the logits do, and the few rows of it that are
- * wanted here are read from the file, op->source: then wte is no input. */
+ * wanted here are read from the file, op->source: then wte is no input, and op->held its dtype. */
 #include "common.h"
 #include "pack.h"
 #include "source.h"
@@ -64,6 +64,7 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
 
             if (failed)
                 return failed;
+            dg_pack_round(op->held, y, op->out->cols);
         } else {
             dg_unpack(op->in[1], id, y);
         }

@@ -16,7 +16,7 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
     const struct dg_tensor *w = op->out;
 
     if (w->role != DG_WEIGHT || op->n_in != 0 || !dg_can_pack(w))
-        return dg_fail(err, DG_ERR_USAGE, "op %s: loads a weight, in rows or panels of floats",
+        return dg_fail(err, DG_ERR_USAGE, "op %s: loads a weight, in rows of floats or in panels",
                        op->name);
     return DG_OK;
 }
@@ -46,7 +46,8 @@ static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t p
 
     (void)past;
     return (struct dg_cost){0, dg_dtype_run(from, dg_box_area(out)) +
-                                   dg_dtype_bytes(op->out->dtype) * dg_box_area(out)};
+                                   (out.r1 - out.r0) *
+                                       dg_output_bytes(op->out->dtype, out.c1 - out.c0)};
 }
 
 /* Lines that are read at once. */

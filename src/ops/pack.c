@@ -5,9 +5,11 @@
 #include <string.h>
 
 struct packer {
+    bool rows; /* also of a weight in rows */
     void (*pack)(const struct dg_tensor *w, size_t row, size_t n, const float *rows);
     void (*pack_columns)(const struct dg_tensor *w, size_t col, size_t n, const float *columns);
     void (*unpack)(const struct dg_tensor *w, size_t row, float *to);
+    void (*round)(float *row, size_t n); /* NULL: each float stays what it is */
 };
 
 /* ---- float ---- */
@@ -70,15 +72,88 @@ static void unpack_f32(const struct dg_tensor *w, size_t row, float *to)
         to[c] = from[c * DG_LANES];
 }
 
+/* ---- bf16 ---- */
+
+uint16_t dg_bf16_of(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    if (x != x)
+        return (uint16_t)(bits >> 16 | 0x0040);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static float float_of_bf16(uint16_t half)
+{
+    const uint32_t bits = (uint32_t)half << 16;
+    float x;
+
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Where the halves of column `col` are: of output `row`, a multiple of DG_LANES, and two apart those of the
+ * outputs after it. */
+static uint16_t *halves_at(const struct dg_tensor *w, size_t row, size_t col)
+{
+    return (uint16_t *)w->data + row * (w->cols + w->cols % 2) + col / 2 * 2 * DG_LANES + col % 2;
+}
+
+static void pack_bf16(const struct dg_tensor *w, size_t row, size_t n, const float *rows)
+{
+    const size_t cols = w->cols;
+
+    for (size_t c = 0; c < cols; c++) {
+        uint16_t *to = halves_at(w, row, c);
+
+        for (size_t i = 0; i < n; i++)
+            to[2 * i] = dg_bf16_of(rows[i * cols + c]);
+    }
+}
+
+static void pack_columns_bf16(const struct dg_tensor *w, size_t col, size_t n, const float *columns)
+{
+    const size_t rows = w->rows;
+
+    for (size_t r = 0; r < rows; r += DG_LANES) {
+        const size_t some = rows - r < DG_LANES ? rows - r : DG_LANES;
+
+        for (size_t c = 0; c < n; c++) {
+            uint16_t *to = halves_at(w, r, col + c);
+
+            for (size_t i = 0; i < some; i++)
+                to[2 * i] = dg_bf16_of(columns[c * rows + r + i]);
+        }
+    }
+}
+
+static void unpack_bf16(const struct dg_tensor *w, size_t row, float *to)
+{
+    const size_t lane = row % DG_LANES;
+
+    for (size_t c = 0; c < w->cols; c++)
+        to[c] = float_of_bf16(halves_at(w, row - lane, c)[2 * lane]);
+}
+
+static void round_bf16(float *row, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        row[i] = float_of_bf16(dg_bf16_of(row[i]));
+}
+
 /* ---- by dtype ---- */
 
 static const struct packer packers[DG_N_DTYPES] = {
-    [DG_F32] = {pack_f32, pack_columns_f32, unpack_f32},
+    [DG_F32] = {true, pack_f32, pack_columns_f32, unpack_f32, NULL},
+    [DG_BF16] = {false, pack_bf16, pack_columns_bf16, unpack_bf16, round_bf16},
 };
 
 bool dg_can_pack(const struct dg_tensor *w)
 {
-    return (w->layout == DG_ROWS || w->layout == DG_PANELS) && packers[w->dtype].pack;
+    const struct packer *p = &packers[w->dtype];
+
+    return p->pack && (w->layout == DG_PANELS || (w->layout == DG_ROWS && p->rows));
 }
 
 void dg_pack(const struct dg_tensor *w, size_t row, size_t n, const float *rows)
@@ -94,4 +169,10 @@ void dg_pack_columns(const struct dg_tensor *w, size_t col, size_t n, const floa
 void dg_unpack(const struct dg_tensor *w, size_t row, float *to)
 {
     packers[w->dtype].unpack(w, row, to);
+}
+
+void dg_pack_round(enum dg_dtype dtype, float *row, size_t n)
+{
+    if (packers[dtype].round)
+        packers[dtype].round(row, n);
 }

@@ -5,6 +5,9 @@
 
 #include "../graph/tensor.h"
 
+/* A float as bf16: the nearest, of two as near the even one; beyond the largest, infinity. A NaN stays one. */
+uint16_t dg_bf16_of(float x);
+
 /* Is there a packer for the weight's layout and dtype? */
 bool dg_can_pack(const struct dg_tensor *w);
 
@@ -18,5 +21,8 @@ void dg_pack_columns(const struct dg_tensor *w, size_t col, size_t n, const floa
 
 /* One row of it, to to[cols]. */
 void dg_unpack(const struct dg_tensor *w, size_t row, float *to);
+
+/* row[0 ... n - 1] becomes what a weight of that dtype, which has a packer, makes of it. */
+void dg_pack_round(enum dg_dtype dtype, float *row, size_t n);
 
 #endif

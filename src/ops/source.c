@@ -2,6 +2,7 @@
  * with gaps with one for each. What is read is widened to float on the way: narrow elements are read into the
  * upper part of the buffer and widened from the front, so that none is overwritten before it is read. */
 #include "source.h"
+#include "../base/checked.h"
 
 #include <assert.h>
 #include <string.h>
@@ -74,24 +75,31 @@ static int read_run(const struct dg_source *s, uint64_t offset, size_t n, float 
     return failed;
 }
 
+/* Where in a panel the element of a lane and a column is, in elements; src/ops/pack.c packs them so. */
+static size_t in_panel(enum dg_dtype dtype, size_t lane, size_t col)
+{
+    return dtype == DG_BF16 ? (col / 2 * DG_LANES + lane) * 2 + col % 2 : col * DG_LANES + lane;
+}
+
 /* Rows row ... row + n - 1, all of one panel, some columns at a time. */
 static int read_lanes(const struct dg_source *s, size_t row, size_t n, size_t length, float *buf)
 {
     enum { SOME = 64 };
     const uint64_t panel = s->offset + row / DG_LANES * s->stride;
-    float columns[SOME][DG_LANES];
+    const size_t whole = s->dtype == DG_BF16 ? dg_round_up(length, 2) : length;
+    float elements[SOME * DG_LANES];
 
     for (size_t c = 0, some; c < length; c += some) {
         int failed;
 
-        some = length - c < SOME ? length - c : SOME;
+        some = whole - c < SOME ? whole - c : SOME;
         failed =
-            read_run(s, panel + dg_dtype_run(s->dtype, c * DG_LANES), some * DG_LANES, columns[0]);
+            read_run(s, panel + dg_dtype_run(s->dtype, c * DG_LANES), some * DG_LANES, elements);
         if (failed)
             return failed;
         for (size_t i = 0; i < n; i++)
-            for (size_t k = 0; k < some; k++)
-                buf[i * length + c + k] = columns[k][row % DG_LANES + i];
+            for (size_t k = 0; k < some && c + k < length; k++)
+                buf[i * length + c + k] = elements[in_panel(s->dtype, row % DG_LANES + i, k)];
     }
     return 0;
 }

@@ -53,6 +53,23 @@ for option in $threads --cpus=1 --cpus=3 --sched=serial --sched=barrier --sched=
     expect_ids '18 78' tokens -m "$golden/odd.bin" $option $prompt
 done
 
+# ---- weights in memory ----
+
+prompt='1 2 3 4 5'
+run next -m "$golden/bf16.bin" --all $prompt
+cp "$dir/out" "$dir/candidates"
+for weights in auto f32 bf16; do
+    run next -m "$golden/bf16.bin" --weights $weights --all $prompt
+    count "dagpt next --weights $weights: other candidates" cmp -s "$dir/out" "$dir/candidates"
+done
+run next -m "$golden/odd.bin" --all $prompt
+cp "$dir/out" "$dir/candidates"
+run next -m "$golden/odd.bin" --weights bf16 --all $prompt
+count 'dagpt next --weights bf16: the candidates of f32' [ "$(cat "$dir/out")" != "$(cat "$dir/candidates")" ]
+run info -m "$golden/odd.bin" --weights bf16
+count 'dagpt info --weights bf16: no bfloat16' has ' bfloat16 ' "$dir/out"
+expect_error 2 "--weights: got 'f16', expected auto or f32 or bf16" info --weights f16
+
 # ---- ways to say it ----
 
 ids='37 37 37' # after these seven of tiny.txt: the rest of its first `lab`

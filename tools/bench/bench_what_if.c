@@ -49,6 +49,7 @@ static struct trace_file *read_back(struct dg_trace *trace, const struct round *
                                 .cpus = dg_usable_cpus(),
                                 .isa = "",
                                 .sched = dg_sched_name(DG_SCHED_DATAFLOW),
+                                .weights = "",
                                 .n_limits = n};
     struct trace_file *t;
     char *text = NULL;

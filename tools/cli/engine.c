@@ -21,6 +21,8 @@ struct cli_model cli_model = {.fallback = DEMO_NAME, .workers = 4, .isa = UINT_M
 
 static const char *const sched_choices[] = {"dataflow", "barrier", "serial", NULL};
 
+static const char *const weights_choices[] = {"auto", "f32", "bf16", NULL};
+
 static const char *const isa_choices[] = {
     "scalar",
 #if defined(__x86_64__)
@@ -57,6 +59,9 @@ const struct cli_option cli_team_options[] = {
      &cli_model.cpus, 1, DG_MAX_WORKERS, NULL},
     {0, "tile", CLI_TILE, "RxC", "tiles of at most R rows and, in matmuls, C columns (chosen)",
      &cli_model.tile, 0, 0, NULL},
+    {0, "weights", CLI_CHOICE, "AS",
+     "hold matrices as f32 or bf16; auto (default): as the file has them", &cli_model.weights, 0, 0,
+     weights_choices},
     {0},
 };
 
@@ -81,6 +86,11 @@ enum dg_sched cli_model_sched(void)
 enum dg_isa cli_model_isa(void)
 {
     return dg_isa_cap(cli_model.isa == UINT_MAX ? DG_ISA_BEST : isas[cli_model.isa]);
+}
+
+enum dg_precision cli_model_precision(const struct dg_weights *w)
+{
+    return dg_model_precision(cli_model.weights, dg_weights_find(w, DG_Q_WEIGHT, 0)->dtype);
 }
 
 struct dg_engine_options cli_engine_options(void)
@@ -183,7 +193,7 @@ enum dg_status cli_model_open(struct dg_model **out, struct dg_team *team, struc
     cli_weights();
     w = weights;
     weights = NULL; /* it is the model's now */
-    st = dg_model_of_weights(out, w, team, err);
+    st = dg_model_of_weights(out, w, cli_model.weights, team, err);
     if (st == DG_OK && (*out)->in_place && w->files[0].map)
         cli_signals_mapped(w->files[0].map, (size_t)w->bytes, w->files[0].fd, cli_model_path());
     return st;
@@ -222,6 +232,7 @@ void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes,
         .command = cli_command_line(),
         .model = slash ? slash + 1 : cli_model_path(),
         .sizes = *sizes,
+        .weights = dg_precision_name(cli_model_precision(cli_weights())),
         .workers = dg_team_workers(team),
         .cpus = cli_model.cpus ? (unsigned)cli_model.cpus : dg_usable_cpus(),
         .isa = dg_isa_name(cli_model_isa()),

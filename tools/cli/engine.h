@@ -5,6 +5,8 @@
 #include "options.h"
 #include "../../src/dagpt.h"
 
+struct dg_weights;
+
 /* ---- options ---- */
 
 struct cli_model {
@@ -15,17 +17,21 @@ struct cli_model {
     unsigned sched, isa;  /* places in the lists of names; cli_model_sched(), cli_model_isa() */
     uint64_t chunk;
     struct cli_tile tile;
+    unsigned weights; /* an enum dg_precision */
     bool stats;
     bool verify; /* --verify */
 };
 
 extern struct cli_model cli_model;
 extern const struct cli_option cli_model_options[]; /* -m --verify */
-extern const struct cli_option cli_team_options[];  /* -j --cpus --tile */
+extern const struct cli_option cli_team_options[];  /* -j --cpus --tile --weights */
 extern const struct cli_option cli_run_options[];   /* --sched --isa --chunk --stats */
 
 enum dg_sched cli_model_sched(void); /* --sched */
 enum dg_isa cli_model_isa(void);     /* --isa, or the best of this CPU where that is less */
+
+/* What a model of those weights is held in, as --weights says; of several dtypes that of h0.q. */
+enum dg_precision cli_model_precision(const struct dg_weights *weights);
 
 /* What --sched, --isa, --chunk and --tile say. */
 struct dg_engine_options cli_engine_options(void);
@@ -35,8 +41,6 @@ struct dg_engine_options cli_engine_options(void);
 /* -m, else $DAGPT_MODEL, else the fallback. */
 const char *cli_model_path(void);
 bool cli_model_is_demo(void); /* is it the one in the program, and no file? */
-
-struct dg_weights;
 
 /* The model's weights, which are opened by the first call, and closed when the program leaves; with --verify all of
  * their file is read. Leaves on errors. */

@@ -109,6 +109,7 @@ static unsigned parse_show(void)
 struct subject {
     const char *name; /* of the model */
     struct dg_sizes sizes;
+    enum dg_precision precision;
     struct dg_recipe recipe;
     bool transposed; /* as the file has the matrices of layers */
     struct dg_gpt2_shape shape;
@@ -142,6 +143,7 @@ static void choose_from_model(struct subject *s)
     s->sizes = w->sizes;
     s->recipe = w->recipe;
     s->transposed = dg_weights_find(w, DG_Q_WEIGHT, 0)->transposed;
+    s->precision = cli_model.weights;
     s->shape = (struct dg_gpt2_shape){rows ? (uint32_t)rows : 1, 1, !no_fuse, load};
     s->tiling.workers = cpus < cli_model.workers ? cpus : (uint32_t)cli_model.workers;
     s->tiling.row_block = cli_model.tile.rows;
@@ -168,15 +170,26 @@ static const struct trace_step *choose_step(const struct trace_file *t)
     return &t->steps[step_number];
 }
 
+/* Of a trace that does not say it, floats. */
+static enum dg_precision precision_named(const char *name)
+{
+    enum dg_precision p = DG_PRECISION_AUTO;
+
+    while (strcmp(dg_precision_name(p), "unknown") != 0 && strcmp(dg_precision_name(p), name) != 0)
+        p++;
+    return strcmp(dg_precision_name(p), name) == 0 ? p : DG_PRECISION_F32;
+}
+
 /* The trace says which model ran, on how many workers, and with which rewrites. */
 static void choose_from_trace(struct subject *s)
 {
     const struct trace_plan *p;
     struct dg_error err;
 
-    if (cli_model.path || past || no_fuse || load)
-        cli_die(DG_ERR_USAGE,
-                "--trace says what ran: expected no --model, --past, --no-fuse or --load");
+    if (cli_model.path || cli_model.weights || past || no_fuse || load)
+        cli_die(
+            DG_ERR_USAGE,
+            "--trace says what ran: expected no --model, --weights, --past, --no-fuse or --load");
     cli_reads(trace_path);
     cli_check(trace_file_read(&s->trace, trace_path, &err), &err);
     s->step = choose_step(s->trace);
@@ -184,6 +197,7 @@ static void choose_from_trace(struct subject *s)
     s->name = s->trace->model;
     s->sizes = s->trace->sizes;
     s->recipe = DG_GPT2_RECIPE;
+    s->precision = precision_named(s->trace->weights);
     cli_check(dg_sizes_check(&s->sizes, trace_path, &err), &err);
     s->shape = (struct dg_gpt2_shape){.rows = s->step->rows, .fuse = true};
     for (uint32_t i = 0; i < p->n_ops; i++) {
@@ -228,6 +242,7 @@ static void build(struct subject *s)
         cli_die(DG_ERR_USAGE, "%s: %u rows after %" PRIu64 ": expected at most maxT = %u positions",
                 s->name, s->shape.rows, past, most);
     cli_check(dg_model_outline(&s->model, &s->sizes, &s->recipe, &err), &err);
+    dg_model_hold_as(s->model, s->precision, s->trace ? NULL : cli_weights());
     s->model->transposed = s->transposed;
     make_plan(s);
     if (s->trace && s->shape.load &&

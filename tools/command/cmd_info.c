@@ -88,6 +88,65 @@ static void print_dtypes(const struct dg_weights *w, const char *between)
     }
 }
 
+/* Weights of one name: one outside the layers, or one in each layer. */
+struct group {
+    const struct dg_tensor *first;
+    uint32_t count;
+    const char *dtype; /* in memory */
+    uint64_t bytes;    /* of all */
+};
+
+static struct group group_of(const struct dg_model *m, enum dg_weight w)
+{
+    struct group g = {dg_model_weight(m, w, 0), dg_weight_in_layers(w) ? m->sizes.layers : 1, "",
+                      0};
+
+    g.dtype = dg_dtype_name(g.first->dtype);
+    for (uint32_t i = 0; i < g.count; i++) {
+        const struct dg_tensor *t = dg_model_weight(m, w, i);
+
+        if (t->dtype != g.first->dtype)
+            g.dtype = "several";
+        g.bytes += dg_tensor_bytes(t);
+    }
+    return g;
+}
+
+static const char *name_of(const struct dg_model *m, enum dg_weight w)
+{
+    return dg_weight_shape(&m->sizes, w).name;
+}
+
+static void print_weights(const struct dg_model *m)
+{
+    printf("weights   %-14s %6s %15s %-9s %12s\n", "", "tensors", "each", "in memory", "bytes");
+    for (enum dg_weight w = 0; w < DG_N_WEIGHTS; w++) {
+        const struct group g = group_of(m, w);
+        char each[32];
+
+        if (g.first->rows == 0)
+            continue;
+        snprintf(each, sizeof each, "%u x %u", g.first->rows, g.first->cols);
+        printf("          %-14s %7u %15s %-9s %12" PRIu64 "\n", name_of(m, w), g.count, each,
+               g.dtype, g.bytes);
+    }
+}
+
+static void print_json_weights(const struct dg_model *m)
+{
+    printf(" \"weights\": [");
+    for (enum dg_weight w = 0; w < DG_N_WEIGHTS; w++) {
+        const struct group g = group_of(m, w);
+
+        if (g.first->rows > 0)
+            printf("%s{\"name\": \"%s\", \"tensors\": %u, \"rows\": %u, \"cols\": %u, \"dtype\": "
+                   "\"%s\", \"bytes\": %" PRIu64 "}",
+                   w ? ",\n  " : "", name_of(m, w), g.count, g.first->rows, g.first->cols, g.dtype,
+                   g.bytes);
+    }
+    printf("],\n");
+}
+
 static void print_recipe(const struct dg_weights *w)
 {
     printf("          %s, epsilon %g, logits by %s", dg_activation_name(w->recipe.activation),
@@ -128,6 +187,7 @@ static void print_text(const struct facts *f)
            f->in_place ? "used where they lie" : "packed in memory", f->cache_bytes);
     if (cli_model.verify)
         printf("          all sections have the sums that the file says\n");
+    print_weights(f->model);
     printf("machine   %u usable CPU%s, %s\n", f->cpus, f->cpus == 1 ? "" : "s",
            dg_isa_name(dg_isa_best()));
     printf("          %u workers, %u awake at a time\n", f->workers, f->awake);
@@ -164,6 +224,7 @@ static void print_json(const struct facts *f)
     print_id("begin", w->begin);
     print_id("end", w->end);
     printf("},\n");
+    print_json_weights(f->model);
     printf(" \"machine\": {\"cpus\": %u, \"isa\": \"%s\", \"workers\": %u, \"awake\": %u},\n",
            f->cpus, dg_isa_name(dg_isa_best()), f->workers, f->awake);
     printf(" \"plans\": [");
@@ -190,6 +251,7 @@ int cmd_info(int argc, char **argv)
         cli_die(DG_ERR_USAGE, "info takes no argument: got '%s'", argv[1]);
     w = cli_weights();
     cli_check(dg_model_outline(&m, &w->sizes, &w->recipe, &err), &err);
+    dg_model_hold_as(m, cli_model.weights, w);
     f.weights = w;
     f.model = m;
     f.in_place = dg_weights_in_place(w, m);

@@ -240,10 +240,11 @@ static void put_facts(struct writer *w, const struct trace_facts *f, uint64_t ov
     trace_write_string(to, f->command);
     fputs(",\n \"model\": {\"name\": ", to);
     trace_write_string(to, f->model);
-    fprintf(
-        to,
-        ", \"positions\": %u, \"vocab\": %u, \"layers\": %u, \"heads\": %u, \"channels\": %u},\n",
-        f->sizes.positions, f->sizes.vocab, f->sizes.layers, f->sizes.heads, f->sizes.channels);
+    fprintf(to,
+            ", \"positions\": %u, \"vocab\": %u, \"layers\": %u, \"heads\": %u, \"channels\": %u, "
+            "\"weights\": \"%s\"},\n",
+            f->sizes.positions, f->sizes.vocab, f->sizes.layers, f->sizes.heads, f->sizes.channels,
+            f->weights);
     fprintf(to, " \"machine\": {\"cpus\": %u, \"isa\": \"%s\", \"limits\": [", f->cpus, f->isa);
     for (unsigned i = 0; i < f->n_limits; i++)
         fprintf(to, "%s{\"workers\": %u, \"read_gbps\": %.4g, \"fma_gflops\": %.4g}", i ? ", " : "",

@@ -2,6 +2,7 @@
  * dg_isa_best() has found them. */
 #include <immintrin.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct {
     __m256 lo, hi; /* lanes 0 ... 7 and 8 ... 15 */
@@ -25,6 +26,27 @@ static inline v16 v16_set1(float a)
 static inline v16 v16_load(const float *p)
 {
     return (v16){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
+
+static inline __m256 low8(const uint32_t *p)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256((const __m256i *)p), 16));
+}
+
+static inline __m256 high8(const uint32_t *p)
+{
+    return _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256((const __m256i *)p),
+                                                _mm256_set1_epi32((int)0xffff0000)));
+}
+
+static inline v16 v16_low(const uint32_t *p)
+{
+    return (v16){low8(p), low8(p + 8)};
+}
+
+static inline v16 v16_high(const uint32_t *p)
+{
+    return (v16){high8(p), high8(p + 8)};
 }
 
 static inline v16 v16_load_n(const float *p, size_t n)

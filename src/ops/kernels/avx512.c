@@ -2,6 +2,7 @@
  * only where dg_isa_best() has found them. */
 #include <immintrin.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef __m512 v16;
 
@@ -18,6 +19,17 @@ static inline v16 v16_set1(float a)
 static inline v16 v16_load(const float *p)
 {
     return _mm512_loadu_ps(p);
+}
+
+static inline v16 v16_low(const uint32_t *p)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16));
+}
+
+static inline v16 v16_high(const uint32_t *p)
+{
+    return _mm512_castsi512_ps(
+        _mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32((int)0xffff0000)));
 }
 
 static inline v16 v16_load_n(const float *p, size_t n)

@@ -3,7 +3,8 @@
  * scalar.c is the specification: plain loops, one fixed order for every sum. The other
  * tables give the same bits for the same input, at every length.
  *
- *   - matmul: acc = bias; for k ascending: acc = fma(x[k], w[k], acc). An output is a SIMD lane.
+ *   - matmul: acc = bias; for k ascending: acc = fma(x[k], w[k], acc). An output is a SIMD lane. A weight
+ *     of bf16 is widened to a float, exactly, then the same.
  *   - attention: a score is summed like that over the head dimension, with a key in each lane; the
  *     weighted sum of values over positions from 0, with a head dimension in each lane.
  *   - sums along a row (layernorm, softmax): 16 lanes, element i in lane i % 16, added to in order
@@ -22,13 +23,6 @@
 /* The most rows that attention handles at once, and so has scratch for. */
 #define DG_ATTENTION_ROWS 8
 
-/* Weights of a product: the panel of output 0 and those after it, [panel][depth][DG_LANES]. */
-struct dg_panels {
-    const void *data;
-    enum dg_dtype dtype;
-    const float *scales; /* of the same outputs, where the dtype has them; else NULL */
-};
-
 /* Keys or values of a head, in blocks of DG_LANES positions: block b is at at[b] + offset. */
 struct dg_blocks {
     float *const *at;
@@ -36,10 +30,10 @@ struct dg_blocks {
 };
 
 /* y[r][c] = bias[c] + sum over k of x[r][k] * w[c][k], for r < rows, c < cols, k < depth.
- * bias: [cols] or NULL for zeros. y must not overlap x. */
-typedef void dg_matmul(float *y, size_t y_stride, const float *x, size_t x_stride,
-                       struct dg_panels w, const float *bias, size_t rows, size_t cols,
-                       size_t depth);
+ * w: the panel of output 0 and those after it, as DG_PANELS says. bias: [cols] or NULL for zeros. y must
+ * not overlap x. */
+typedef void dg_matmul(float *y, size_t y_stride, const float *x, size_t x_stride, const void *w,
+                       const float *bias, size_t rows, size_t cols, size_t depth);
 
 struct dg_kernels {
     enum dg_isa isa;

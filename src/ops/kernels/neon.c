@@ -2,6 +2,7 @@
  * every CPU has it. */
 #include <arm_neon.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 typedef struct {
@@ -37,6 +38,26 @@ static inline v16 v16_set1(float x)
 static inline v16 v16_load(const float *p)
 {
     return (v16){vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)};
+}
+
+static inline float32x4_t low4(const uint32_t *p)
+{
+    return vreinterpretq_f32_u32(vshlq_n_u32(vld1q_u32(p), 16));
+}
+
+static inline float32x4_t high4(const uint32_t *p)
+{
+    return vreinterpretq_f32_u32(vandq_u32(vld1q_u32(p), vdupq_n_u32(0xffff0000)));
+}
+
+static inline v16 v16_low(const uint32_t *p)
+{
+    return (v16){low4(p), low4(p + 4), low4(p + 8), low4(p + 12)};
+}
+
+static inline v16 v16_high(const uint32_t *p)
+{
+    return (v16){high4(p), high4(p + 4), high4(p + 8), high4(p + 12)};
 }
 
 /* Fewer than 16 lanes go through memory, there being no masked loads and stores. Out of line: within

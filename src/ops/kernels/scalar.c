@@ -2,17 +2,17 @@
  * hardware or in libm. */
 #include "kernels.h"
 #include "poly.h"
+#include "../../base/checked.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { P = DG_LANES };
 
-static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride,
-                   struct dg_panels weights, const float *bias, size_t rows, size_t cols,
-                   size_t depth)
+static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, const void *weights,
+                   const float *bias, size_t rows, size_t cols, size_t depth)
 {
-    const float *w = weights.data;
+    const float *w = weights;
 
     for (size_t r = 0; r < rows; r++) {
         for (size_t c = 0; c < cols; c++) {
@@ -21,6 +21,33 @@ static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride,
 
             for (size_t k = 0; k < depth; k++)
                 acc = fmaf(x[r * x_stride + k], panel[k * P + c % P], acc);
+            y[r * y_stride + c] = acc;
+        }
+    }
+}
+
+static float widen(uint16_t bf16)
+{
+    const uint32_t bits = (uint32_t)bf16 << 16;
+    float f;
+
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static void matmul_bf16(float *y, size_t y_stride, const float *x, size_t x_stride,
+                        const void *weights, const float *bias, size_t rows, size_t cols,
+                        size_t depth)
+{
+    const uint16_t *w = weights;
+
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = 0; c < cols; c++) {
+            const uint16_t *panel = w + c / P * P * dg_round_up(depth, 2);
+            float acc = bias ? bias[c] : 0.0f;
+
+            for (size_t k = 0; k < depth; k++)
+                acc = fmaf(x[r * x_stride + k], widen(panel[(k / 2 * P + c % P) * 2 + k % 2]), acc);
             y[r * y_stride + c] = acc;
         }
     }
@@ -223,7 +250,7 @@ static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, stru
 
 const struct dg_kernels dg_kernels_scalar = {
     .isa = DG_ISA_SCALAR,
-    .matmul = {[DG_F32] = matmul},
+    .matmul = {[DG_F32] = matmul, [DG_BF16] = matmul_bf16},
     .layernorm = layernorm,
     .gelu = map_gelu,
     .gelu_erf = map_gelu_erf,

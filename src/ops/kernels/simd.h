@@ -7,6 +7,7 @@
  *   v16_set1 load store add sub mul div max
  *   v16_fma(a, b, c)           a * b + c, rounded once
  *   v16_max(a, b)              a > b ? a : b
+ *   v16_low(p), v16_high(p)    floats whose upper halves are the first, or second, of each two bf16 at p
  *   v16_load_n(p, n)           lanes 0 ... n - 1 from p, the others 0; reads n floats only
  *   v16_store_n(p, v, n)       writes n floats only
  *   v16_first(n, a, b)         lanes 0 ... n - 1 of a, the others of b
@@ -46,65 +47,82 @@ enum { DEPTH_BLOCK = 1024, FETCH_STREAMS = 4 };
 
 struct product {
     float *y;
-    const float *x, *w, *bias;
+    const float *x, *bias;
+    const uint32_t *w;
     size_t y_stride, x_stride, cols, depth;
+    size_t lines; /* of a panel */
 };
 
+/* A line of a panel is a word for each output, of W elements: a float, or two bf16. */
+enum { LINE = P * sizeof(uint32_t) };
+
 /* What to fetch into the second-level cache meanwhile: of each of the next N panels FETCH_STREAMS / N
- * runs of steps, side by side; a step of each run whenever k has no bit of `mask`. */
+ * runs of lines, side by side; a line of each run whenever a line's number has no bit of `mask`. */
 struct fetch {
     uintptr_t at; /* of the first run; 0: nothing. No pointer, since it may lie past the weights */
-    size_t run;   /* steps in a run */
+    size_t run;   /* lines in a run */
     size_t mask;  /* a power of 2, less 1 */
 };
 
-/* acc += x * w for one k. */
-INLINE void multiply_one(const int R, const int N, v16 acc[12][4], const float *x, size_t x_stride,
-                         const float *w, size_t depth, size_t k)
+/* Element i of each output, of W in the line. */
+INLINE v16 element(const int W, const uint32_t *line, const int i)
+{
+    return W == 1 ? v16_load((const float *)line) : i == 0 ? v16_low(line) : v16_high(line);
+}
+
+/* acc += x * w for element i of a line. */
+INLINE void multiply_one(const int R, const int N, const int W, const int i, v16 acc[12][4],
+                         const float *x, size_t x_stride, const uint32_t *w, size_t lines,
+                         size_t line)
 {
     v16 v[4];
 
     for (int j = 0; j < N; j++)
-        v[j] = v16_load(w + j * P * depth + k * P);
-    for (int i = 0; i < R; i++) {
-        const v16 b = v16_set1(x[i * x_stride + k]);
+        v[j] = element(W, w + j * P * lines + line * P, i);
+    for (int r = 0; r < R; r++) {
+        const v16 b = v16_set1(x[r * x_stride + line * W + i]);
 
         for (int j = 0; j < N; j++)
-            acc[i][j] = v16_fma(b, v[j], acc[i][j]);
+            acc[r][j] = v16_fma(b, v[j], acc[r][j]);
     }
 }
 
-/* acc += x * w for k0 <= k < k1. The loop itself would be 3 of about 40 instructions for each k; of one to
- * three rows, which wait for memory, unrolling makes the code larger and no faster. */
-INLINE void multiply(const int R, const int N, const bool fetch, v16 acc[12][4], const float *x,
-                     size_t x_stride, const float *w, size_t depth, size_t k0, size_t k1,
-                     struct fetch f)
+/* acc += x * w for k0 <= k < k1, k0 being the first of its line. The loop itself would be 3 of about 40
+ * instructions for each k; of one to three rows, which wait for memory, unrolling makes the code larger and no
+ * faster. */
+INLINE void multiply(const int R, const int N, const int W, const bool fetch, v16 acc[12][4],
+                     const float *x, size_t x_stride, const uint32_t *w, size_t lines, size_t k0,
+                     size_t k1, struct fetch f)
 {
-    size_t k = k0;
+    size_t line = k0 / W;
 
     if (R > 3) {
 #pragma GCC unroll 4
-        for (; k < k1; k++) {
-            if (fetch && (k & f.mask) == 0) {
+        for (; line < k1 / W; line++) {
+            if (fetch && (line & f.mask) == 0) {
                 for (int j = 0; j < N; j++)
                     for (int i = 0; i < FETCH_STREAMS / N; i++)
-                        __builtin_prefetch(
-                            (const void *)(f.at + sizeof(float) * P * (j * depth + i * f.run)), 0,
-                            2);
-                f.at += sizeof(float) * P;
+                        __builtin_prefetch((const void *)(f.at + LINE * (j * lines + i * f.run)), 0,
+                                           2);
+                f.at += LINE;
             }
-            multiply_one(R, N, acc, x, x_stride, w, depth, k);
+            for (int i = 0; i < W; i++)
+                multiply_one(R, N, W, i, acc, x, x_stride, w, lines, line);
         }
     }
-    for (; k < k1; k++)
-        multiply_one(R, N, acc, x, x_stride, w, depth, k);
+    for (; line < k1 / W; line++)
+        for (int i = 0; i < W; i++)
+            multiply_one(R, N, W, i, acc, x, x_stride, w, lines, line);
+    if (k1 % W != 0)
+        multiply_one(R, N, W, 0, acc, x, x_stride, w, lines, line);
 }
 
 /* Multiply-adds for k0 <= k < k1, rows r ... r + R - 1, panels p ... p + N - 1. */
-INLINE void block(const int R, const int N, const struct product *m, size_t r, size_t p, size_t k0,
-                  size_t k1, struct fetch f)
+INLINE void block(const int R, const int N, const int W, const struct product *m, size_t r,
+                  size_t p, size_t k0, size_t k1, struct fetch f)
 {
-    const float *x = m->x + r * m->x_stride, *w = m->w + p * P * m->depth;
+    const float *x = m->x + r * m->x_stride;
+    const uint32_t *w = m->w + p * P * m->lines;
     float *y = m->y + r * m->y_stride + p * P;
     const size_t tail = m->cols - (p + (size_t)N - 1) * P; /* columns of the last panel, if < P */
     v16 acc[12][4];
@@ -120,74 +138,76 @@ INLINE void block(const int R, const int N, const struct product *m, size_t r, s
         }
     }
     if (R > 3 && f.at > 0)
-        multiply(R, N, true, acc, x, m->x_stride, w, m->depth, k0, k1, f);
+        multiply(R, N, W, true, acc, x, m->x_stride, w, m->lines, k0, k1, f);
     else
-        multiply(R, N, false, acc, x, m->x_stride, w, m->depth, k0, k1, f);
+        multiply(R, N, W, false, acc, x, m->x_stride, w, m->lines, k0, k1, f);
     for (int i = 0; i < R; i++)
         for (int j = 0; j < N; j++)
             v16_store_n(y + i * m->y_stride + j * P, acc[i][j], j == N - 1 && tail < P ? tail : P);
 }
 
 /* One function for each number of rows, so that the accumulators have fixed registers. */
-#define ROWS_FUNCTION(R)                                                                           \
-    static void rows_##R(const struct product *m, size_t r, size_t p, size_t n, size_t k0,         \
-                         size_t k1, struct fetch f)                                                \
+#define ROWS_FUNCTION(R, W)                                                                        \
+    static void rows_##R##_##W(const struct product *m, size_t r, size_t p, size_t n, size_t k0,   \
+                               size_t k1, struct fetch f)                                          \
     {                                                                                              \
         for (; n >= PANELS(R); n -= PANELS(R), p += PANELS(R))                                     \
-            block(R, PANELS(R), m, r, p, k0, k1, f);                                               \
+            block(R, PANELS(R), W, m, r, p, k0, k1, f);                                            \
         for (; PANELS(R) > 2 && n >= 2; n -= 2, p += 2)                                            \
-            block(R, 2, m, r, p, k0, k1, f);                                                       \
+            block(R, 2, W, m, r, p, k0, k1, f);                                                    \
         for (; n > 0; n--, p++)                                                                    \
-            block(R, 1, m, r, p, k0, k1, f);                                                       \
+            block(R, 1, W, m, r, p, k0, k1, f);                                                    \
     }
-ROWS_FUNCTION(1)
-ROWS_FUNCTION(2)
-ROWS_FUNCTION(3)
-ROWS_FUNCTION(4)
-ROWS_FUNCTION(5)
+#define ROWS_FUNCTIONS(R) ROWS_FUNCTION(R, 1) ROWS_FUNCTION(R, 2)
+ROWS_FUNCTIONS(1)
+ROWS_FUNCTIONS(2)
+ROWS_FUNCTIONS(3)
+ROWS_FUNCTIONS(4)
+ROWS_FUNCTIONS(5)
 #if MAX_ROWS > 5
-ROWS_FUNCTION(6)
+ROWS_FUNCTIONS(6)
 #endif
 #if MAX_ROWS > 6
-ROWS_FUNCTION(7)
-ROWS_FUNCTION(8)
-ROWS_FUNCTION(9)
-ROWS_FUNCTION(10)
-ROWS_FUNCTION(11)
-ROWS_FUNCTION(12)
+ROWS_FUNCTIONS(7)
+ROWS_FUNCTIONS(8)
+ROWS_FUNCTIONS(9)
+ROWS_FUNCTIONS(10)
+ROWS_FUNCTIONS(11)
+ROWS_FUNCTIONS(12)
 #endif
 
 typedef void rows_function(const struct product *m, size_t r, size_t p, size_t n, size_t k0,
                            size_t k1, struct fetch f);
 
-static rows_function *const rows_functions[MAX_ROWS + 1] = {
-    NULL,   rows_1, rows_2, rows_3,  rows_4,  rows_5,
+#define ROWS_TABLE(R)                                                                              \
+    {                                                                                              \
+        rows_##R##_1, rows_##R##_2                                                                 \
+    }
+static rows_function *const rows_functions[MAX_ROWS + 1][2] = {
+    {NULL},        ROWS_TABLE(1), ROWS_TABLE(2), ROWS_TABLE(3),  ROWS_TABLE(4),  ROWS_TABLE(5),
 #if MAX_ROWS > 5
-    rows_6,
+    ROWS_TABLE(6),
 #endif
 #if MAX_ROWS > 6
-    rows_7, rows_8, rows_9, rows_10, rows_11, rows_12,
+    ROWS_TABLE(7), ROWS_TABLE(8), ROWS_TABLE(9), ROWS_TABLE(10), ROWS_TABLE(11), ROWS_TABLE(12),
 #endif
 };
 
-static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride,
-                   struct dg_panels weights, const float *bias, size_t rows, size_t cols,
-                   size_t depth)
+/* W: elements in a line. */
+INLINE void products(const struct product *m, size_t rows, const size_t W)
 {
-    const float *w = weights.data;
-    const struct product m = {y, x, w, bias, y_stride, x_stride, cols, depth};
-    const size_t panels = (cols + P - 1) / P;
+    const size_t panels = (m->cols + P - 1) / P, depth = m->depth;
     const size_t groups = (rows + ROWS(rows) - 1) / ROWS(rows);
     const size_t height = (rows + groups - 1) / groups, width = PANELS(height);
     const size_t blocks = height > 3 ? (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK : 1;
-    const size_t step = (depth + blocks - 1) / blocks;
+    const size_t step = ((depth + blocks - 1) / blocks + W - 1) / W * W;
     const size_t runs = FETCH_STREAMS / width; /* of one panel */
-    size_t share = 1, part; /* groups that fetch, a power of 2, and steps that each does */
+    size_t share = 1, part; /* groups that fetch, a power of 2, and lines that each does */
     struct fetch f;
 
     while (2 * share <= groups)
         share *= 2;
-    part = step / share;
+    part = step / W / share;
     f.run = part / runs;
     f.mask = share * runs - 1;
     for (size_t k = 0; k < depth; k += step) {
@@ -195,16 +215,33 @@ static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride,
 
         for (size_t p = 0; p < panels; p += width) {
             const size_t n = panels - p < width ? panels - p : width;
-            const size_t next = p + width < panels ? (p + width) * P * depth + k * P
-                                : k_end < depth    ? k_end * P
-                                                   : panels * P * depth;
+            const size_t next = p + width < panels ? (p + width) * m->lines + k / W
+                                : k_end < depth    ? k_end / W
+                                                   : panels * m->lines;
 
             for (size_t r = 0, g = 0; r < rows; r += height, g++) {
-                f.at = g < share ? (uintptr_t)w + sizeof(float) * (next + P * g * part) : 0;
-                rows_functions[rows - r < height ? rows - r : height](&m, r, p, n, k, k_end, f);
+                f.at = g < share ? (uintptr_t)m->w + LINE * (next + g * part) : 0;
+                rows_functions[rows - r < height ? rows - r : height][W - 1](m, r, p, n, k, k_end,
+                                                                             f);
             }
         }
     }
+}
+
+static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, const void *w,
+                   const float *bias, size_t rows, size_t cols, size_t depth)
+{
+    const struct product m = {y, x, bias, w, y_stride, x_stride, cols, depth, depth};
+
+    products(&m, rows, 1);
+}
+
+static void matmul_bf16(float *y, size_t y_stride, const float *x, size_t x_stride, const void *w,
+                        const float *bias, size_t rows, size_t cols, size_t depth)
+{
+    const struct product m = {y, x, bias, w, y_stride, x_stride, cols, depth, (depth + 1) / 2};
+
+    products(&m, rows, 2);
 }
 
 /* ---- element by element ---- */
@@ -526,7 +563,7 @@ static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, stru
 
 const struct dg_kernels TABLE = {
     .isa = ISA,
-    .matmul = {[DG_F32] = matmul},
+    .matmul = {[DG_F32] = matmul, [DG_BF16] = matmul_bf16},
     .layernorm = layernorm,
     .gelu = map_gelu,
     .gelu_erf = map_gelu_erf,

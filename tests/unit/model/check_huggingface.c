@@ -694,7 +694,8 @@ START_TEST(swapped)
     unlink(path);
     write_text(&f, "model.safetensors", "another");
     ck_assert_int_eq(dg_team_new(&team, 2, 2, &err), DG_OK);
-    ck_assert_msg(dg_model_of_weights(&model, w, team, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_model_of_weights(&model, w, DG_PRECISION_AUTO, team, &err) == DG_OK, "%s",
+                  err.text);
     logits_of(model, team, got);
     ck_assert_mem_eq(want, got, sizeof got);
     dg_team_free(team);

@@ -13,14 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void matmul_f32(const struct dg_kernels *k, float *y, size_t y_stride, const float *x,
-                       size_t x_stride, const float *w, const float *bias, size_t rows, size_t cols,
-                       size_t depth)
-{
-    k->matmul[DG_F32](y, y_stride, x, x_stride, (struct dg_panels){w, DG_F32, NULL}, bias, rows,
-                      cols, depth);
-}
-
 enum { P = DG_LANES, LONGEST = 130, MARGIN = 32, ATTENTION_ROWS = DG_ATTENTION_ROWS };
 static const uint32_t UNTOUCHED = 0x7fc0dead; /* a NaN that no kernel makes */
 
@@ -397,17 +389,43 @@ END_TEST
 /* A product of the largest shape of a series, and what it should be. The upper left corner of the
  * result is the result for fewer rows and columns. */
 struct product {
+    enum dg_dtype dtype; /* of the weights: DG_F32, DG_BF16 */
     size_t rows, cols, depth, x_stride;
-    float *x, *w, *bias;
+    float *x, *w, *bias;         /* w: a word for each output, of one float or two bf16 */
     float *want, *want_unbiased; /* [rows][cols] */
     struct room x_room, w_room, bias_room, y_room;
 };
 
 enum { GAP = 5 }; /* floats between rows */
 
-static size_t panel_floats(size_t cols, size_t depth)
+static const enum dg_dtype product_dtypes[] = {DG_F32, DG_BF16};
+enum { N_PRODUCT_DTYPES = sizeof product_dtypes / sizeof *product_dtypes };
+
+static size_t in_word(enum dg_dtype dtype)
 {
-    return dg_round_up(cols, P) * depth;
+    return dtype == DG_BF16 ? 2 : 1;
+}
+
+static size_t panel_words(enum dg_dtype dtype, size_t cols, size_t depth)
+{
+    return dg_round_up(cols, P) * dg_div_up(depth, in_word(dtype));
+}
+
+/* The word that holds the weight of output c and input k. */
+static float *word_at(float *w, enum dg_dtype dtype, size_t depth, size_t c, size_t k)
+{
+    return w + c / P * panel_words(dtype, P, depth) + k / in_word(dtype) * P + c % P;
+}
+
+static void put_weight(const struct product *m, size_t c, size_t k, float weight)
+{
+    float *word = word_at(m->w, m->dtype, m->depth, c, k);
+    uint32_t bits = bits_of_float(weight);
+
+    if (m->dtype == DG_BF16)
+        memcpy((uint16_t *)word + k % 2, (char *)&bits + 2, 2); /* the upper half */
+    else
+        *word = weight;
 }
 
 /* Every third row of x is of another fill; so is one weight in 16. NaNs lie in the gaps of x and in
@@ -415,22 +433,29 @@ static size_t panel_floats(size_t cols, size_t depth)
 static void product_fill(struct product *m, enum fill fill, uint64_t seed)
 {
     mark(m->x, m->rows * m->x_stride);
-    mark(m->w, panel_floats(m->cols, m->depth));
+    mark(m->w, panel_words(m->dtype, m->cols, m->depth));
     for (size_t r = 0; r < m->rows; r++)
         for (size_t k = 0; k < m->depth; k++)
             m->x[r * m->x_stride + k] = value(r % 3 == 2 ? fill : ORDINARY, &seed);
     for (size_t c = 0; c < m->cols; c++)
         for (size_t k = 0; k < m->depth; k++)
-            m->w[c / P * P * m->depth + k * P + c % P] = value(c % P == 3 ? fill : ORDINARY, &seed);
+            put_weight(m, c, k, value(c % P == 3 ? fill : ORDINARY, &seed));
     for (size_t c = 0; c < m->cols; c++)
         m->bias[c] = value(fill, &seed);
 }
 
-static void product_new(struct product *m, size_t rows, size_t cols, size_t depth, enum fill fill)
+static void product_want(const struct product *m, const float *bias, float *want)
 {
-    const size_t x_stride = depth + GAP, n_w = panel_floats(cols, depth);
+    dg_kernels_scalar.matmul[m->dtype](want, m->cols, m->x, m->x_stride, m->w, bias, m->rows,
+                                       m->cols, m->depth);
+}
 
-    *m = (struct product){rows, cols, depth, x_stride, .x = new_floats(rows * x_stride)};
+static void product_new(struct product *m, enum dg_dtype dtype, size_t rows, size_t cols,
+                        size_t depth, enum fill fill)
+{
+    const size_t x_stride = depth + GAP, n_w = panel_words(dtype, cols, depth);
+
+    *m = (struct product){dtype, rows, cols, depth, x_stride, .x = new_floats(rows * x_stride)};
     m->w = new_floats(n_w);
     m->bias = new_floats(cols);
     m->want = new_floats(rows * cols);
@@ -440,9 +465,8 @@ static void product_new(struct product *m, size_t rows, size_t cols, size_t dept
     m->bias_room = room_new(cols);
     m->y_room = room_new(rows * (cols + GAP));
     product_fill(m, fill, rows + cols + depth);
-    matmul_f32(&dg_kernels_scalar, m->want, cols, m->x, x_stride, m->w, m->bias, rows, cols, depth);
-    matmul_f32(&dg_kernels_scalar, m->want_unbiased, cols, m->x, x_stride, m->w, NULL, rows, cols,
-               depth);
+    product_want(m, m->bias, m->want);
+    product_want(m, NULL, m->want_unbiased);
 }
 
 static void product_free(struct product *m)
@@ -463,70 +487,107 @@ static void product_free(struct product *m)
 static void product_check(const struct product *m, const struct dg_kernels *k, const float *w,
                           const float *bias, size_t rows, size_t cols)
 {
-    const struct run run = {k, "matmul", rows, cols, m->depth};
+    const struct run run = {k, dg_dtype_name(m->dtype), rows, cols, m->depth};
     const size_t stride = cols + GAP;
     const bool biased = (rows + cols) % 2;
     const float *x = place(m->x_room, m->x, (rows - 1) * m->x_stride + m->depth);
     float *y = take(m->y_room, (rows - 1) * stride + cols);
 
-    matmul_f32(k, y, stride, x, m->x_stride, w, biased ? bias : NULL, rows, cols, m->depth);
+    k->matmul[m->dtype](y, stride, x, m->x_stride, w, biased ? bias : NULL, rows, cols, m->depth);
     expect_matrix(&run, y, stride, biased ? m->want : m->want_unbiased, m->cols, cols);
 }
 
 static void product_columns(const struct product *m, const struct dg_kernels *k, size_t cols,
                             size_t row_step)
 {
-    const float *w = place(m->w_room, m->w, panel_floats(cols, m->depth));
+    const float *w = place(m->w_room, m->w, panel_words(m->dtype, cols, m->depth));
     const float *bias = place(m->bias_room, m->bias, cols);
 
     for (size_t rows = 1; rows <= m->rows; rows += row_step)
         product_check(m, k, w, bias, rows, cols);
 }
 
-static void every_shape(size_t depth, enum fill fill)
+static void every_shape(enum dg_dtype dtype, size_t depth, enum fill fill)
 {
     const size_t row_step = sanitized() ? 5 : 1, col_step = sanitized() ? 11 : 1;
     struct product m;
 
-    product_new(&m, 26, LONGEST, depth, fill);
+    product_new(&m, dtype, 26, LONGEST, depth, fill);
     for (enum dg_isa isa = dg_isa_next(DG_ISA_SCALAR); isa; isa = dg_isa_next(isa))
         for (size_t cols = 1; cols <= LONGEST; cols += col_step)
             product_columns(&m, dg_kernels_for(isa), cols, row_step);
     product_free(&m);
 }
 
-START_TEST(matmul_equals_scalar)
+static void every_shape_of(enum dg_dtype dtype)
 {
     static const size_t depths[] = {1, 2, 15, 16, 17, 64, 255, 256, 257, 300};
 
     for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
-        every_shape(depths[i], i % 2 ? TINY : ORDINARY);
-    every_shape(3, LARGE);
-    every_shape(40, LARGE);
+        every_shape(dtype, depths[i], i % 2 ? TINY : ORDINARY);
+    every_shape(dtype, 3, LARGE);
+    every_shape(dtype, 40, LARGE);
+}
+
+START_TEST(matmul_equals_scalar)
+{
+    every_shape_of(DG_F32);
+}
+END_TEST
+
+START_TEST(matmul_of_bf16_equals_scalar)
+{
+    every_shape_of(DG_BF16);
+}
+END_TEST
+
+/* The specification of bf16: the product of the same weights as floats. */
+START_TEST(bf16_is_its_floats)
+{
+    struct product narrow, wide;
+
+    for (size_t depth = 1; depth < 40; depth += 3) {
+        product_new(&narrow, DG_BF16, 3, 21, depth, TINY);
+        product_new(&wide, DG_F32, 3, 21, depth, TINY);
+        for (size_t c = 0; c < 21; c++)
+            for (size_t k = 0; k < depth; k++)
+                put_weight(&wide, c, k,
+                           float_of_bits(bits_of_float(*word_at(wide.w, DG_F32, depth, c, k)) &
+                                         0xffff0000));
+        product_want(&wide, wide.bias, wide.want);
+        ck_assert(memcmp(narrow.want, wide.want, 3 * 21 * sizeof(float)) == 0);
+        product_free(&narrow);
+        product_free(&wide);
+    }
 }
 END_TEST
 
 /* GPT-2 124M: one tile of a decode step, of a short and of a long prompt. The last tile of the
  * logits has 50257 % 64 = 17 or 50257 % 128 = 81 columns. */
+static void real_shape(enum dg_dtype dtype, size_t cols, size_t depth)
+{
+    static const size_t rows[] = {1, 16, 48, 100, 171}; /* more than 96: other groups of rows */
+    const float *w, *bias;
+    struct product m;
+
+    product_new(&m, dtype, 171, cols, depth, TINY);
+    w = place(m.w_room, m.w, panel_words(dtype, m.cols, m.depth));
+    bias = place(m.bias_room, m.bias, m.cols);
+    for (enum dg_isa isa = dg_isa_next(DG_ISA_SCALAR); isa; isa = dg_isa_next(isa))
+        for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
+            product_check(&m, dg_kernels_for(isa), w, bias, rows[r], m.cols);
+    product_free(&m);
+}
+
 START_TEST(matmul_at_real_shapes)
 {
     static const struct {
         size_t cols, depth;
     } tiles[] = {{64, 768}, {128, 768}, {17, 768}, {81, 768}, {64, 3072}, {128, 3072}};
-    static const size_t rows[] = {1, 16, 48, 100, 171}; /* more than 96: other groups of rows */
 
-    for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
-        const float *w, *bias;
-        struct product m;
-
-        product_new(&m, 171, tiles[i].cols, tiles[i].depth, TINY);
-        w = place(m.w_room, m.w, panel_floats(m.cols, m.depth));
-        bias = place(m.bias_room, m.bias, m.cols);
-        for (enum dg_isa isa = dg_isa_next(DG_ISA_SCALAR); isa; isa = dg_isa_next(isa))
-            for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
-                product_check(&m, dg_kernels_for(isa), w, bias, rows[r], m.cols);
-        product_free(&m);
-    }
+    for (size_t d = 0; d < N_PRODUCT_DTYPES; d++)
+        for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++)
+            real_shape(product_dtypes[d], tiles[i].cols, tiles[i].depth);
 }
 END_TEST
 
@@ -539,20 +600,21 @@ static void in_tiles(const struct product *m, const struct dg_kernels *k, float 
             cols = P * (1 + random_below(seed, 5));
             if (cols > m->cols - c)
                 cols = m->cols - c;
-            matmul_f32(k, y + r * m->cols + c, m->cols, m->x + r * m->x_stride, m->x_stride,
-                       m->w + c * m->depth, m->bias + c, rows, cols, m->depth);
+            k->matmul[m->dtype](y + r * m->cols + c, m->cols, m->x + r * m->x_stride, m->x_stride,
+                                word_at(m->w, m->dtype, m->depth, c, 0), m->bias + c, rows, cols,
+                                m->depth);
         }
     }
 }
 
-static void tiles_of(const struct dg_kernels *k)
+static void tiles_of(const struct dg_kernels *k, enum dg_dtype dtype)
 {
     const struct run run = {k, "matmul in tiles", 26, LONGEST, 300};
     struct product m;
     uint64_t seed = 7;
     float *y;
 
-    product_new(&m, run.rows, run.n, run.depth, TINY);
+    product_new(&m, dtype, run.rows, run.n, run.depth, TINY);
     y = new_floats(m.rows * m.cols);
     for (int i = 0; i < (sanitized() ? 3 : 30); i++) {
         mark(y, m.rows * m.cols);
@@ -563,9 +625,15 @@ static void tiles_of(const struct dg_kernels *k)
     product_free(&m);
 }
 
+static void tiles_of_each_dtype(const struct dg_kernels *k)
+{
+    for (size_t d = 0; d < N_PRODUCT_DTYPES; d++)
+        tiles_of(k, product_dtypes[d]);
+}
+
 START_TEST(matmul_knows_no_tiles)
 {
-    each_table(tiles_of);
+    each_table(tiles_of_each_dtype);
 }
 END_TEST
 
@@ -583,13 +651,13 @@ static void depth_parts_of(const struct dg_kernels *k)
     float first[LONGEST], y[LONGEST], *w;
     struct product m;
 
-    product_new(&m, 1, run.n, run.depth, TINY);
-    w = new_floats(panel_floats(m.cols, m.depth));
+    product_new(&m, DG_F32, 1, run.n, run.depth, TINY);
+    w = new_floats(panel_words(DG_F32, m.cols, m.depth));
     for (size_t cut = 1; cut < m.depth; cut += sanitized() ? 97 : 13) {
         part_of_depth(&m, 0, cut, w);
-        matmul_f32(k, first, m.cols, m.x, m.x_stride, w, m.bias, 1, m.cols, cut);
+        k->matmul[DG_F32](first, m.cols, m.x, m.x_stride, w, m.bias, 1, m.cols, cut);
         part_of_depth(&m, cut, m.depth, w);
-        matmul_f32(k, y, m.cols, m.x + cut, m.x_stride, w, first, 1, m.cols, m.depth - cut);
+        k->matmul[DG_F32](y, m.cols, m.x + cut, m.x_stride, w, first, 1, m.cols, m.depth - cut);
         expect_same(&run, y, m.want, m.cols);
     }
     free(w);
@@ -835,7 +903,7 @@ static float *lay(struct around *a, size_t n)
 /* Panels, or blocks of keys, of N; the lanes past the last are not read. */
 static float *lay_panels(struct around *a)
 {
-    float *w = lay(a, panel_floats(N, DEPTH)), *last = w + N / P * P * DEPTH;
+    float *w = lay(a, panel_words(DG_F32, N, DEPTH)), *last = w + N / P * P * DEPTH;
 
     for (size_t k = 0; k < DEPTH; k++)
         for (size_t i = N % P; i < P; i++)
@@ -856,8 +924,8 @@ static void run_all(const struct dg_kernels *k, struct around *a, float fill)
     k->add(lay(a, N), lay(a, N), lay(a, N), N);
     k->layernorm(lay(a, N), lay(a, N), lay(a, N), lay(a, N), EPSILON, N);
     k->softmax(lay(a, N), N);
-    matmul_f32(k, lay(a, ROWS * N), N, lay(a, ROWS * DEPTH), DEPTH, lay_panels(a), lay(a, N), ROWS,
-               N, DEPTH);
+    k->matmul[DG_F32](lay(a, ROWS * N), N, lay(a, ROWS * DEPTH), DEPTH, lay_panels(a), lay(a, N),
+                      ROWS, N, DEPTH);
     keys = lay_panels(a);
     values = lay(a, (N + ROWS) * DEPTH);
     for (size_t b = 0; b * P < N; b++) {
@@ -908,9 +976,9 @@ static void matmul_near(const struct dg_kernels *k)
     struct product m;
     float *y;
 
-    product_new(&m, run.rows, run.n, run.depth, ORDINARY);
+    product_new(&m, DG_F32, run.rows, run.n, run.depth, ORDINARY);
     y = new_floats(m.rows * m.cols);
-    matmul_f32(k, y, m.cols, m.x, m.x_stride, m.w, m.bias, m.rows, m.cols, m.depth);
+    k->matmul[DG_F32](y, m.cols, m.x, m.x_stride, m.w, m.bias, m.rows, m.cols, m.depth);
     for (size_t r = 0; r < m.rows; r++) {
         for (size_t c = 0; c < m.cols; c++) {
             double sum = (double)m.bias[c], magnitude = fabs(sum);
@@ -1281,14 +1349,29 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {
-        table_is_that_of_its_isa,  maps_equal_scalar,       add_equals_scalar,
-        layernorm_equals_scalar,   softmax_equals_scalar,   matmul_equals_scalar,
-        matmul_at_real_shapes,     matmul_knows_no_tiles,   matmul_carries_its_sums,
-        scores_equal_scalar,       mix_equals_scalar,       attention_at_real_shapes,
-        surroundings_do_not_count, products_near_exact,     layernorm_near_exact,
-        softmax_near_exact,        gelu_and_add_near_exact, exp_within_its_error,
-        tanh_within_its_error,     special_arguments,       NULL};
+    const TTest *const tests[] = {table_is_that_of_its_isa,
+                                  maps_equal_scalar,
+                                  add_equals_scalar,
+                                  layernorm_equals_scalar,
+                                  softmax_equals_scalar,
+                                  matmul_equals_scalar,
+                                  matmul_of_bf16_equals_scalar,
+                                  bf16_is_its_floats,
+                                  matmul_at_real_shapes,
+                                  matmul_knows_no_tiles,
+                                  matmul_carries_its_sums,
+                                  scores_equal_scalar,
+                                  mix_equals_scalar,
+                                  attention_at_real_shapes,
+                                  surroundings_do_not_count,
+                                  products_near_exact,
+                                  layernorm_near_exact,
+                                  softmax_near_exact,
+                                  gelu_and_add_near_exact,
+                                  exp_within_its_error,
+                                  tanh_within_its_error,
+                                  special_arguments,
+                                  NULL};
 
     return run_suite("kernels", tests);
 }

@@ -335,6 +335,7 @@ static char *write_text(struct dg_trace *trace, bool all_edges, size_t *n)
                                       .cpus = 3,
                                       .isa = "scalar",
                                       .sched = "dataflow",
+                                      .weights = "f32",
                                       .limits = {{1, 30.5, 200}, {3, 60.5, 500}},
                                       .n_limits = 2,
                                       .all_edges = all_edges};
