@@ -2,9 +2,9 @@
  * skipped is checked, too. Rejected: a tree of the text. A trace of 200,000 tiles is 168 MB, and
  * its reader wants a few numbers of each event, in the order of the file.
  *
- * Numbers are checked by the grammar before strtod() sees them, which alone would also take 0x1,
- * nan and "1.". Strings lose their escapes. */
+ * Numbers are JSON's: of what number.h takes, not "1.", ".5" and "01". Strings lose their escapes. */
 #include "json.h"
+#include "number.h"
 #include "utf8.h"
 
 #include <stdlib.h>
@@ -131,69 +131,35 @@ bool dg_json_key(struct dg_json *j, char *name, size_t size)
            take(j, ':', "':'");
 }
 
-static void digits(struct dg_json *j)
-{
-    while (j->at < j->end && *j->at >= '0' && *j->at <= '9')
-        j->at++;
-}
-
 static bool is(const struct dg_json *j, const char *any)
 {
     return j->at < j->end && *j->at && strchr(any, *j->at);
 }
 
-/* Passes a number, by the grammar. */
-static bool pass_number(struct dg_json *j)
+/* Is this number, which dg_number_length() has passed, one of JSON's? */
+static bool is_json(const char *number, size_t n)
 {
-    const char *part;
+    const char *whole = number + (*number == '-'), *end = number + n;
+    const char *point = memchr(number, '.', n);
 
-    if (is(j, "-"))
-        j->at++;
-    part = j->at;
-    digits(j);
-    if (j->at == part || (*part == '0' && j->at > part + 1))
-        return false;
-    if (is(j, ".")) {
-        part = ++j->at;
-        digits(j);
-        if (j->at == part)
-            return false;
-    }
-    if (is(j, "eE")) {
-        j->at++;
-        if (is(j, "+-"))
-            j->at++;
-        part = j->at;
-        digits(j);
-        return j->at > part;
-    }
-    return true;
+    return whole[0] != '.' &&
+           !(whole[0] == '0' && whole + 1 < end && whole[1] >= '0' && whole[1] <= '9') &&
+           (!point || (point + 1 < end && point[1] >= '0' && point[1] <= '9'));
 }
-
-enum { SHORT = 64 }; /* characters of a number: those of a double have 24 */
 
 bool dg_json_number(struct dg_json *j, double *out)
 {
-    char small[SHORT], *copy = small;
-    const char *start;
     size_t n;
 
     if (j->error)
         return false;
     peek(j);
-    start = j->at;
-    if (!pass_number(j)) {
-        j->at = start;
+    n = dg_number_length(j->at, (size_t)(j->end - j->at));
+    if (n == 0 || !is_json(j->at, n))
         return dg_json_fail(j, "a number");
-    }
-    n = (size_t)(j->at - start); /* strtod wants an end */
-    if (n >= SHORT && !(copy = malloc(n + 1)))
+    if (!dg_number_read(j->at, n, out))
         return dg_json_fail(j, "enough memory for a number");
-    memcpy(copy, start, n);
-    copy[n] = '\0';
-    *out = strtod(copy, NULL);
-    if (copy != small)
-        free(copy);
+    j->at += n;
     return true;
 }
 

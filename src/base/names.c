@@ -1,4 +1,4 @@
-/* Open addressing with a hash of 64 bits, whose lower half is kept beside the name: a table that grows is
+/* Open addressing with a hash, 32 bits of which are kept beside the name: a table that grows is
  * filled again without reading the names. */
 #include "names.h"
 
@@ -11,13 +11,12 @@ struct dg_name {
     uint32_t scope, hash;
 };
 
-static uint32_t hash_of(uint32_t scope, const char *name, size_t n)
+static uint32_t hash_of(const struct dg_names *s, uint32_t scope, const char *name, size_t n)
 {
-    uint64_t h = 0xCBF29CE484222325u ^ scope; /* FNV-1a */
+    struct dg_hash_key key = s->key;
 
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ (unsigned char)name[i]) * 0x100000001B3u;
-    return (uint32_t)(h ^ h >> 32);
+    key.half[0] += scope;
+    return (uint32_t)dg_hash(&key, name, n);
 }
 
 /* The place of that name, or the empty one where it would be. */
@@ -41,6 +40,8 @@ static bool grow_table(struct dg_names *s)
 
     if (!table)
         return false;
+    if (!s->places)
+        s->key = dg_hash_new_key();
     free(s->places);
     s->places = table;
     s->mask = places - 1;
@@ -76,12 +77,12 @@ static bool grow(void **array, size_t *room, size_t wanted, size_t size)
 
 int dg_names_add(struct dg_names *s, uint32_t scope, const char *name, size_t n)
 {
-    const uint32_t hash = hash_of(scope, name, n);
     void *bytes = s->bytes, *names = s->names;
-    uint32_t *place;
+    uint32_t *place, hash;
 
     if (s->n >= UINT32_MAX / 2 || ((!s->places || 2 * (s->n + 1) > s->mask + 1) && !grow_table(s)))
         return -1;
+    hash = hash_of(s, scope, name, n);
     place = place_of(s, hash, scope, name, n);
     if (*place)
         return 0;
@@ -101,9 +102,12 @@ int dg_names_add(struct dg_names *s, uint32_t scope, const char *name, size_t n)
 
 size_t dg_names_find(const struct dg_names *s, uint32_t scope, const char *name, size_t n)
 {
-    const uint32_t *place = s->places ? place_of(s, hash_of(scope, name, n), scope, name, n) : NULL;
+    const uint32_t *place;
 
-    return place && *place ? *place - 1 : SIZE_MAX;
+    if (!s->places)
+        return SIZE_MAX;
+    place = place_of(s, hash_of(s, scope, name, n), scope, name, n);
+    return *place ? *place - 1 : SIZE_MAX;
 }
 
 void dg_names_free(struct dg_names *s)

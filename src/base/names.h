@@ -4,6 +4,8 @@
 #ifndef DG_BASE_NAMES_H
 #define DG_BASE_NAMES_H
 
+#include "hash.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +16,7 @@ struct dg_names {
     size_t n, names_room;
     uint32_t *places; /* [mask + 1] by hash: place in names + 1, or 0; at most half are taken */
     size_t mask;
+    struct dg_hash_key key;
 };
 
 /* Adds a name to the set. 1: it is new; 0: it was there; -1: out of memory, or of room (2^32 names). */

@@ -4,6 +4,7 @@
 #ifndef DG_TEXT_TOKENIZER_H
 #define DG_TEXT_TOKENIZER_H
 
+#include "../base/hash.h"
 #include "../base/status.h"
 
 #include <stdbool.h>
@@ -36,8 +37,9 @@ struct dg_tokenizer {
     uint32_t *special; /* [n_special] tokens that text is read as where that is asked for */
     uint32_t n_special, n_always;    /* the first n_always: in any text */
     bool starts_special[DG_N_BYTES]; /* with this byte one of those begins */
-    uint32_t *strings; /* [mask + 1] by hash of a token's bytes: its number + 1, or 0 */
-    size_t mask;       /* a power of 2, minus 1; at most half of the places are taken */
+    uint32_t *strings;      /* [mask + 1] by hash of a token's bytes: its number + 1, or 0 */
+    size_t mask;            /* a power of 2, minus 1; at most half of the places are taken */
+    struct dg_hash_key key; /* half[0] is odd */
 };
 
 /* The place of that merge, or the empty one where it would be. In the header since encoding asks it
@@ -47,8 +49,8 @@ static inline struct dg_merge *dg_merge_at(const struct dg_tokenizer *t, uint32_
 {
     const uint64_t key = (uint64_t)left << 32 | right;
 
-    /* 2^64 / golden ratio: Knuth 6.4 */
-    for (size_t i = (size_t)((key * 0x9E3779B97F4A7C15u) >> 32);; i++) {
+    /* An odd factor that is not known beforehand: no two merges meet more often than by chance. */
+    for (size_t i = (size_t)((key * t->key.half[0]) >> 32);; i++) {
         struct dg_merge *m = &t->merges[i & t->mask];
 
         if (m->rank == 0 || (m->left == left && m->right == right))

@@ -16,19 +16,10 @@
 
 /* ---- tokens ---- */
 
-static size_t hash_string(const char *s, size_t n)
-{
-    uint64_t h = 0xCBF29CE484222325u; /* FNV-1a */
-
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ (unsigned char)s[i]) * 0x100000001B3u;
-    return (size_t)(h ^ h >> 32);
-}
-
 /* The place of the token of these bytes, or the empty one where it would be. */
 static uint32_t *string_at(const struct dg_tokenizer *t, const char *s, size_t n)
 {
-    for (size_t i = hash_string(s, n);; i++) {
+    for (size_t i = (size_t)dg_hash(&t->key, s, n);; i++) {
         uint32_t *place = &t->strings[i & t->mask];
         const size_t id = (size_t)*place - 1; /* where there is one */
 
@@ -222,6 +213,8 @@ enum dg_status dg_vocabulary_new(struct dg_tokenizer **out, size_t merges, size_
         return dg_fail_memory(err, "a tokenizer", sizeof *t);
     }
     t->arena = arena;
+    t->key = dg_hash_new_key();
+    t->key.half[0] |= 1;
     t->begin = t->end = NO_ID;
     st = make_room(t, DG_N_BYTES + merges + others, merges, bytes, err);
     if (st != DG_OK) {

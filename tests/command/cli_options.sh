@@ -35,6 +35,11 @@ run complete --json -n 12 --temp 2 --seed "$seed" 'One day,'
 sed 's/"prompt_ms.*//' "$dir/out" >"$dir/again"
 count "complete --seed $seed, from the clock: another text" cmp -s "$dir/again" "$dir/expected"
 
+for value in 4294967295x1 1x1000000 0x1 1x0 1x 1 x ' 1x1' 1x1x1; do
+    expect_error 2 "--tile: got '$value', expected ROWSxCOLUMNS, as in 48x64, each from 1 to 999999" \
+        next -m "$tiny" --tile "$value" 1
+done
+
 # ---- other numbers ----
 
 run complete --greedy -n 5 'One day,'
@@ -68,7 +73,15 @@ fi
 
 expect_error 2 'got --coin and --greedy, expected one of them' tokens --coin 0.3 --greedy 1
 expect_error 2 'got --coin and --seed, expected one of them' tokens --seed 3 --coin 0.3 1
-expect_error 2 'got --greedy and --temp, expected one of them' complete --greedy --temp 0.5 x
+for option in temp top-k top-p min-p seed; do
+    expect_error 2 "got --greedy and --$option, expected one of them" complete --greedy --$option 1 x
+    expect_error 2 "got --greedy and --$option, expected one of them" tokens --$option 1 --greedy 1
+done
+expect_error 2 'got --quick and --seconds, expected one of them' bench --seconds 1 --quick lab
+expect_error 2 'got --load and --past, expected one of them' graph --past 3 --load
+for option in '--trace-events 10' '--trace-tokens 0:1' '--trace-edges all'; do
+    expect_error 2 "got ${option% *}, expected --trace with it" tokens -m "$tiny" $option --total 3 1
+done
 expect_error 2 'got --top and --all, expected one of them' next -m "$tiny" --all --top 3 1
 expect_error 2 'got --layers and --all, expected one of them' graph --layers 0:1 --all
 expect_error 2 'got --check and --output, expected one of them' graph --check -o "$dir/none"

@@ -83,6 +83,15 @@ float random_float(uint64_t *state, float low, float high)
     return low + (high - low) * (float)(random_bits(state) >> 40) / 16777216.0f;
 }
 
+bool crowds(const char *s, size_t n)
+{
+    uint64_t h = 0xCBF29CE484222325u;
+
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (unsigned char)s[i]) * 0x100000001B3u;
+    return ((h ^ h >> 32) & ((1 << 18) - 1)) < 1 << 13;
+}
+
 const char *build_path(const char *name, char *buf, size_t size)
 {
     const char *build = getenv("BUILD");

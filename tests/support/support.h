@@ -33,6 +33,9 @@ float random_float(uint64_t *state, float low, float high);
 /* A code point's UTF-8, up to 4 bytes, to `to`; how many they are. Surrogates are written, too. */
 size_t utf8_encode(uint32_t code, char *to);
 
+/* Is the place of these bytes in the first part of a table of 2^18, by FNV-1a, which all know? One in 32 is. */
+bool crowds(const char *s, size_t n);
+
 /* "BUILD/NAME" for a program of this build. */
 const char *build_path(const char *name, char *buf, size_t size);
 

@@ -2,6 +2,7 @@
  * There are no abbreviations, so that a new option breaks no script; getopt_long() has them. */
 #include "options.h"
 #include "leaving.h"
+#include "../../src/base/number.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -61,7 +62,7 @@ __attribute__((noreturn)) static void refuse_value(const struct cli_option *o, c
 {
     const char *dashes = o->letter ? "-" : "--";
     const char letter[2] = {o->letter, '\0'};
-    char expected[128] = "ROWSxCOLUMNS, as in 48x64";
+    char expected[128] = "ROWSxCOLUMNS, as in 48x64, each from 1 to 999999";
 
     if (o->kind == CLI_NUMBER) {
         snprintf(expected, sizeof expected, "a number from %" PRIu64 " to %" PRIu64,
@@ -123,32 +124,14 @@ static bool set_number(const struct cli_option *o, const char *value)
     return true;
 }
 
-/* 1, 0.5, .5, 1e-3: what strtod() takes without signs, blanks, hexadecimal digits, inf and nan. (The
- * program leaves LC_NUMERIC alone: a point is a point.) */
-static bool is_decimal(const char *s)
-{
-    static const char digits[] = "0123456789";
-    size_t n = strspn(s, digits), more;
-
-    s += n;
-    if (*s == '.') {
-        more = strspn(++s, digits);
-        n += more;
-        s += more;
-    }
-    if (n > 0 && (*s == 'e' || *s == 'E')) {
-        s += s[1] == '+' || s[1] == '-' ? 2 : 1;
-        more = strspn(s, digits);
-        n = more;
-        s += more;
-    }
-    return n > 0 && *s == '\0';
-}
-
+/* 1, 0.5, .5, 1e-3; without a sign. */
 static bool set_real(const struct cli_option *o, const char *value)
 {
-    const double v = is_decimal(value) ? strtod(value, NULL) : -1;
+    const size_t n = strlen(value);
+    double v;
 
+    if (n == 0 || *value == '-' || dg_number_length(value, n) != n || !dg_number_read(value, n, &v))
+        return false;
     *(double *)o->target = v;
     return v >= o->least && v <= o->most;
 }

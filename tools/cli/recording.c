@@ -163,6 +163,9 @@ void cli_record(struct dg_team *team, enum dg_isa isa, const struct trace_facts 
     if (window && !parse_window(window, &first, &end))
         cli_die(DG_ERR_USAGE, "--trace-tokens: got '%s', expected A:B with A < B, as in 0:64",
                 window);
+    for (const struct cli_option *o = cli_trace_options + 1; !path && o->name; o++)
+        if (cli_given(o->target))
+            cli_die(DG_ERR_USAGE, "got --%s, expected --trace with it", o->name);
     if (!path)
         return;
     cli_writes("--trace", path, false);

@@ -25,8 +25,17 @@ const struct cli_option cli_sampling_options[] = {
     {0},
 };
 
+/* What is drawn by, beside what always takes the likeliest. */
+static void refuse_contradictions(void)
+{
+    for (const struct cli_option *o = cli_sampling_options; o->name; o++)
+        if (o->target != &greedy && o->target != &repeat_penalty)
+            cli_not_both(&greedy, o->target);
+}
+
 const char *cli_sampling_given(void)
 {
+    refuse_contradictions();
     for (const struct cli_option *o = cli_sampling_options; o->name; o++)
         if (cli_given(o->target))
             return o->name;
@@ -35,7 +44,7 @@ const char *cli_sampling_given(void)
 
 struct dg_sampling cli_sampling(void)
 {
-    cli_not_both(&greedy, &temp);
+    refuse_contradictions();
     if (!cli_given(&seed)) { /* 53 bits, so that a JSON reader gets what --seed takes */
         struct timespec t;
 

@@ -6,6 +6,8 @@
 #include "../../src/dagpt.h"
 
 extern const struct cli_option cli_sampling_options[];
+
+/* Both leave with 2 where two that were given contradict each other. */
 const char *cli_sampling_given(void); /* the name of one that was given, or NULL */
 struct dg_sampling cli_sampling(void);
 

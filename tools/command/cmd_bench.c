@@ -385,6 +385,7 @@ int cmd_bench(int argc, char **argv)
     struct bench *b = &bench;
     struct dg_sizes *z = &b->report.sizes;
 
+    cli_not_both(&quick, &seconds);
     for (int i = 1; i <= n; i++)
         check_section(argv[i]);
     cli_request_check(NULL, 0, 0, z);

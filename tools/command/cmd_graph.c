@@ -340,6 +340,7 @@ int cmd_graph(int argc, char **argv)
     if (n > 0)
         cli_die(DG_ERR_USAGE, "graph takes no argument: got '%s'", argv[1]);
     cli_not_both(&layers, &all);
+    cli_not_both(&load, &past);
     cli_not_both(&check, &out_path);
     cli_not_both(&check, &format);
     if (!trace_path && (step_number != UINT64_MAX || paint != DG_PAINT_TIME))

@@ -132,14 +132,16 @@ static void complete(struct cli_engine *e, const int32_t *ids, size_t n, struct 
 int cmd_tokens(int argc, char **argv)
 {
     struct times t = {.start = cli_seconds()};
+    const char *sampling;
     int32_t *ids;
     size_t n_ids;
     int n;
 
     cli_model.fallback = "gpt2_124M.bin";
     n = cli_parse(&command, argc, argv);
-    if (cli_given(&coin) && cli_sampling_given())
-        cli_die(DG_ERR_USAGE, "got --coin and --%s, expected one of them", cli_sampling_given());
+    sampling = cli_sampling_given();
+    if (cli_given(&coin) && sampling)
+        cli_die(DG_ERR_USAGE, "got --coin and --%s, expected one of them", sampling);
     if (n == 0)
         cli_die(DG_ERR_USAGE, "no token ids; 'dagpt tokens --help' tells more");
     ids = cli_ids(argv + 1, n, &n_ids);

@@ -1,10 +1,15 @@
 /* src/base/json.c: what is JSON and what is not, values, strings, and the reader's own errors. */
 #include "../../support/support.h"
 #include "../../../src/base/json.h"
+#include "../../../src/base/number.h"
 
+#include <fenv.h>
+#include <locale.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* A copy that ends where the text ends, so that AddressSanitizer sees a read beyond it. */
 static bool skips(const char *text, size_t n)
@@ -243,6 +248,97 @@ START_TEST(many_names)
 }
 END_TEST
 
+/* The first that the paper on SipHash gives, of its key. */
+START_TEST(hash)
+{
+    const struct dg_hash_key key = {{0x0706050403020100, 0x0f0e0d0c0b0a0908}};
+    const unsigned char bytes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+
+    ck_assert_uint_eq(dg_hash(&key, bytes, sizeof bytes), 0xa129ca6149be45e5);
+}
+END_TEST
+
+/* The CPU's time for 100,000 names; crowded: such that crowd one part of the table when their places are those of a
+ * hash that all know. */
+static clock_t time_of_names(bool crowded)
+{
+    enum { NAMES = 100000 };
+    static char names[NAMES][16];
+    struct dg_names set = {0};
+    clock_t start;
+
+    for (uint32_t i = 0, n = 0; n < NAMES; i++) {
+        snprintf(names[n], sizeof names[n], "name %u", i);
+        n += !crowded || crowds(names[n], strlen(names[n]));
+    }
+    start = clock();
+    for (int i = 0; i < NAMES; i++)
+        ck_assert(dg_names_add(&set, 0, names[i], strlen(names[i])) == 1);
+    dg_names_free(&set);
+    return clock() - start;
+}
+
+START_TEST(names_made_to_collide)
+{
+    const clock_t plain = time_of_names(false), crowded = time_of_names(true);
+
+    ck_assert_msg(crowded < 10 * plain + CLOCKS_PER_SEC / 10, "%ld ticks, others take %ld",
+                  (long)crowded, (long)plain);
+}
+END_TEST
+
+static double number(const char *text)
+{
+    double value = NAN;
+
+    ck_assert_uint_eq(dg_number_length(text, strlen(text)), strlen(text));
+    ck_assert(dg_number_read(text, strlen(text), &value));
+    return value;
+}
+
+/* A number is the same in a locale whose point is a comma (where there is one), and however the caller rounds. */
+START_TEST(numbers_of_any_caller)
+{
+    static const char *const commas[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "tr_TR.UTF-8",
+                                         "nl_NL.UTF-8"};
+    static const int roundings[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+
+    for (int i = 0; i < 4 && !setlocale(LC_NUMERIC, commas[i]); i++)
+        ;
+    for (int i = 0; i < 4; i++) {
+        fesetround(roundings[i]);
+        ck_assert(number("0.1") == 0.1);
+        ck_assert(number("1e-5") == 1e-5);
+        ck_assert(number("-.3E+1") == -3.0);
+        ck_assert(
+            number("179769313486231580793728971405303415079934132710037826936173778980444968292764"
+                   "7509466490179775872070963302864166928879109465555478519404026306574886715058"
+                   "20681908902000708383676273854845817711531764475730270069855571366959622842914"
+                   "819860834936475292719074168444365510704342711559699508093042880177904174497791"
+                   "9") == INFINITY);
+        ck_assert_int_eq(fegetround(), roundings[i]);
+    }
+    fesetround(FE_TONEAREST);
+}
+END_TEST
+
+START_TEST(no_numbers)
+{
+    static const char *const none[] = {"", "-", ".", "+1", " 1", "e5", "-.e1", "inf", "nan", "x"};
+    static const char *const longer[] = {"1e",  "1e+",   "0x1",
+                                         "1,5", "1.5.5", "1 "}; /* begin with one */
+
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        ck_assert_uint_eq(dg_number_length(none[i], strlen(none[i])), 0);
+    for (size_t i = 0; i < sizeof longer / sizeof *longer; i++) {
+        const size_t n = dg_number_length(longer[i], strlen(longer[i]));
+
+        ck_assert(n > 0 && n < strlen(longer[i]));
+    }
+    ck_assert_uint_eq(dg_number_length("123", 2), 2); /* looks no further */
+}
+END_TEST
+
 START_TEST(booleans)
 {
     static const char text[] = "[true, false, 1]";
@@ -318,9 +414,21 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {accepted, refused,          depth,      strings,
-                                  integers, names_stand_once, many_names, booleans,
-                                  values,   errors_stick,     NULL};
+    const TTest *const tests[] = {accepted,
+                                  refused,
+                                  depth,
+                                  strings,
+                                  integers,
+                                  names_stand_once,
+                                  many_names,
+                                  hash,
+                                  names_made_to_collide,
+                                  numbers_of_any_caller,
+                                  no_numbers,
+                                  booleans,
+                                  values,
+                                  errors_stick,
+                                  NULL};
 
     return run_suite("json", tests);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { HEADER = 1024, MAGIC = 20240328 };
 
@@ -466,10 +467,54 @@ START_TEST(changed)
 }
 END_TEST
 
+/* The CPU's time for 100,000 merges, each of a token and a printable byte; crowded: whose tokens crowd one part of
+ * the table when their places are those of a hash that all know. */
+static clock_t time_of_merges(bool crowded)
+{
+    enum { MERGES = 100000, LONGEST = 16 };
+    static char made[MERGES][LONGEST];
+    struct file f = {0};
+    struct dg_tokenizer *t;
+    struct dg_error err;
+    clock_t start;
+    size_t n = 0;
+
+    print(&f, "#version: 0.2\n");
+    for (size_t from = 0; n < MERGES; from++) { /* the bytes, then what was made */
+        const char byte[2] = {(char)('!' + from), '\0'};
+        const char *left = from < 94 ? byte : made[from - 94];
+
+        ck_assert_uint_lt(strlen(left), LONGEST - 1);
+        for (char c = '!'; c <= '~' && n < MERGES; c++) {
+            snprintf(made[n], LONGEST, "%s%c", left, c);
+            if (crowded && !crowds(made[n], strlen(made[n])))
+                continue;
+            print(&f, "%s %c\n", left, c);
+            n++;
+        }
+    }
+    start = clock();
+    ck_assert_msg(parse(&t, f.bytes, f.n, &err) == DG_OK, "%s", err.text);
+    start = clock() - start;
+    ck_assert_uint_eq(dg_tokenizer_vocab(t), 256 + MERGES + 1);
+    dg_tokenizer_free(t);
+    free(f.bytes);
+    return start;
+}
+
+START_TEST(merges_made_to_collide)
+{
+    const clock_t plain = time_of_merges(false), crowded = time_of_merges(true);
+
+    ck_assert_msg(crowded < 10 * plain + CLOCKS_PER_SEC / 10, "%ld ticks, others take %ld",
+                  (long)crowded, (long)plain);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {gpt2_by_llmc, gpt2_by_json, llmc_refused, json_ids,
-                                  json_refused, changed,      NULL};
+    const TTest *const tests[] = {gpt2_by_llmc, gpt2_by_json, llmc_refused,           json_ids,
+                                  json_refused, changed,      merges_made_to_collide, NULL};
 
     return run_suite("vocabularies", tests);
 }
