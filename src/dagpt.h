@@ -220,7 +220,7 @@ DG_API enum dg_status dg_model_peek(const char *path, struct dg_sizes *sizes, st
  * packed file) and packs its weights, with all of the team, to which the model keeps no reference. Without a
  * team (NULL) the weights are read as part of the model's first step, each before it is used, and an eval
  * that cannot read the file fails with DG_ERR_IO. Until that eval has returned, the model takes one engine
- * alone.
+ * alone. A weight that is infinite or NaN is refused (DG_ERR_MODEL).
  * The weights of a packed file are not read, but used where they lie: in a mapping of the file, whose pages all
  * processes share, until the model is freed. The file has to stay as it is meanwhile; it may be renamed, or
  * removed. Of one that was written to, an eval fails with DG_ERR_MODEL. But a tile that comes to a page which is
@@ -352,7 +352,8 @@ DG_API enum dg_status dg_sequence_fork(struct dg_sequence **out, struct dg_seque
  * Refused, and the sequence is as it was: DG_ERR_TOKEN when n is 0, an id is outside the vocabulary or
  * the sequence would exceed `positions`; DG_ERR_USAGE when n_logits is out of its range, another eval of
  * the sequence is under way, or a function that an eval of the team calls has called this. Where memory
- * is missing, or `cache_bytes` are used up (DG_ERR_RESOURCE), the weights cannot be read (DG_ERR_IO), or
+ * is missing, or `cache_bytes` are used up (DG_ERR_RESOURCE), the weights cannot be read (DG_ERR_IO), one
+ * of them or a logit is not finite (DG_ERR_MODEL, which names the weight, or the op that overflows), or
  * dg_team_cancel() or dg_sequence_cancel() has been called (DG_ERR_CANCELLED), the position is as it was,
  * and there are no logits. */
 DG_API enum dg_status dg_sequence_eval(struct dg_sequence *sequence, const int32_t *ids, size_t n,

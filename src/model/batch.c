@@ -4,6 +4,7 @@
  * logits are the last ones, as a plan wants both. Which rows have logits follows from where the last n_logits
  * ids of a part lie. */
 #include "sequence.h"
+#include "../base/finite.h"
 #include "../base/status.h"
 
 #include <inttypes.h>
@@ -212,6 +213,28 @@ static enum dg_status run_steps(struct dg_engine *e, struct dg_part *parts, size
     return st;
 }
 
+/* Are the part's logits finite? If not, the first row that has others is evaluated again, by itself. */
+static enum dg_status check_logits(const struct dg_part *p, struct dg_error *err)
+{
+    struct dg_sequence *s = p->sequence;
+    const size_t vocab = s->sizes.vocab, first = p->n - p->n_logits;
+    struct dg_rows to;
+    enum dg_status st;
+    size_t i = 0;
+
+    while (i < p->n_logits && dg_are_finite(s->logits + i * vocab, vocab))
+        i++;
+    if (i == p->n_logits)
+        return DG_OK;
+    st = dg_engine_enter(s->engine, 1, 1, &to, err);
+    if (st != DG_OK)
+        return st;
+    to.id[0] = p->ids[first + i];
+    to.row[0] =
+        (struct dg_row){&s->cache, (uint32_t)(s->before + first + i), s->logits + i * vocab};
+    return dg_engine_find_overflow(s->engine, err);
+}
+
 static enum dg_status eval(struct dg_part *parts, size_t n, struct dg_error *err)
 {
     enum dg_status st = DG_OK;
@@ -222,10 +245,14 @@ static enum dg_status eval(struct dg_part *parts, size_t n, struct dg_error *err
     }
     st = run_steps(parts->sequence->engine, parts, n, st, err);
     for (struct dg_part *p = parts; p < parts + n; p++) {
+        enum dg_status wrong;
+
         if (p->status != DG_OK)
             continue;
-        p->sequence->has_logits = p->n_logits > 0;
-        leave(p, DG_OK);
+        wrong = check_logits(p, st == DG_OK ? err : NULL);
+        p->sequence->has_logits = wrong == DG_OK && p->n_logits > 0;
+        leave(p, wrong);
+        st = first_of(st, wrong);
     }
     return st;
 }

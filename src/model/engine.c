@@ -10,6 +10,7 @@
 #include "../runtime/sched.h"
 #include "../runtime/team.h"
 #include "gpt2.h"
+#include "overflow.h"
 #include "pool.h"
 #include <sync.h>
 
@@ -246,6 +247,16 @@ enum dg_status dg_engine_run(struct dg_engine *e, struct dg_error *err)
     } else {
         st = dg_model_check(e->model, err);
     }
+    dg_team_leave(e->team);
+    return st;
+}
+
+enum dg_status dg_engine_find_overflow(struct dg_engine *e, struct dg_error *err)
+{
+    const struct prepared *p = e->entered;
+    const struct dg_step step = {.row = p->row, .rows = p->rows, .kernels = e->kernels};
+    const enum dg_status st = dg_overflow_find(p->plan, &step, e->model->name, err);
+
     dg_team_leave(e->team);
     return st;
 }

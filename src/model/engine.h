@@ -26,9 +26,12 @@ enum dg_status dg_engine_enter(struct dg_engine *e, uint32_t rows, uint32_t n_lo
 
 /* Evaluates them and leaves the team. The rows may be of several sequences (struct dg_step says in which
  * order), with caches of the model's shape, which belong to the caller; ids are in the vocabulary. Loads
- * the model, if that is still to be done. The error of a step that fails is DG_ERR_IO, of one that
- * dg_team_cancel() has ended DG_ERR_CANCELLED; logits and the caches' positions are then undefined. */
+ * the model, if that is still to be done. The error of a step that fails is DG_ERR_IO, or DG_ERR_MODEL
+ * where a weight is not finite, of one that dg_team_cancel() has ended DG_ERR_CANCELLED; logits and the caches' positions are then undefined. */
 enum dg_status dg_engine_run(struct dg_engine *e, struct dg_error *err);
+
+/* In the place of dg_engine_run(), for rows whose logits were not finite: dg_overflow_find() of them. */
+enum dg_status dg_engine_find_overflow(struct dg_engine *e, struct dg_error *err);
 
 /* The memory of the sequences' keys and values. */
 struct dg_pool *dg_engine_pool(struct dg_engine *e);

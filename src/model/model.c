@@ -79,6 +79,17 @@ void dg_model_hold_as(struct dg_model *m, enum dg_precision precision,
     }
 }
 
+static enum dg_status take_name(struct dg_model *m, struct dg_error *err)
+{
+    const size_t n = strlen(m->weights->name) + 1;
+    char *name = dg_arena_alloc(m->arena, n);
+
+    if (!name)
+        return dg_fail_memory(err, "a model's name", n);
+    m->name = memcpy(name, m->weights->name, n);
+    return DG_OK;
+}
+
 /* Memory for all weights in one piece, so that they share huge pages. */
 static enum dg_status allocate(struct dg_model *m, struct dg_error *err)
 {
@@ -145,6 +156,8 @@ enum dg_status dg_model_loaded(struct dg_model *m, int failed, struct dg_error *
     if (failed == ECANCELED)
         return dg_fail(err, DG_ERR_CANCELLED, "%s: reading the weights was cancelled",
                        m->weights->name);
+    if (failed == EDOM)
+        return dg_weights_not_finite(m->weights, err);
     if (failed)
         return dg_fail(err, DG_ERR_IO, "%s: cannot read the weights: %s", m->weights->name,
                        strerror(failed));
@@ -211,7 +224,9 @@ enum dg_status dg_model_of_weights(struct dg_model **out, struct dg_weights *wei
         return DG_OK;
     }
     dg_store_relaxed(&m->state, DG_MODEL_UNLOADED);
-    st = allocate(m, err);
+    st = take_name(m, err);
+    if (st == DG_OK)
+        st = allocate(m, err);
     if (st == DG_OK && team)
         st = load(m, team, err);
     if (st == DG_OK)

@@ -16,6 +16,7 @@ enum dg_model_state {
 
 struct dg_model {
     struct dg_arena *arena; /* holds the model itself, too */
+    const char *name;       /* of its file or folder, for errors; NULL: an outline */
     struct dg_sizes sizes;
     struct dg_recipe recipe;
     struct dg_tensor
@@ -67,8 +68,8 @@ static inline void dg_model_hold(struct dg_model *m)
 
 /* A model that was opened without a team is loaded by the first graph that has a load op for each
  * weight. Who has run it says so: dg_model_loaded() closes the file; the graph's sources are then gone.
- * failed is what the step returned, and makes it DG_ERR_IO or, if ECANCELED, DG_ERR_CANCELLED: then
- * nothing changes. */
+ * failed is what the step returned, and makes it DG_ERR_IO, if EDOM DG_ERR_MODEL (a weight is not finite) or,
+ * if ECANCELED, DG_ERR_CANCELLED: then nothing changes. */
 static inline bool dg_model_is_loaded(const struct dg_model *m)
 {
     return dg_load_acquire(&m->state) == DG_MODEL_LOADED;

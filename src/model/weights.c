@@ -2,7 +2,9 @@
  * of where they lie, which a format's reader fills. */
 #include "weights.h"
 #include "../base/checked.h"
+#include "../base/finite.h"
 #include "../base/status.h"
+#include "../graph/graph.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -120,6 +122,53 @@ char *dg_weights_path(const struct dg_weights *w, const char *name)
         memcpy(path + n, name, length + 1);
     }
     return path;
+}
+
+/* Looks through one weight, line by line; DG_OK: all are finite. line: room for one. */
+static enum dg_status look_through(const struct dg_weights *w, enum dg_weight weight,
+                                   uint32_t layer, float *line, struct dg_error *err)
+{
+    const struct dg_source *s = dg_weights_find(w, weight, layer);
+    const struct dg_weight_shape shape = dg_weight_shape(&w->sizes, weight);
+    const size_t lines = s->transposed ? shape.cols : shape.rows;
+    const size_t length = s->transposed ? shape.rows : shape.cols;
+    char name[24];
+
+    dg_layer_name(name, sizeof name, dg_weight_in_layers(weight) ? (int)layer : -1, shape.name);
+    for (size_t i = 0, k; s->file && i < lines; i++) {
+        const int failed = dg_source_read(s, i, 1, length, line);
+
+        if (failed)
+            return dg_fail(err, DG_ERR_IO, "%s: cannot read the weights: %s", w->name,
+                           strerror(failed));
+        for (k = 0; k < length && dg_are_finite(line + k, 1); k++)
+            ;
+        if (k < length)
+            return dg_fail(
+                err, DG_ERR_MODEL,
+                "%s: %s: row %zu, column %zu: got %g, expected a finite number: damaged weights",
+                w->name, name, s->transposed ? k : i, s->transposed ? i : k, (double)line[k]);
+    }
+    return DG_OK;
+}
+
+enum dg_status dg_weights_not_finite(const struct dg_weights *w, struct dg_error *err)
+{
+    const struct dg_sizes *z = &w->sizes;
+    const size_t most = 4 * (size_t)z->channels > z->vocab ? 4 * (size_t)z->channels : z->vocab;
+    float *line = malloc(most * sizeof *line);
+    enum dg_status st = line ? DG_OK : dg_fail_memory(err, "a row of weights", most * sizeof *line);
+
+    for (enum dg_weight i = 0; i < DG_N_WEIGHTS && st == DG_OK; i++)
+        for (uint32_t layer = 0; layer < (dg_weight_in_layers(i) ? z->layers : 1); layer++)
+            if (st == DG_OK)
+                st = look_through(w, i, layer, line, err);
+    free(line);
+    return st == DG_OK
+               ? dg_fail(err, DG_ERR_IO,
+                         "%s: a weight was not finite, and is: the file has changed meanwhile",
+                         w->name)
+               : st;
 }
 
 void dg_weights_close(struct dg_weights *w)

@@ -1,9 +1,11 @@
 /* Reads a weight from its file and packs it, some lines at a time, as many as fit into the second-level cache:
  * rows, 16 of them, or columns where it is stored transposed. A tile takes some panels; of a transposed one all
- * of them, and some columns, so that what it reads lies together in the file. */
+ * of them, and some columns, so that what it reads lies together in the file. What is not finite is no weight:
+ * EDOM, and who has the file says which. */
 #include "common.h"
 #include "pack.h"
 #include "source.h"
+#include "../base/finite.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -81,6 +83,8 @@ static int load(const struct dg_tensor *w, const struct dg_source *from, size_t 
         failed = dg_source_read(from, i, n, length, buffer);
         if (failed)
             return failed;
+        if (!dg_are_finite(buffer, n * length))
+            return EDOM;
         (from->transposed ? dg_pack_columns : dg_pack)(w, i, n, buffer);
     }
     return 0;

@@ -118,6 +118,8 @@ static enum dg_status put_weight(struct writer *w, const struct dg_conversion *c
     dg_arena_free(arena);
     if (failed == ENOMEM)
         return dg_fail_memory(err, t.name, bytes);
+    if (failed == EDOM)
+        return dg_weights_not_finite(c->weights, err);
     if (failed)
         return dg_fail(err, DG_ERR_IO, "%s: cannot read: %s", c->weights->name, strerror(failed));
     return DG_OK;

@@ -6,6 +6,7 @@
 #include "../../../src/base/cpu.h"
 #include "../../../src/base/crc.h"
 #include "../../../src/base/file.h"
+#include "../../../src/base/finite.h"
 #include "../../../src/base/options.h"
 
 #include <errno.h>
@@ -186,6 +187,27 @@ START_TEST(add)
     ck_assert(!dg_add(SIZE_MAX, 1, &n));
     ck_assert(!dg_add(1, SIZE_MAX, &n));
     ck_assert(!dg_add(SIZE_MAX, SIZE_MAX, &n));
+}
+END_TEST
+
+START_TEST(finite_at_every_place)
+{
+    static const uint32_t bad[] = {0x7f800000, 0xff800000, 0x7f800001, 0x7fc00000, 0xffffffff};
+    static const uint32_t good[] = {0x7f7fffff, 0xff7fffff, 0, 0x80000000, 1, 0x807fffff};
+    float x[20];
+
+    for (size_t n = 0; n <= 20; n++) {
+        for (size_t i = 0; i < n; i++)
+            memcpy(&x[i], &good[i % 6], sizeof *x);
+        ck_assert(dg_are_finite(x, n));
+        for (size_t i = 0; i < n; i++) {
+            memcpy(&x[i], &bad[(i + n) % 5], sizeof *x);
+            ck_assert_msg(!dg_are_finite(x, n), "%zu of %zu", i, n);
+            ck_assert(dg_are_finite(x, i));
+            memcpy(&x[i], &good[i % 6], sizeof *x);
+        }
+    }
+    ck_assert(dg_are_finite(NULL, 0));
 }
 END_TEST
 
@@ -773,6 +795,7 @@ int main(void)
                                   fail_is_one_line,
                                   multiply,
                                   add,
+                                  finite_at_every_place,
                                   round_up,
                                   arena_alignment,
                                   arena_no_overlap,

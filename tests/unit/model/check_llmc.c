@@ -103,10 +103,13 @@ static void find_sections(const struct spec *s, size_t at[N_SECTIONS + 1])
         at[i + 1] = at[i] + sizes[i];
 }
 
-/* The bits of element i of a payload, as the float that it stands for. Any bits may occur. */
+/* The bits of element i of a payload, as the float that it stands for: any that are below 2. */
 static uint32_t element_bits(const struct spec *s, size_t i)
 {
-    return s->version == 5 ? (uint32_t)(i * 40503 + 7) << 16 : (uint32_t)(i * 2654435761u + 12345);
+    const uint32_t any =
+        s->version == 5 ? (uint32_t)(i * 40503 + 7) << 16 : (uint32_t)(i * 2654435761u + 12345);
+
+    return any & ~0x40000000u;
 }
 
 static void put32(unsigned char *to, uint32_t v)

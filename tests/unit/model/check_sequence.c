@@ -375,6 +375,99 @@ START_TEST(no_logits_after_a_failed_step)
 }
 END_TEST
 
+/* ---- weights that are no numbers ---- */
+
+/* The model's file, with floats first, first + step ... first + (n - 1) * step of its weights set. */
+static unsigned char *spoilt(size_t *bytes, size_t first, size_t step, size_t n, float to)
+{
+    FILE *f = fopen(model_path, "rb");
+    unsigned char *file;
+    long length;
+
+    ck_assert_ptr_nonnull(f);
+    ck_assert(fseek(f, 0, SEEK_END) == 0 && (length = ftell(f)) > 0);
+    rewind(f);
+    *bytes = (size_t)length;
+    file = malloc(*bytes);
+    ck_assert(file && fread(file, 1, *bytes, f) == *bytes);
+    fclose(f);
+    for (size_t i = 0; i < n; i++)
+        memcpy(file + 1024 + 4 * (first + i * step), &to, sizeof to);
+    return file;
+}
+
+static void refused(const struct dg_error *err, enum dg_status st, const char *text)
+{
+    ck_assert_int_eq(st, DG_ERR_MODEL);
+    ck_assert_int_eq(err->status, DG_ERR_MODEL);
+    ck_assert_msg(strstr(err->text, text) == err->text, "%s", err->text);
+}
+
+/* A row that the prompt does not need, so that nothing but the load sees it. */
+START_TEST(weight_that_is_not_finite)
+{
+    const size_t row = 60;
+    struct dg_team *team = new_team(2);
+    const int32_t id = 3;
+    size_t bytes;
+    unsigned char *file = spoilt(&bytes, VOCAB * row + 39 * row + 7, 1, 1, NAN);
+    const char *text = "spoilt: wpe: row 39, column 7: got nan, expected a finite number";
+    struct dg_error err = {0};
+    struct dg_model *m;
+    struct one *o;
+
+    refused(&err, dg_model_parse(&m, file, bytes, "spoilt", team, &err), text);
+    ck_assert_ptr_null(m);
+    ck_assert_int_eq(dg_model_parse(&m, file, bytes, "spoilt", NULL, &err), DG_OK);
+    o = one_new(m, team, NULL);
+    for (int i = 0; i < 2; i++) {
+        refused(&err, dg_sequence_eval(o->text, &id, 1, 1, &err), text);
+        ck_assert_uint_eq(dg_sequence_position(o->text), 0);
+        ck_assert_ptr_null(dg_sequence_logits(o->text));
+    }
+    one_free(o);
+    dg_model_free(m);
+    dg_team_free(team);
+    free(file);
+}
+END_TEST
+
+/* The last layer's v, and the last op, in the model's first step and in a later one. */
+START_TEST(weights_that_overflow)
+{
+    const size_t C = 60, layers = 3, wpe = VOCAB * C, ln1 = wpe + MAX_T * C,
+                 qkv = ln1 + 2 * layers * C, v = qkv + 2 * 3 * C * C + 2 * C * C;
+    const struct {
+        size_t first, n;
+        const char *text;
+    } cases[] = {{v, C, "spoilt: op h2.v: row "}, {0, C, "spoilt: op logits: row "}};
+    const int32_t ids[] = {3, 1, 4, 1, 5};
+    struct dg_team *team = new_team(2);
+    struct dg_error err = {0};
+
+    for (size_t i = 0; i < 4; i++) {
+        size_t bytes;
+        unsigned char *file = spoilt(&bytes, cases[i / 2].first, 1, cases[i / 2].n, 3.4e38f);
+        struct dg_model *m;
+        struct one *o;
+
+        ck_assert_msg(dg_model_parse(&m, file, bytes, "spoilt", i % 2 ? team : NULL, &err) == DG_OK,
+                      "%s", err.text);
+        o = one_new(m, team, NULL);
+        one_eval(o, ids, 1, 0); /* logits alone are asked for */
+        for (int turn = 0; turn < 2; turn++) {
+            refused(&err, dg_sequence_eval(o->text, ids + 1, 4, 2, &err), cases[i / 2].text);
+            ck_assert_uint_eq(dg_sequence_position(o->text), 1);
+            ck_assert_ptr_null(dg_sequence_logits(o->text));
+        }
+        one_free(o);
+        dg_model_free(m);
+        free(file);
+    }
+    dg_team_free(team);
+}
+END_TEST
+
 /* ---- cancelled ---- */
 
 /* Cancels a team once worker 0 has run so many tiles of its steps. */
@@ -1100,6 +1193,8 @@ int main(void)
                                   some_logits,
                                   more_rows_with_logits_than_rows,
                                   no_logits_after_a_failed_step,
+                                  weight_that_is_not_finite,
+                                  weights_that_overflow,
                                   cancelled_evals,
                                   cancelled_while_loading,
                                   cancelled_model,
