@@ -375,6 +375,11 @@ struct dg_part {
  * NULL, or sequences of several engines: DG_ERR_USAGE, and nothing has happened. */
 DG_API enum dg_status dg_batch_eval(struct dg_part *parts, size_t n_parts, struct dg_error *err);
 
+/* A long part holds up all others of its step. How many ids of prompts should be added, together, to a step
+ * in which `decoding` sequences get one id each, so that it takes less than twice as long as without them:
+ * at least 8, and as many as those; any number, SIZE_MAX, beside none. */
+DG_API size_t dg_batch_share(size_t decoding);
+
 /* Ends the sequence's part in the eval that is under way, else in the next one, as soon as the step at hand is
  * over: DG_ERR_CANCELLED, and the request is fulfilled. Other parts go on.
  * Threads: any, and signal handlers, beside any call but dg_sequence_free(). */

@@ -300,15 +300,20 @@ void dg_plan_free(struct dg_plan *plan)
 
 enum dg_status dg_plan_allocate(struct dg_plan *plan, struct dg_arena *arena, struct dg_error *err)
 {
-    char *base = dg_arena_alloc(arena, dg_size(plan->arena_bytes));
+    void *memory = dg_arena_alloc(arena, dg_size(plan->arena_bytes));
 
-    if (!base)
+    if (!memory)
         return dg_fail_memory(err, "activations", dg_size(plan->arena_bytes));
+    dg_plan_use(plan, memory);
+    return DG_OK;
+}
+
+void dg_plan_use(struct dg_plan *plan, void *memory)
+{
     for (unsigned i = 0; i < plan->graph->n_tensors; i++) {
         struct dg_tensor *t = &plan->graph->tensors[i];
 
         if (t->role == DG_ACTIVATION)
-            t->data = base + plan->offset[i];
+            t->data = (char *)memory + plan->offset[i];
     }
-    return DG_OK;
 }

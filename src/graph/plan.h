@@ -61,6 +61,10 @@ void dg_plan_free(struct dg_plan *plan); /* takes NULL; the graph stays */
 /* Allocates the activations, from `arena`, and points the graph's tensors at them. */
 enum dg_status dg_plan_allocate(struct dg_plan *plan, struct dg_arena *arena, struct dg_error *err);
 
+/* The same in memory that there is: arena_bytes, 64-byte aligned. Plans that run one after the other may use
+ * the same, since nothing in it outlives a step. */
+void dg_plan_use(struct dg_plan *plan, void *memory);
+
 /* The home of tile i of an op's n, which lies in row block `block`. An op of several row blocks gives
  * a block's tiles one home, so that its activations stay in one worker's cache; an op of one gives
  * each worker a contiguous share of the weights. */

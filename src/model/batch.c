@@ -280,6 +280,17 @@ enum dg_status dg_batch_eval(struct dg_part *parts, size_t n_parts, struct dg_er
     return eval(parts, n_parts, err);
 }
 
+/* Up to 8 rows a step of 124M is bound by memory, and costs half as much again as one; from there on time
+ * grows with the rows, and one without logits costs 0.7 of one with (docs/performance.md). */
+enum { SHARE_LEAST = 8 };
+
+size_t dg_batch_share(size_t decoding)
+{
+    if (decoding == 0)
+        return SIZE_MAX;
+    return decoding < SHARE_LEAST ? SHARE_LEAST : decoding;
+}
+
 enum dg_status dg_sequence_eval(struct dg_sequence *s, const int32_t *ids, size_t n,
                                 size_t n_logits, struct dg_error *err)
 {

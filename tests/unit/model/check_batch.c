@@ -523,6 +523,7 @@ START_TEST(calls_that_cannot_be)
     out = s;
     ck_assert_int_eq(dg_sequence_fork(&out, NULL, NULL), DG_ERR_USAGE);
     ck_assert_ptr_null(out);
+    ck_assert(dg_batch_share(0) == SIZE_MAX && dg_batch_share(1) == 8 && dg_batch_share(30) == 30);
     dg_sequence_cancel(NULL);
     dg_sequence_free(s);
     dg_sequence_free(other);
