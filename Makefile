@@ -255,6 +255,7 @@ test-all: test test-bits  ## test, test-bits, and test under each sanitizer
 
 $(BUILD)/tests/unit/text/check_split: NEED_LDLIBS += -lpcre2-8
 $(BUILD)/tests/unit/base/check_base:  private NEED_LDFLAGS += -Wl,--wrap=sched_getaffinity
+$(BUILD)/tests/unit/model/check_closing: private NEED_LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc close)
 $(BUILD)/tests/unit/runtime/check_team: private NEED_LDFLAGS += -Wl,--wrap=pthread_create
 
 # The unit tests are the Check library's. Where that is not for this compiler (musl, another machine), or with

@@ -27,6 +27,20 @@ bool dg_json_fail(struct dg_json *j, const char *expected)
     return false;
 }
 
+bool dg_json_fail_memory(struct dg_json *j)
+{
+    j->no_memory = j->no_memory || !j->error;
+    return dg_json_fail(j, "enough memory");
+}
+
+enum dg_status dg_json_refuse(const struct dg_json *j, const char *name, enum dg_status wrong,
+                              struct dg_error *err)
+{
+    return dg_fail(err, j->no_memory ? DG_ERR_RESOURCE : wrong,
+                   "%s: line %zu, byte %zu: expected %s", name, dg_json_line(j),
+                   (size_t)(j->at - j->text), j->error);
+}
+
 size_t dg_json_line(const struct dg_json *j)
 {
     size_t line = 1;
@@ -108,14 +122,15 @@ static bool remember(struct dg_json *j, const char *start)
         copy = malloc(written + 1);
         j->at = start;
         if (!copy)
-            return dg_json_fail(j, "enough memory for its names");
+            return dg_json_fail_memory(j);
         dg_json_string(j, copy, written + 1);
     }
     added = dg_names_add(j->names, j->object[j->depth], copy ? copy : start + 1, j->length);
     free(copy);
     j->at = added == 1 ? end : start;
-    return added == 1 || dg_json_fail(j, added == 0 ? "a name that the object does not have yet"
-                                                    : "enough memory for its names");
+    if (added < 0)
+        return dg_json_fail_memory(j);
+    return added == 1 || dg_json_fail(j, "a name that the object does not have yet");
 }
 
 bool dg_json_key(struct dg_json *j, char *name, size_t size)
@@ -158,7 +173,7 @@ bool dg_json_number(struct dg_json *j, double *out)
     if (n == 0 || !is_json(j->at, n))
         return dg_json_fail(j, "a number");
     if (!dg_number_read(j->at, n, out))
-        return dg_json_fail(j, "enough memory for a number");
+        return dg_json_fail_memory(j);
     j->at += n;
     return true;
 }

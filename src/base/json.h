@@ -18,6 +18,7 @@
 #define DG_BASE_JSON_H
 
 #include "names.h"
+#include "status.h"
 
 #include <stdbool.h>
 
@@ -26,6 +27,7 @@ enum { DG_JSON_DEPTH = 64 }; /* objects and arrays inside each other */
 struct dg_json {
     const char *text, *at, *end;
     const char *error; /* what was expected at `at`, or NULL */
+    bool no_memory;    /* that was memory */
     unsigned depth;
     bool first;    /* no member or item of the innermost one was read yet */
     size_t length; /* bytes of the string or name that was read last, also of what was cut */
@@ -68,6 +70,13 @@ bool dg_json_end(struct dg_json *j);  /* nothing but blanks follows */
 
 /* Makes an error of the reader's own, at the value that was read last. Returns false. */
 bool dg_json_fail(struct dg_json *j, const char *expected);
+
+/* The same where there is no memory for what was read. */
+bool dg_json_fail_memory(struct dg_json *j);
+
+/* The error, with the place, of the text called `name`. Of status `wrong`, or DG_ERR_RESOURCE. */
+enum dg_status dg_json_refuse(const struct dg_json *j, const char *name, enum dg_status wrong,
+                              struct dg_error *err);
 
 size_t dg_json_line(const struct dg_json *j); /* of the error; from 1 */
 

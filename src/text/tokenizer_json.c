@@ -31,7 +31,7 @@ static void *push(struct reader *r, struct list *l, size_t size)
         void *more = room <= SIZE_MAX / size ? realloc(l->at, room * size) : NULL;
 
         if (!more) {
-            dg_json_fail(&r->j, "enough memory");
+            dg_json_fail_memory(&r->j);
             return NULL;
         }
         l->at = more;
@@ -262,12 +262,6 @@ static void read_file(struct reader *r)
     dg_json_end(&r->j);
 }
 
-static enum dg_status refuse(const struct reader *r, const char *name, struct dg_error *err)
-{
-    return dg_fail(err, DG_ERR_TOKEN, "%s: line %zu, byte %zu: expected %s", name,
-                   dg_json_line(&r->j), (size_t)(r->j.at - r->j.text), r->j.error);
-}
-
 enum dg_status dg_tokenizer_of_json(struct dg_tokenizer **out, const char *data, size_t n,
                                     const char *name, struct dg_error *err)
 {
@@ -280,7 +274,7 @@ enum dg_status dg_tokenizer_of_json(struct dg_tokenizer **out, const char *data,
     dg_json_unique(&r.j, &r.names);
     read_file(&r);
     if (r.j.error)
-        st = refuse(&r, name, err);
+        st = dg_json_refuse(&r.j, name, DG_ERR_TOKEN, err);
     else
         st = dg_vocabulary_of_lists(out, name, r.tokens.at, r.tokens.n, r.merges.at, r.merges.n,
                                     err);
@@ -335,7 +329,7 @@ enum dg_status dg_vocabulary_agrees(const struct dg_tokenizer *t, const char *pa
         dg_json_unique(&r.j, &r.names);
         read_vocab(&r);
         dg_json_end(&r.j);
-        st = r.j.error ? refuse(&r, path, err) : compare(&r, t, path, err);
+        st = r.j.error ? dg_json_refuse(&r.j, path, DG_ERR_TOKEN, err) : compare(&r, t, path, err);
     } else {
         st = dg_fail_memory(err, path, n);
     }

@@ -11,13 +11,7 @@
 
 static enum dg_status syntax(const struct trace_reader *r, struct dg_error *err)
 {
-    const bool ours = !r->no_memory;
-
-    if (!r->j.error)
-        return DG_OK;
-    return dg_fail(err, ours ? DG_ERR_MODEL : DG_ERR_RESOURCE,
-                   "%s: line %zu, byte %zu: expected %s", r->name, dg_json_line(&r->j),
-                   (size_t)(r->j.at - r->j.text), r->j.error);
+    return r->j.error ? dg_json_refuse(&r->j, r->name, DG_ERR_MODEL, err) : DG_OK;
 }
 
 static enum dg_status read_all(struct trace_reader *r, struct dg_error *err)

@@ -6,6 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Names that are cut could be one name. */
+static void read_name(struct trace_reader *r, char *name, size_t size, const char *expected)
+{
+    if (dg_json_string(&r->j, name, size) && r->j.length >= size)
+        dg_json_fail(&r->j, expected);
+}
+
 /* Version 1 has the type in "op", and no "loads". */
 static void read_op(struct trace_reader *r, struct trace_op *op)
 {
@@ -17,9 +24,9 @@ static void read_op(struct trace_reader *r, struct trace_op *op)
     op->layer = -1;
     while (dg_json_key(&r->j, key, sizeof key)) {
         if (!strcmp(key, "name"))
-            dg_json_string(&r->j, op->name, sizeof op->name);
+            read_name(r, op->name, sizeof op->name, "an op's name of at most 63 bytes");
         else if (!strcmp(key, r->version == 1 ? "op" : "type"))
-            dg_json_string(&r->j, op->type, sizeof op->type);
+            read_name(r, op->type, sizeof op->type, "an op's type of at most 31 bytes");
         else if (!strcmp(key, "loads") && dg_json_true(&r->j))
             op->loads = true;
         else if (!strcmp(key, "layer") && trace_read_count(r, -1, 1 << 24, &layer))

@@ -14,10 +14,8 @@ bool trace_grow(struct trace_reader *r, void *list, size_t n, size_t *room, size
     if (n < *room)
         return true;
     to = realloc(*at, more * size);
-    if (!to) {
-        r->no_memory = true;
-        return dg_json_fail(&r->j, "more memory");
-    }
+    if (!to)
+        return dg_json_fail_memory(&r->j);
     memset((char *)to + *room * size, 0, (more - *room) * size);
     *at = to;
     *room = more;
@@ -62,10 +60,8 @@ bool trace_read_text(struct trace_reader *r, char **out)
     if (!dg_json_string(&r->j, NULL, 0))
         return false;
     text = malloc(r->j.length + 1);
-    if (!text) {
-        r->no_memory = true;
-        return dg_json_fail(&r->j, "more memory");
-    }
+    if (!text)
+        return dg_json_fail_memory(&r->j);
     free(*out);
     *out = text;
     length = r->j.length;

@@ -17,7 +17,6 @@ struct trace_reader {
     size_t bytes; /* of the text */
     size_t slice_room;
     uint32_t version; /* of the format */
-    bool no_memory;
 };
 
 /* Room for element n of a list; what is new is zeroed. */

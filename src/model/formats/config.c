@@ -189,8 +189,7 @@ static void read_all(struct config *c)
 static enum dg_status check(const struct config *c, struct dg_error *err)
 {
     if (c->j.error)
-        return dg_fail(err, DG_ERR_MODEL, "%s: line %zu, byte %zu: expected %s", c->path,
-                       dg_json_line(&c->j), (size_t)(c->j.at - c->j.text), c->j.error);
+        return dg_json_refuse(&c->j, c->path, DG_ERR_MODEL, err);
     if (!c->has_type)
         return dg_fail(err, DG_ERR_MODEL, "%s: model_type: got none, expected \"gpt2\"", c->path);
     for (enum size i = 0; i < N_SIZES; i++)

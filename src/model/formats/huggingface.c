@@ -7,6 +7,8 @@
 #include "safetensors.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -105,13 +107,13 @@ static enum dg_status place(void *arg, const struct dg_safetensor *t, struct dg_
 
 /* ---- the files ---- */
 
+/* Without memory of its own, lack of which would read as lack of the file. */
 static bool has(const struct dg_weights *w, const char *name)
 {
-    char *path = dg_weights_path(w, name);
-    const bool there = path && access(path, F_OK) == 0;
+    char path[PATH_MAX];
+    const int n = snprintf(path, sizeof path, "%s%s", w->folder, name);
 
-    free(path);
-    return there;
+    return n > 0 && n < PATH_MAX && access(path, F_OK) == 0;
 }
 
 /* A folder that has its weights in another format says what may be done. */
@@ -193,7 +195,7 @@ static void read_entry(struct shards *s, const char *tensor, size_t n)
         strcpy(s->name[shard], file);
     }
     if (dg_names_add(&s->tensors, (uint32_t)shard, tensor, n) < 0)
-        dg_json_fail(&s->j, "enough memory for its names");
+        dg_json_fail_memory(&s->j);
 }
 
 static void read_index(struct shards *s)
@@ -230,8 +232,7 @@ static enum dg_status load_index(struct shards *s, const struct dg_weights *w, s
         dg_json_unique(&s->j, &s->once);
         read_index(s);
         if (s->j.error)
-            st = dg_fail(err, DG_ERR_MODEL, "%s: line %zu, byte %zu: expected %s", path,
-                         dg_json_line(&s->j), (size_t)(s->j.at - s->j.text), s->j.error);
+            st = dg_json_refuse(&s->j, path, DG_ERR_MODEL, err);
         free(text);
     }
     free(path);

@@ -26,8 +26,9 @@ struct reader {
 
 static enum dg_status refuse(const struct reader *r, struct dg_error *err)
 {
-    return dg_fail(err, DG_ERR_MODEL, "%s: header: line %zu, byte %zu: expected %s", r->name,
-                   dg_json_line(&r->j), (size_t)(r->j.at - r->j.text), r->j.error);
+    return dg_fail(err, r->j.no_memory ? DG_ERR_RESOURCE : DG_ERR_MODEL,
+                   "%s: header: line %zu, byte %zu: expected %s", r->name, dg_json_line(&r->j),
+                   (size_t)(r->j.at - r->j.text), r->j.error);
 }
 
 /* Bits of an element; 0: a dtype that is not known. */

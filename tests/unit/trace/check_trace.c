@@ -826,6 +826,8 @@ END_TEST
     "," LIMIT(10) "," LIMIT(11) "," LIMIT(12) "," LIMIT(13) "," LIMIT(14) "," LIMIT(15) "," LIMIT( \
         16)
 
+#define NAME_OF_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 START_TEST(damaged)
 {
     static const char *const changes[][3] = {
@@ -845,6 +847,7 @@ START_TEST(damaged)
          "limits of more and"},
         {"\"limits\": []", "\"limits\": [{\"read_gbps\": 1, \"fma_gflops\": 1}]",
          "limits of more and"},
+        {"\"name\": \"a\"", "\"name\": \"" NAME_OF_64 "\"", "name of at most 63 bytes"},
         {"[0, 0, 1, 0, 1, 0]", "[7, 0, 1, 0, 1, 0]", "op is not one"},
         {"[0, 0, 1, 0, 1, 0]", "[0, 1, 1, 0, 1, 0]", "box is empty"},
         {"[0, 0, 1, 0, 1, 0]", "[0, 0, 1, 0, 1]", "six numbers"},
