@@ -27,13 +27,14 @@ export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-3600}"
 { echo '#include <stdio.h>' | $cc -E - && command -v $qemu; } >/dev/null 2>&1 ||
     tests/support/need.sh get gcc-$triple $libc qemu-user || exit 1
 
-# split needs PCRE2, and check_spec the other program in one file; cli_build and cli_readme build for this machine.
+# split needs PCRE2, and check_spec the other program in one file; cli_build and cli_readme build for this machine;
+# bench starts the program from itself, which the emulator cannot.
 all_suites() {
     for suite in tests/unit/*/check_*.c tests/command/cli*.sh; do
         name=$(basename "$suite" .c)
         name=$(basename "${name#check_}" .sh)
         case $name in
-        split | spec | cli_build | cli_readme) ;;
+        split | spec | cli_bench | cli_build | cli_readme) ;;
         *) echo "$name" ;;
         esac
     done
