@@ -14,10 +14,18 @@ static const char *const in_folder[] = {"tokenizer.json", "merges.txt", "vocab.b
 static const char *const beside_file[] = {"merges.txt", "vocab.bpe", "gpt2_tokenizer.bin",
                                           "tokenizer.json", NULL};
 
-const char *const dg_weights_files[] = {"config.json",        "model.safetensors.index.json",
-                                        "tokenizer.json",     "vocab.json",
-                                        "merges.txt",         "vocab.bpe",
-                                        "gpt2_tokenizer.bin", NULL};
+const char *const dg_weights_files[] = {"config.json",
+                                        "generation_config.json",
+                                        "model.safetensors.index.json",
+                                        "tokenizer.json",
+                                        "vocab.json",
+                                        "merges.txt",
+                                        "vocab.bpe",
+                                        "gpt2_tokenizer.bin",
+                                        "added_tokens.json",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        NULL};
 
 /* The folder's file of that name to *path, which is NULL where there is none. */
 static enum dg_status find(char **path, const struct dg_weights *w, const char *name,
@@ -50,16 +58,27 @@ static enum dg_status open_first(struct dg_tokenizer **out, const struct dg_weig
     return DG_OK;
 }
 
-/* A folder that has vocab.json, too, may not contradict itself. */
-static enum dg_status check_vocab(const struct dg_tokenizer *t, const struct dg_weights *w,
-                                  struct dg_error *err)
+/* What a folder's other files say of the tokens; vocab.json may not contradict. */
+static enum dg_status complete(struct dg_tokenizer **t, const struct dg_weights *w,
+                               struct dg_error *err)
 {
-    char *path;
-    enum dg_status st = find(&path, w, "vocab.json", err);
+    static const struct {
+        const char *name;
+        enum dg_status (*read)(struct dg_tokenizer **t, const char *path, struct dg_error *err);
+    } files[] = {{"added_tokens.json", dg_vocabulary_added},
+                 {"tokenizer_config.json", dg_vocabulary_named},
+                 {"special_tokens_map.json", dg_vocabulary_named},
+                 {"vocab.json", dg_vocabulary_agrees}};
+    enum dg_status st = DG_OK;
 
-    if (st == DG_OK && path)
-        st = dg_vocabulary_agrees(t, path, err);
-    free(path);
+    for (size_t i = 0; i < sizeof files / sizeof *files && st == DG_OK; i++) {
+        char *path;
+
+        st = find(&path, w, files[i].name, err);
+        if (st == DG_OK && path)
+            st = files[i].read(t, path, err);
+        free(path);
+    }
     return st;
 }
 
@@ -73,7 +92,7 @@ enum dg_status dg_weights_tokenizer_if_any(struct dg_tokenizer **out, const stru
     if (st == DG_OK && !t && w->folder) {
         st = open_first(&t, w, folder ? in_folder : beside_file, err);
         if (st == DG_OK && t && folder)
-            st = check_vocab(t, w, err);
+            st = complete(&t, w, err);
     }
     if (st != DG_OK) {
         dg_tokenizer_free(t);

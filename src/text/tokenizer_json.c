@@ -313,8 +313,7 @@ static enum dg_status compare(struct reader *r, const struct dg_tokenizer *t, co
     return DG_OK;
 }
 
-enum dg_status dg_vocabulary_agrees(const struct dg_tokenizer *t, const char *path,
-                                    struct dg_error *err)
+enum dg_status dg_vocabulary_agrees(struct dg_tokenizer **t, const char *path, struct dg_error *err)
 {
     struct reader r = {0};
     char *text;
@@ -329,7 +328,7 @@ enum dg_status dg_vocabulary_agrees(const struct dg_tokenizer *t, const char *pa
         dg_json_unique(&r.j, &r.names);
         read_vocab(&r);
         dg_json_end(&r.j);
-        st = r.j.error ? dg_json_refuse(&r.j, path, DG_ERR_TOKEN, err) : compare(&r, t, path, err);
+        st = r.j.error ? dg_json_refuse(&r.j, path, DG_ERR_TOKEN, err) : compare(&r, *t, path, err);
     } else {
         st = dg_fail_memory(err, path, n);
     }

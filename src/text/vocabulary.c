@@ -240,6 +240,13 @@ uint32_t dg_vocabulary_find_written(const struct dg_tokenizer *t, const char *te
     return read > 0 ? find_token(t, room, read) : find_token(t, text, n);
 }
 
+uint64_t dg_vocabulary_id_of(const struct dg_tokenizer *t, const char *bytes, size_t n)
+{
+    const uint32_t token = find_token(t, bytes, n);
+
+    return token == DG_NO_TOKEN ? UINT64_MAX : (uint64_t)t->id[token];
+}
+
 void dg_vocabulary_ends(struct dg_tokenizer *t, int32_t begin, int32_t end)
 {
     if (begin >= 0 && (uint32_t)begin < t->n)

@@ -40,6 +40,9 @@ uint32_t dg_vocabulary_character(unsigned byte);
 uint32_t dg_vocabulary_find_written(const struct dg_tokenizer *t, const char *text, size_t n,
                                     char *room);
 
+/* The id of the token of these bytes; UINT64_MAX: there is none. */
+uint64_t dg_vocabulary_id_of(const struct dg_tokenizer *t, const char *bytes, size_t n);
+
 /* A token that no merge makes. It is found by its bytes, unless another is. */
 uint32_t dg_vocabulary_other(struct dg_tokenizer *t, const char *bytes, size_t n);
 
@@ -104,10 +107,16 @@ enum dg_status dg_tokenizer_of_packed(struct dg_tokenizer **out, const char *dat
                                       const char *name, struct dg_error *err);
 char *dg_tokenizer_pack(const struct dg_tokenizer *t, size_t *n);
 
-/* vocab.json at `path`, {"token": id, ...}, must have the tokens of t, with their ids; those that a text is read as
+/* vocab.json at `path`, {"token": id, ...}, must have the tokens of *t, with their ids; those that a text is read as
  * where that is asked for may be missing. DG_ERR_TOKEN. */
-enum dg_status dg_vocabulary_agrees(const struct dg_tokenizer *t, const char *path,
+enum dg_status dg_vocabulary_agrees(struct dg_tokenizer **t, const char *path,
                                     struct dg_error *err);
+
+/* *t as the files beside it complete it, which may make it anew; on errors it stays. added_tokens.json at `path`,
+ * {"token": id, ...}, has further tokens, which are read in any text. special_tokens_map.json or tokenizer_config.json
+ * names tokens that are special, where there are such, and among them those that begin and end a text. DG_ERR_TOKEN. */
+enum dg_status dg_vocabulary_added(struct dg_tokenizer **t, const char *path, struct dg_error *err);
+enum dg_status dg_vocabulary_named(struct dg_tokenizer **t, const char *path, struct dg_error *err);
 
 enum dg_status dg_tokenizer_of_json(struct dg_tokenizer **out, const char *data, size_t n,
                                     const char *name, struct dg_error *err);

@@ -102,6 +102,23 @@ mv "$dir/out" "$dir/expected"
 run complete --greedy -n 20 -m "$dir/demo.gguf" 'Once upon'
 count 'convert demo to GGUF: another text' said "$dir/expected"
 
+# ---- what a folder's other files say ----
+
+cp -R "$dir/real" "$dir/other-files"
+sed 's/"eos_token_id": 50256/"eos_token_id": [7, 8]/' "$golden/transformers/generation_config.json" \
+    >"$dir/other-files/generation_config.json"
+convert 'a generation_config.json' "$dir/other-files" "$dir/ends.gguf"
+run info -m "$dir/ends.gguf" --json
+count 'convert: generation_config.json is not read' has '"begin": 50256, "end": 7}' "$dir/out"
+echo '{"eos_token_id": "x"}' >"$dir/other-files/generation_config.json"
+refused 'a bad generation_config.json' 3 'generation_config.json: line 1, byte' "$dir/other-files" "$new"
+rm "$dir/other-files/generation_config.json"
+echo '{"<p>": 3}' >"$dir/other-files/added_tokens.json"
+refused 'a bad added_tokens.json' 4 "which is another token's" "$dir/other-files" "$new" --to gguf
+rm "$dir/other-files/added_tokens.json"
+echo '{"pad_token": 3}' >"$dir/other-files/special_tokens_map.json"
+refused 'a bad special_tokens_map.json' 4 'special_tokens_map.json: line 1, byte' "$dir/other-files" "$new" --to gguf
+
 # ---- what the format does not hold ----
 
 mkdir "$dir/odd-ones"

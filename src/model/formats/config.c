@@ -188,8 +188,6 @@ static void read_all(struct config *c)
 
 static enum dg_status check(const struct config *c, struct dg_error *err)
 {
-    if (c->j.error)
-        return dg_json_refuse(&c->j, c->path, DG_ERR_MODEL, err);
     if (!c->has_type)
         return dg_fail(err, DG_ERR_MODEL, "%s: model_type: got none, expected \"gpt2\"", c->path);
     for (enum size i = 0; i < N_SIZES; i++)
@@ -208,23 +206,34 @@ static int32_t inside(int32_t id, uint32_t vocab)
     return id >= 0 && (uint32_t)id < vocab ? id : -1;
 }
 
+static enum dg_status read_file(struct config *c, void (*read)(struct config *c),
+                                struct dg_error *err)
+{
+    struct dg_names names = {0};
+    char *text;
+    size_t n;
+    enum dg_status st = dg_file_load(&text, &n, c->path, MOST_BYTES, err);
+
+    if (st != DG_OK)
+        return st;
+    dg_json_open(&c->j, text, n);
+    dg_json_unique(&c->j, &names);
+    read(c);
+    if (c->j.error)
+        st = dg_json_refuse(&c->j, c->path, DG_ERR_MODEL, err);
+    dg_names_free(&names);
+    free(text);
+    return st;
+}
+
 enum dg_status dg_config_read(struct dg_weights *w, const char *path, struct dg_error *err)
 {
     struct config c = {
         .path = path, .recipe = DG_GPT2_RECIPE, .tied = true, .begin = -1, .end = -1};
-    struct dg_names names = {0};
-    char *text;
-    size_t n;
-    enum dg_status st = dg_file_load(&text, &n, path, MOST_BYTES, err);
+    enum dg_status st = read_file(&c, read_all, err);
 
-    if (st != DG_OK)
-        return st;
-    dg_json_open(&c.j, text, n);
-    dg_json_unique(&c.j, &names);
-    read_all(&c);
-    st = check(&c, err);
-    dg_names_free(&names);
-    free(text);
+    if (st == DG_OK)
+        st = check(&c, err);
     if (st != DG_OK)
         return st;
     w->sizes = (struct dg_sizes){(uint32_t)c.size[POSITIONS], (uint32_t)c.size[VOCAB],
@@ -235,4 +244,36 @@ enum dg_status dg_config_read(struct dg_weights *w, const char *path, struct dg_
     w->begin = inside(c.begin, w->sizes.vocab);
     w->end = inside(c.end, w->sizes.vocab);
     return dg_sizes_check(&w->sizes, path, err);
+}
+
+/* ---- generation_config.json ---- */
+
+static void read_ids(struct config *c)
+{
+    char key[WORD];
+
+    if (dg_json_object(&c->j)) {
+        while (dg_json_key(&c->j, key, sizeof key)) {
+            if (!strcmp(key, "bos_token_id"))
+                read_id(c, &c->begin);
+            else if (!strcmp(key, "eos_token_id"))
+                read_id(c, &c->end);
+            else
+                dg_json_skip(&c->j);
+        }
+    }
+    dg_json_end(&c->j);
+}
+
+enum dg_status dg_generation_config_read(struct dg_weights *w, const char *path,
+                                         struct dg_error *err)
+{
+    struct config c = {.path = path, .begin = w->begin, .end = w->end};
+    const enum dg_status st = read_file(&c, read_ids, err);
+
+    if (st != DG_OK)
+        return st;
+    w->begin = inside(c.begin, w->sizes.vocab);
+    w->end = inside(c.end, w->sizes.vocab);
+    return DG_OK;
 }

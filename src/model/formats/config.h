@@ -8,4 +8,8 @@
  * something that the program cannot do. */
 enum dg_status dg_config_read(struct dg_weights *w, const char *path, struct dg_error *err);
 
+/* The ids of generation_config.json, where it has any, take the place of w's. */
+enum dg_status dg_generation_config_read(struct dg_weights *w, const char *path,
+                                         struct dg_error *err);
+
 #endif

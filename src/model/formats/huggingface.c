@@ -307,18 +307,22 @@ static enum dg_status check_tied(struct dg_weights *w, struct dg_error *err)
 
 static enum dg_status read_config(struct dg_weights *w, struct dg_error *err)
 {
-    char *path = dg_weights_path(w, "config.json");
-    enum dg_status st;
+    char *path = dg_weights_path(w, "config.json"),
+         *other = dg_weights_path(w, "generation_config.json");
+    enum dg_status st = DG_OK;
 
-    if (!path)
-        return dg_fail_memory(err, "a name", strlen(w->name));
-    if (access(path, F_OK) != 0)
+    if (!path || !other)
+        st = dg_fail_memory(err, "a name", strlen(w->name));
+    else if (access(path, F_OK) != 0)
         st = dg_fail(
             err, DG_ERR_MODEL,
             "%s: got a folder without config.json, expected a Hugging Face folder, or a file",
             w->name);
-    else
+    if (st == DG_OK)
         st = dg_config_read(w, path, err);
+    if (st == DG_OK && access(other, F_OK) == 0)
+        st = dg_generation_config_read(w, other, err);
+    free(other);
     free(path);
     return st;
 }

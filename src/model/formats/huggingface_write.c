@@ -66,13 +66,14 @@ static void put_config(const struct dg_conversion *c, enum dg_dtype dtype, FILE 
             z->positions, w->recipe.own_head ? "false" : "true", dg_dtype_name(dtype), z->vocab);
 }
 
-static void put_token(const struct dg_conversion *c, FILE *to, const char *name, int32_t id)
+/* Who is named here is special: one that is not has its id in config.json alone. */
+static void put_token(const struct dg_vocabulary_lists *l, FILE *to, const char *name, int32_t id)
 {
     size_t n;
-    const char *bytes = dg_tokenizer_bytes(c->tokenizer, id, &n);
+    const char *bytes = dg_tokenizer_bytes(l->t, id, &n);
 
     fprintf(to, "  \"%s\": ", name);
-    if (bytes) {
+    if (bytes && l->tokens[id].kind == DG_TOKEN_SPECIAL) {
         putc('"', to);
         dg_json_write_bytes(to, bytes, n, "");
         putc('"', to);
@@ -82,15 +83,16 @@ static void put_token(const struct dg_conversion *c, FILE *to, const char *name,
     fputs(",\n", to);
 }
 
-static void put_tokenizer_config(const struct dg_conversion *c, FILE *to)
+static void put_tokenizer_config(const struct dg_conversion *c, const struct dg_vocabulary_lists *l,
+                                 FILE *to)
 {
     fputs("{\n  \"add_prefix_space\": false,\n", to);
-    put_token(c, to, "bos_token", dg_conversion_begin(c));
-    put_token(c, to, "eos_token", dg_conversion_end(c));
+    put_token(l, to, "bos_token", dg_conversion_begin(c));
+    fputs("  \"clean_up_tokenization_spaces\": false,\n", to);
+    put_token(l, to, "eos_token", dg_conversion_end(c));
     fprintf(to, "  \"model_max_length\": %" PRIu32 ",\n", c->weights->sizes.positions);
-    fputs("  \"tokenizer_class\": \"GPT2Tokenizer\",\n", to);
-    put_token(c, to, "unk_token", dg_conversion_end(c));
-    fputs("  \"clean_up_tokenization_spaces\": false\n}\n", to);
+    put_token(l, to, "unk_token", dg_conversion_end(c));
+    fputs("  \"tokenizer_class\": \"GPT2Tokenizer\"\n}\n", to);
 }
 
 /* ---- model.safetensors ---- */
@@ -212,7 +214,7 @@ static enum dg_status write_tokenizer(const struct dg_conversion *c, struct dg_e
 
     if (st != DG_OK)
         return st;
-    put_tokenizer_config(c, to);
+    put_tokenizer_config(c, &l, to);
     for (size_t i = 0; i < sizeof files / sizeof *files && to; i++) {
         to = c->open(c->arg, files[i].name);
         if (to)
