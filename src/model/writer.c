@@ -128,6 +128,7 @@ struct tensor {
     const struct dg_written *as;
     FILE *to;
     struct dg_error *err;
+    size_t most;          /* elements of a block */
     size_t lines, length; /* of each part, as the file has them */
     float *block;         /* [some lines][stride] */
     float *room;          /* as many */
@@ -158,7 +159,7 @@ static int read_across(const struct tensor *t, const struct dg_source *s, size_t
     int failed = 0;
 
     for (size_t i = 0, some; i < t->length && !failed; i += some) {
-        some = BLOCK / n < t->length - i ? BLOCK / n : t->length - i;
+        some = t->most / n < t->length - i ? t->most / n : t->length - i;
         failed = dg_source_read(&pieces, i, some, n, t->room);
         if (!failed)
             transpose(to + i, stride, t->room, some, n);
@@ -178,15 +179,25 @@ static int read_along(const struct tensor *t, const struct dg_source *s, size_t 
     return failed;
 }
 
+static enum dg_status too_large(const struct tensor *t)
+{
+    char layer[32] = "";
+
+    if (dg_weight_in_layers(t->as->first))
+        snprintf(layer, sizeof layer, "layer %" PRIu32 ": ", t->as->layer);
+    return dg_fail(t->err, DG_ERR_MODEL,
+                   "%s: %s%s: got a number of 65520 or more, expected what float16 holds",
+                   t->c->weights->name, layer,
+                   dg_weight_shape(&t->c->weights->sizes, t->as->first).name);
+}
+
 static enum dg_status put_block(const struct tensor *t, size_t n)
 {
     const struct dg_conversion *c = t->c;
     const enum dg_dtype dtype = t->as->dtype;
 
     if (!dg_narrow(dtype, t->block, n))
-        return dg_fail(t->err, DG_ERR_MODEL,
-                       "%s: %s: got a number of 65520 or more, expected what float16 holds",
-                       c->weights->name, dg_weight_shape(&c->weights->sizes, t->as->first).name);
+        return too_large(t);
     if (fwrite(t->block, dg_dtype_bytes(dtype), n, t->to) != n || !c->tell(c->arg, n))
         return DG_ERR_CANCELLED;
     return DG_OK;
@@ -196,7 +207,7 @@ static enum dg_status put_block(const struct tensor *t, size_t n)
 static enum dg_status write_parts(const struct tensor *t, uint32_t first, uint32_t parts)
 {
     const size_t stride = parts * t->length;
-    const size_t most = stride < BLOCK / SIDE ? BLOCK / stride / SIDE * SIDE : SIDE;
+    const size_t most = t->most / stride >= SIDE ? t->most / stride / SIDE * SIDE : SIDE;
     enum dg_status st = DG_OK;
 
     for (size_t line = 0, n; line < t->lines && st == DG_OK; line += n) {
@@ -234,18 +245,18 @@ uint64_t dg_written_elements(const struct dg_sizes *sizes, const struct dg_writt
     return (uint64_t)s.rows * s.cols * t->parts;
 }
 
-enum dg_status dg_write_tensor(const struct dg_conversion *c, FILE *to, const struct dg_written *as,
-                               struct dg_error *err)
+enum dg_status dg_write_tensor_by(const struct dg_conversion *c, FILE *to,
+                                  const struct dg_written *as, size_t block, struct dg_error *err)
 {
     const struct dg_weight_shape s = dg_weight_shape(&c->weights->sizes, as->first);
     const uint32_t across = as->transposed ? as->parts : 1;
-    struct tensor t = {.c = c, .as = as, .to = to, .err = err};
+    struct tensor t = {.c = c, .as = as, .to = to, .err = err, .most = block};
     uint64_t room;
     enum dg_status st = DG_OK;
 
     t.lines = as->transposed ? s.cols : s.rows;
     t.length = as->transposed ? s.rows : s.cols;
-    room = (uint64_t)t.length * across < BLOCK / SIDE ? BLOCK : (uint64_t)t.length * across * SIDE;
+    room = (uint64_t)t.length * across * SIDE < block ? block : (uint64_t)t.length * across * SIDE;
     if (room > dg_written_elements(&c->weights->sizes, as))
         room = dg_written_elements(&c->weights->sizes, as);
     t.block = malloc(dg_size(room * sizeof *t.block));
@@ -257,4 +268,10 @@ enum dg_status dg_write_tensor(const struct dg_conversion *c, FILE *to, const st
     free(t.room);
     free(t.block);
     return st;
+}
+
+enum dg_status dg_write_tensor(const struct dg_conversion *c, FILE *to, const struct dg_written *as,
+                               struct dg_error *err)
+{
+    return dg_write_tensor_by(c, to, as, BLOCK, err);
 }

@@ -87,6 +87,10 @@ uint64_t dg_written_elements(const struct dg_sizes *sizes, const struct dg_writt
 enum dg_status dg_write_tensor(const struct dg_conversion *c, FILE *to, const struct dg_written *t,
                                struct dg_error *err);
 
+/* The same by blocks of so many elements, 32 or more; the bytes do not depend on it. */
+enum dg_status dg_write_tensor_by(const struct dg_conversion *c, FILE *to,
+                                  const struct dg_written *t, size_t block, struct dg_error *err);
+
 /* In place: floats buf[0 ... n - 1] to elements of that dtype, one after the other. False: a number would become
  * infinite in DG_F16. */
 bool dg_narrow(enum dg_dtype dtype, float *buf, size_t n);
