@@ -295,8 +295,12 @@ enum dg_status dg_engine_find_overflow(struct dg_engine *e, struct dg_error *err
 {
     const struct prepared *p = e->entered;
     const struct dg_step step = {.row = p->row, .rows = p->rows, .kernels = e->kernels};
-    const enum dg_status st = dg_overflow_find(p->plan, &step, e->model->name, err);
+    enum dg_status st = DG_OK;
 
+    if (e->model->in_place) /* no load has looked at them */
+        st = dg_weights_finite(e->model->weights, err);
+    if (st == DG_OK)
+        st = dg_overflow_find(p->plan, &step, e->model->name, err);
     dg_team_leave(e->team);
     return st;
 }

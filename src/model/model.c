@@ -219,16 +219,13 @@ enum dg_status dg_model_of_weights(struct dg_model **out, struct dg_weights *wei
     }
     m->weights = weights;
     dg_model_hold_as(m, precision, weights);
-    if (use_in_place(m)) {
-        *out = m;
-        return DG_OK;
-    }
-    dg_store_relaxed(&m->state, DG_MODEL_UNLOADED);
     st = take_name(m, err);
-    if (st == DG_OK)
+    if (st == DG_OK && !use_in_place(m)) {
+        dg_store_relaxed(&m->state, DG_MODEL_UNLOADED);
         st = allocate(m, err);
-    if (st == DG_OK && team)
-        st = load(m, team, err);
+        if (st == DG_OK && team)
+            st = load(m, team, err);
+    }
     if (st == DG_OK)
         *out = m;
     else

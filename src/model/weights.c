@@ -152,7 +152,7 @@ static enum dg_status look_through(const struct dg_weights *w, enum dg_weight we
     return DG_OK;
 }
 
-enum dg_status dg_weights_not_finite(const struct dg_weights *w, struct dg_error *err)
+enum dg_status dg_weights_finite(const struct dg_weights *w, struct dg_error *err)
 {
     const struct dg_sizes *z = &w->sizes;
     const size_t most = 4 * (size_t)z->channels > z->vocab ? 4 * (size_t)z->channels : z->vocab;
@@ -164,6 +164,13 @@ enum dg_status dg_weights_not_finite(const struct dg_weights *w, struct dg_error
             if (st == DG_OK)
                 st = look_through(w, i, layer, line, err);
     free(line);
+    return st;
+}
+
+enum dg_status dg_weights_not_finite(const struct dg_weights *w, struct dg_error *err)
+{
+    const enum dg_status st = dg_weights_finite(w, err);
+
     return st == DG_OK
                ? dg_fail(err, DG_ERR_IO,
                          "%s: a weight was not finite, and is: the file has changed meanwhile",

@@ -110,7 +110,10 @@ extern const char *const dg_weights_files[];
  * format has no sums. */
 enum dg_status dg_weights_verify(const struct dg_weights *w, struct dg_error *err);
 
-/* A load has found a weight that is not finite: DG_ERR_MODEL names the first, after reading all anew. */
+/* Are all weights finite? DG_ERR_MODEL names the first that is not. Reads all, line by line. */
+enum dg_status dg_weights_finite(const struct dg_weights *w, struct dg_error *err);
+
+/* A load has found a weight that is not: the same, but never DG_OK. */
 enum dg_status dg_weights_not_finite(const struct dg_weights *w, struct dg_error *err);
 
 /* For a reader: room for the sources of a model of w->sizes, which has none so far. */

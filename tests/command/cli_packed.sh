@@ -24,6 +24,36 @@ count 'convert odd.bin, packed, and back' cmp -s "$golden/odd.bin" "$dir/back.bi
 run convert --to packed "$golden/odd.bin" -
 count 'convert to a pipe' eval '[ "$status" -eq 0 ] && cmp -s "$dir/out" "$packed"'
 
+run convert "$golden/bf16.bin" "$dir/half.dagpt"
+run convert --dtype f32 "$golden/bf16.bin" "$dir/whole.dagpt"
+run convert --dtype bf16 "$dir/whole.dagpt" "$dir/again.dagpt"
+count 'convert: bf16 stays so' eval '[ "$status" -eq 0 ] && cmp -s "$dir/half.dagpt" "$dir/again.dagpt"'
+count 'convert: bf16 takes less' [ "$(size_of "$dir/whole.dagpt")" -gt "$(size_of "$dir/half.dagpt")" ]
+run info -m "$dir/half.dagpt"
+count 'info: bf16, in place' eval 'has "bfloat16" "$dir/out" && has "used where they lie" "$dir/out"'
+run info -m "$dir/half.dagpt" --weights f32
+count 'info: bf16, widened' has 'packed in memory' "$dir/out"
+run next -m "$golden/bf16.bin" --all 1 2 3
+mv "$dir/out" "$dir/logits"
+for file in half whole; do
+    for weights in auto f32; do
+        run next -m "$dir/$file.dagpt" --weights $weights --all 1 2 3
+        count "next: bf16 in $file.dagpt, as $weights" said "$dir/logits"
+    done
+done
+expect_error 3 'expected float32 or bfloat16 in a packed file' convert --dtype f16 "$tiny" "$dir/no.dagpt"
+run convert demo "$dir/demo.dagpt"
+count 'convert demo: with its tokenizer' succeeded
+run complete -m demo -n 8 --seed 1 'One day'
+mv "$dir/out" "$dir/text"
+run complete -m "$dir/demo.dagpt" -n 8 --seed 1 'One day'
+count 'complete: the tokenizer in a packed file' said "$dir/text"
+for load in --load ''; do
+    run graph -m "$packed" --tiles $load
+    mv "$dir/out" "$dir/graph$load"
+done
+count 'graph --load: there is nothing to load' cmp -s "$dir/graph" "$dir/graph--load"
+
 # ---- what is said ----
 
 run info -m "$packed" --verify
@@ -59,16 +89,20 @@ count 'convert: no sums are made of damage' [ ! -e "$dir/new.bin" ]
 sed 's/\r$//' "$packed" >"$dir/bad.dagpt"
 expect_error 3 'got a packed file whose line ends were changed' info -m "$dir/bad.dagpt"
 
+# A number that is none in wte's first row, which the logits read; the sum is not asked for.
+cp "$packed" "$dir/bad.dagpt"
+printf '\000\000\300\177' | dd of="$dir/bad.dagpt" bs=1 seek=$(($(od -An -tu8 -j144 -N8 "$packed") + 64)) conv=notrunc 2>/dev/null
+expect_error 3 "wte: row 0, column 1: got nan, expected a finite number" tokens -m "$dir/bad.dagpt" 5
+
 # ---- a file that does not stay as it is ----
 
 # while_open COMMAND - between two prompts COMMAND is run, with $changed; then there are $status and $dir/err.
-"$program" convert --force demo "$dir/demo.dagpt"
 mkfifo "$dir/prompts"
 while_open() {
     changed=$dir/changed.dagpt
     cp "$dir/demo.dagpt" "$changed"
     : >"$dir/out"
-    "$program" complete -i -n 2 -j 4 -m "$changed" --vocab models/demo/merges.txt \
+    "$program" complete -i -n 2 -j 4 -m "$changed" \
         <"$dir/prompts" >"$dir/out" 2>"$dir/err" &
     running=$!
     exec 3>"$dir/prompts"
@@ -90,6 +124,12 @@ while_open 'set_size "$changed" $(($(size_of "$changed") - 1))'
 count "cut off by a byte: status $status" ended 'was written to while it was in use'
 while_open 'printf x | dd of="$changed" bs=1 seek=9000 conv=notrunc 2>/dev/null'
 count "written to: status $status" ended 'was written to while it was in use'
+# No page of the file is this process's own.
+while_open 'grep -A 20 changed.dagpt /proc/$running/smaps | sed "/VmFlags/q" >"$dir/map"'
+count "mapped: status $status" succeeded
+[ ! -s "$dir/map" ] ||
+    count 'mapped: no page is copied' eval 'grep -q "Private_Dirty: *0 kB" "$dir/map" &&
+        grep -q "Anonymous: *0 kB" "$dir/map" && ! grep -q "Rss: *0 kB" "$dir/map"'
 while_open 'rm "$changed"'
 count "removed: status $status" succeeded
 while_open '"$program" convert --force "$golden/tiny.bin" "$changed" 2>/dev/null'

@@ -244,6 +244,8 @@ static void build(struct subject *s)
     cli_check(dg_model_outline(&s->model, &s->sizes, &s->recipe, &err), &err);
     dg_model_hold_as(s->model, s->precision, s->trace ? NULL : cli_weights());
     s->model->transposed = s->transposed;
+    if (load && dg_weights_in_place(cli_weights(), s->model))
+        s->shape.load = false; /* there is nothing to be loaded */
     make_plan(s);
     if (s->trace && s->shape.load &&
         !is_of_trace(s, &err)) { /* or the model stood so in its file */

@@ -183,6 +183,14 @@ static enum dg_status put_all(struct writer *w, const struct dg_conversion *c,
     return st == DG_OK ? put_rest(w, tokenizer, n) : st;
 }
 
+/* Weights are written as a model holds them that is opened with auto, or as the conversion says. */
+static enum dg_precision precision_of(const struct dg_conversion *c)
+{
+    return c->dtype == DG_BF16  ? DG_PRECISION_BF16
+           : c->dtype == DG_F32 ? DG_PRECISION_F32
+                                : DG_PRECISION_AUTO;
+}
+
 static enum dg_status write_file(const struct dg_conversion *c, struct dg_error *err)
 {
     struct writer *w = calloc(1, sizeof *w);
@@ -199,6 +207,7 @@ static enum dg_status write_file(const struct dg_conversion *c, struct dg_error 
     }
     if (st == DG_OK) {
         dg_crc_tables(&w->crc);
+        dg_model_hold_as(m, precision_of(c), c->weights);
         st = put_all(w, c, m, tokenizer, n, err);
     }
     if (w) {
@@ -214,9 +223,10 @@ static enum dg_status write_file(const struct dg_conversion *c, struct dg_error 
 
 static enum dg_status check(const struct dg_conversion *c, struct dg_error *err)
 {
-    if (c->dtype == DG_F32 || c->dtype == DG_N_DTYPES)
+    if (c->dtype == DG_F32 || c->dtype == DG_BF16 || c->dtype == DG_N_DTYPES)
         return DG_OK;
-    return dg_fail(err, DG_ERR_MODEL, "%s: dtype: got %s, expected float32 in a packed file",
+    return dg_fail(err, DG_ERR_MODEL,
+                   "%s: dtype: got %s, expected float32 or bfloat16 in a packed file",
                    c->weights->name, dg_dtype_name(c->dtype));
 }
 

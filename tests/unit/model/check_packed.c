@@ -320,7 +320,7 @@ START_TEST(table)
         broken(&f, &s->dtype, 4, weight ? 0 : 1, "dtype: got ");
         broken(&f, &s->dtype, 4, 9, "dtype: got 9");
         if (weight)
-            broken(&f, &s->dtype, 4, 3, "dtype: got int8");
+            broken(&f, &s->dtype, 4, 0, "dtype: got bytes");
         broken(&f, &s->layout, 4, s->layout + 1, "layout: got ");
         broken(&f, &s->layout, 4, s->layout - 1, "layout: got ");
         broken(&f, &s->rows, 4, s->rows + 1, "rows: got ");
