@@ -157,6 +157,8 @@ refused 'no model' 3 'cannot open' "$dir/none" "$new"
 refused 'a dtype of another version' 2 'expected float32' "$tiny" "$new" --to llmc1 --dtype bf16
 refused 'a tokenizer to llm.c' 2 'holds none' "$dir/real" "$new" --vocab "$golden/vocab.bpe"
 refused 'another tokenizer' 4 'expected the model' "$tiny" "$new" --to gguf --vocab "$golden/vocab.bpe"
+refused 'a folder to standard output' 2 "got '-', expected the name of a folder" "$tiny" - --to hf
+refused 'no name' 2 "got '', expected the name of a file" "$tiny" '' --to gguf
 cp "$tiny" "$dir/here.bin"
 ln -sf here.bin "$dir/link.bin"
 ln -f "$dir/here.bin" "$dir/hard.bin"
@@ -192,5 +194,62 @@ for to in llmc1 gguf hf; do
 done
 run convert "$tiny" - --to llmc1
 count 'convert to standard output: other bytes' said "$tiny"
+
+
+# interrupted SIGNAL TO - converts the large model, and sends a signal once something of OUT is there; leaves $status.
+interrupted() {
+    for try in 1 2 3 4 5 6; do
+        rm -rf "$dir/full/out"
+        "$program" convert "$dir/large.bin" "$dir/full/out" --to "$2" >"$dir/out" 2>"$dir/err" &
+        running=$!
+        while kill -0 $running 2>/dev/null && ! ls "$dir/full" | grep -q part; do
+            sleep 0.01
+        done
+        kill -"$1" $running 2>/dev/null
+        { wait $running; } 2>/dev/null
+        status=$?
+        [ $status -eq 0 ] || return # else it was done before
+    done
+}
+make_model --channels 768 --heads 12 --layers 2 --vocab 2000 --positions 64 -o "$dir/large.bin"
+for to in llmc3 gguf hf; do
+    for signal in TERM:143 HUP:129; do
+        interrupted ${signal%:*} $to
+        count "convert to $to, SIG${signal%:*}: status $status" [ $status -eq "${signal#*:}" ]
+        count "convert to $to, SIG${signal%:*}: left something" [ -z "$(ls -A "$dir/full")" ]
+    done
+    interrupted KILL $to
+    count "convert to $to, killed: nothing was left to be removed" [ -n "$(ls -A "$dir/full")" ]
+    convert "to $to, after one that was killed" "$tiny" "$dir/full/out" --to $to
+    count "convert to $to, killed: not removed by the next" [ "$(ls -A "$dir/full")" = out ]
+    rm -rf "$dir/full/out"
+done
+rm "$dir/large.bin"
+
+# ---- the formats' own tools ----
+
+tools=$golden/../viewer/node_modules/@huggingface
+if ! command -v node >/dev/null || [ "$(node -p 'parseInt(process.versions.node)')" -lt 20 ]; then
+    echo "cli_convert: skipped: @huggingface/gguf and tokenizers: no node 20 (Debian: nodejs)"
+elif [ ! -d "$tools/gguf" ] || [ ! -d "$tools/tokenizers" ]; then
+    echo "cli_convert: skipped: @huggingface/gguf and tokenizers are not here (make test-tools)"
+else
+    convert 'the demo to a folder' demo "$dir/demo-folder"
+    text="Once upon a time, there's a café  in Łódź.
+2 + 2 = 4"
+    run encode -m "$dir/demo.gguf" "$text"
+    mv "$dir/out" "$dir/expected"
+    node tests/command/formats.mjs ids "$dir/demo-folder" "$text" >"$dir/out" 2>"$dir/err"
+    status=$?
+    count "convert: tokenizers' ids of the folder's tokenizer" said "$dir/expected"
+    for source in demo.gguf real.gguf bf16.gguf f16.gguf; do
+        run info -m "$dir/$source" --json
+        sed -n 's/.*"format": "GGUF", "version": \([0-9]*\), .*"L": \([0-9]*\), .*"parameters": \([0-9]*\),.*/\1 \2 \3/p' \
+            "$dir/out" >"$dir/expected"
+        node tests/command/formats.mjs gguf "$dir/$source" >"$dir/out" 2>"$dir/err"
+        status=$?
+        count "convert: @huggingface/gguf reads another $source" said "$dir/expected"
+    done
+fi
 
 finish

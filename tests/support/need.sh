@@ -40,7 +40,7 @@ found() {
 
 # modules - the viewer's test modules that are not here.
 modules() {
-    for name in playwright-core speedscope; do
+    for name in playwright-core speedscope @huggingface/gguf @huggingface/tokenizers; do
         [ -f "$viewer/node_modules/$name/package.json" ] || echo "$name"
     done
 }
@@ -93,7 +93,7 @@ get)
     lines=$(
         missing line
         for name in $(modules); do
-            echo "no $name (npm's registry): the viewer's tests"
+            echo "no $name (npm's registry): the viewer's tests, or the files of dagpt convert"
         done
     )
     [ -z "$lines" ] || echo "$lines"

@@ -150,6 +150,9 @@ static void check_name(const struct dg_writer *writer)
     struct stat st;
     bool there;
 
+    if (!*out.path || (writer->files && cli_output_descriptor(out.path) >= 0))
+        cli_die(DG_ERR_USAGE, "OUT: got '%s', expected the name of a %s for %s", out.path,
+                writer->files ? "folder" : "file", writer->about);
     cli_writes("OUT", out.path, true);
     if (writer->files)
         check_folder_files(writer);
