@@ -42,8 +42,8 @@ static const struct cli_command command = {
     "convert", "[OPTION]... IN OUT",
     "Writes the model IN, of any format that -m takes, to OUT: an llm.c checkpoint (*.bin), a "
     "GGUF\n"
-    "file (*.gguf) or a Hugging Face folder (a name without a point). Only --to llmc5 and --dtype\n"
-    "lose bits of weights.",
+    "file (*.gguf), a packed file (*.dagpt) or a Hugging Face folder (a name without a point).\n"
+    "Only --to llmc5 and --dtype lose bits of weights.",
     tables};
 
 static struct {
