@@ -9,7 +9,8 @@
  *
  * Of a plan (dg_dump_plan) a node is a tile or a join. Where only some layers are drawn, an op
  * outside them that has an edge to a tile inside is one node of kind DG_NODE_CUT, and its edges
- * count the edges of the plan that they stand for.
+ * count the edges of the plan that they stand for. Of a plan that is cut over ranks, each rank's tiles are in a cluster
+ * of its own, and edges of kind DG_EDGE_MESSAGE lead from one to another.
  *
  * Memory:  a dump owns its lists and borrows the graph or plan, which must outlive it.
  * Threads: built by one; read-only while it is written. */
@@ -17,7 +18,7 @@
 #define DG_DUMP_DUMP_H
 
 #include "../dagpt.h"
-#include "../graph/plan.h"
+#include "../graph/ranks.h"
 
 #include <stdio.h>
 
@@ -25,8 +26,9 @@ enum dg_node_kind { DG_NODE_INPUT, DG_NODE_OP, DG_NODE_TILE, DG_NODE_JOIN, DG_NO
 
 enum dg_edge_kind {
     DG_EDGE_DATA,
-    DG_EDGE_AROUND, /* data, past other ops: there is a longer way from the one to the other */
-    DG_EDGE_LOOP,   /* to the next of the layers that are drawn once */
+    DG_EDGE_AROUND,  /* data, past other ops: there is a longer way from the one to the other */
+    DG_EDGE_LOOP,    /* to the next of the layers that are drawn once */
+    DG_EDGE_MESSAGE, /* from a rank to another */
 };
 
 enum { DG_WORKER_WORDS = (DG_MAX_WORKERS + 63) / 64 };
@@ -66,13 +68,14 @@ struct dg_dump_edge {
     bool critical;                  /* measured: the critical path goes along it */
 };
 
-/* A layer, layers drawn once, or (of a plan) an op and its tiles. */
+/* A rank, a layer, layers drawn once, or (of a plan) an op and its tiles. */
 struct dg_dump_cluster {
     const char *id;
     int parent;             /* index of an earlier cluster, or -1 */
-    int layer;              /* the (first) layer; -1: outside the blocks */
+    int rank;               /* that it stands for, or -1 */
+    int layer;              /* the (first) layer; -1: outside the blocks, or a rank */
     uint32_t times;         /* layers that are drawn once */
-    const struct dg_op *op; /* NULL: a layer */
+    const struct dg_op *op; /* NULL: a layer, or a rank */
     uint32_t tiles;         /* of the op in the plan */
 };
 
@@ -95,6 +98,11 @@ struct dg_dump_options {
     unsigned show;        /* DG_SHOW_... */
     enum dg_paint paint;
     const char *note; /* another line of the title, or NULL */
+
+    /* Of the whole of a plan that is cut (src/graph/whole.h); else NULL and 0. */
+    const uint32_t *rank; /* [n_ops] */
+    uint32_t ranks;
+    enum dg_placing placing;
 };
 
 struct dg_dump {

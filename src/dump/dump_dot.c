@@ -47,6 +47,7 @@ static struct colour colour_of(const struct dg_dump_node *n)
         {"matmul", "#e3edf9", "#4a78b5"},    {"logits", "#e3edf9", "#4a78b5"},
         {"attention", "#fdeacc", "#c98716"}, {"layernorm", "#e4f3e4", "#5c9e63"},
         {"embed", "#efe6f7", "#8a66b0"},     {"load", "#efe6f7", "#8a66b0"},
+        {"send", "#fbe3ea", "#b5476b"},      {"receive", "#fbe3ea", "#b5476b"},
     };
     static const struct colour other = {"", "#f3f3f3", "#8a8a8a"};
 
@@ -182,7 +183,9 @@ static void put_edge(FILE *to, const struct dg_dump *d, const struct dg_dump_edg
         fputs(", weight=0", to);
     if (e->kind == DG_EDGE_LOOP)
         fputs(", fontcolor=\"#8a66b0\", style=dashed, constraint=false", to);
-    if (e->critical)
+    if (e->kind == DG_EDGE_MESSAGE)
+        fputs(", color=\"#b5476b\", penwidth=1.6", to);
+    else if (e->critical)
         fputs(", color=\"" PATH "\", penwidth=2.5", to);
     else if (d->plan)
         fprintf(to, ", color=\"%s\"", row_colour(d, &d->nodes[e->to]));

@@ -46,7 +46,7 @@ void dg_dump_free(struct dg_dump *dump)
 const char *dg_dump_id(struct dg_dump *dump, const char *format, ...)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                ".,:[]<#-_";
+                                ".,:[]<#@-_";
     static const char digits[] = "0123456789ABCDEF";
     char text[256], *id, *at;
     va_list args;
@@ -269,6 +269,7 @@ static void add_clusters(struct dg_dump *d, const struct folding *f, int *cluste
         cluster[l] = (int)d->n_clusters++;
         c->id = times > 1 ? dg_dump_id(d, "h%u:%u", l, l + times) : dg_dump_id(d, "h%u", l);
         c->parent = -1;
+        c->rank = -1;
         c->layer = (int)l;
         c->times = times;
     }

@@ -112,7 +112,7 @@ static void put_node(FILE *to, const struct dg_dump *d, const struct dg_dump_nod
 
 static void put_edge(FILE *to, const struct dg_dump *d, const struct dg_dump_edge *e)
 {
-    static const char *const kinds[] = {"data", "around", "loop"};
+    static const char *const kinds[] = {"data", "around", "loop", "message"};
 
     fputs("{\"from\": ", to);
     dg_json_write_string(to, d->nodes[e->from].id, "");
@@ -130,7 +130,10 @@ static void put_cluster(FILE *to, const struct dg_dump *d, const struct dg_dump_
     dg_json_write_string(to, c->id, "");
     put_member(to, "parent", c->parent < 0 ? NULL : d->clusters[c->parent].id);
     put_member(to, "op", c->op ? c->op->name : NULL);
-    fprintf(to, ", \"layer\": %d, \"times\": %u, \"tiles\": %u}", c->layer, c->times, c->tiles);
+    fprintf(to, ", \"layer\": %d, \"times\": %u, \"tiles\": %u", c->layer, c->times, c->tiles);
+    if (c->rank >= 0)
+        fprintf(to, ", \"rank\": %d", c->rank);
+    fputc('}', to);
 }
 
 void dg_dump_json(const struct dg_dump *d, FILE *to)
@@ -153,6 +156,9 @@ void dg_dump_json(const struct dg_dump *d, FILE *to)
                 d->plan->arena_bytes);
     else
         fputs("null", to);
+    if (o->rank)
+        fprintf(to, ",\n \"ranks\": {\"number\": %u, \"place\": \"%s\"}", o->ranks,
+                dg_placing_name(o->placing));
     fputs(",\n \"measured\": ", to);
     if (d->measured)
         fprintf(to, "{\"most_ns\": %s, \"span_ns\": %s}", whole(d->most_ns).text,

@@ -70,7 +70,7 @@ static void begin_cluster(FILE *to, const struct dg_dump_cluster *c, int depth)
 
 static void put_edge(FILE *to, const struct dg_dump *d, const struct dg_dump_edge *e)
 {
-    static const char *const arrows[] = {"-->", "==>", "-.->"};
+    static const char *const arrows[] = {"-->", "==>", "-.->", "==>"};
     char label[DG_LINE_BYTES];
 
     dg_edge_label(d, e, label, sizeof label);

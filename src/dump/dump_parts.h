@@ -11,7 +11,7 @@ enum dg_status dg_dump_new(struct dg_dump **out, const struct dg_graph *g,
                            const struct dg_dump_options *options, uint64_t nodes, uint64_t edges,
                            uint64_t clusters, struct dg_error *err);
 
-/* A formatted name in the dump's memory, with every byte but letters, digits and .,:[]<#-_ as %XX,
+/* A formatted name in the dump's memory, with every byte but letters, digits and .,:[]<#@-_ as %XX,
  * so that it can be a node's name in DOT. Sets dump->out_of_memory when it cannot. */
 __attribute__((format(printf, 2, 3))) const char *dg_dump_id(struct dg_dump *dump,
                                                              const char *format, ...);

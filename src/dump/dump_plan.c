@@ -2,6 +2,7 @@
  * it, and what stands after the last with that. */
 #include "dump_parts.h"
 #include "../base/arena.h"
+#include "../graph/cut.h"
 
 #include <stdio.h>
 
@@ -15,9 +16,15 @@ struct drawing {
     uint32_t *cut;      /* [n_ops] the node of an op that is not drawn, or NOBODY */
     uint32_t *source;   /* [n_joins] the lowest tile before it */
     bool *fed;          /* [n_joins] a tile that is drawn leads to it */
-    int *layer_cluster; /* [layers] */
+    int *rank_cluster;  /* [ranks] of a whole */
+    int *layer_cluster; /* [ranks, or 1][layers] */
     int *op_cluster;    /* [n_ops] */
 };
+
+static uint32_t ranks_of(const struct drawing *w)
+{
+    return w->dump->options.rank ? w->dump->options.ranks : 1;
+}
 
 static bool allocate(struct drawing *w)
 {
@@ -29,10 +36,12 @@ static bool allocate(struct drawing *w)
     w->cut = dg_arena_array(a, p->graph->n_ops, sizeof *w->cut);
     w->source = dg_arena_array(a, p->n_joins, sizeof *w->source);
     w->fed = dg_arena_array(a, p->n_joins, sizeof *w->fed);
-    w->layer_cluster = dg_arena_array(a, w->dump->layers, sizeof *w->layer_cluster);
+    w->rank_cluster = dg_arena_array(a, ranks_of(w), sizeof *w->rank_cluster);
+    w->layer_cluster =
+        dg_arena_array(a, (size_t)ranks_of(w) * w->dump->layers, sizeof *w->layer_cluster);
     w->op_cluster = dg_arena_array(a, p->graph->n_ops, sizeof *w->op_cluster);
-    return w->drawn && w->node && w->cut && w->source && w->fed && w->layer_cluster &&
-           w->op_cluster;
+    return w->drawn && w->node && w->cut && w->source && w->fed && w->rank_cluster &&
+           w->layer_cluster && w->op_cluster;
 }
 
 /* Which ops are drawn. An op outside the layers goes with the layer whose ops it stands before or
@@ -55,32 +64,70 @@ static void choose_ops(struct drawing *w)
     }
 }
 
-static void add_op_clusters(struct drawing *w)
+static int add_cluster(struct drawing *w, struct dg_dump_cluster c)
 {
-    const struct dg_graph *g = w->plan->graph;
     struct dg_dump *d = w->dump;
 
-    for (uint32_t l = 0; l < d->layers; l++)
-        w->layer_cluster[l] = -1;
-    for (unsigned i = 0; i < g->n_ops; i++) {
-        const int layer = g->ops[i].layer;
+    c.times = 1;
+    d->clusters[d->n_clusters] = c;
+    return (int)d->n_clusters++;
+}
 
-        if (!w->drawn[i])
-            continue;
-        if (layer >= 0 && w->layer_cluster[layer] < 0) {
-            w->layer_cluster[layer] = (int)d->n_clusters;
-            d->clusters[d->n_clusters++] = (struct dg_dump_cluster){
-                .id = dg_dump_id(d, "h%d", layer), .parent = -1, .layer = layer, .times = 1};
-        }
-        w->op_cluster[i] = (int)d->n_clusters;
-        d->clusters[d->n_clusters++] =
-            (struct dg_dump_cluster){.id = dg_dump_id(d, "%s", g->ops[i].name),
-                                     .parent = layer < 0 ? -1 : w->layer_cluster[layer],
-                                     .layer = layer,
-                                     .times = 1,
-                                     .op = &g->ops[i],
-                                     .tiles = w->plan->op_first[i + 1] - w->plan->op_first[i]};
+/* The place of an op's layer in layer_cluster[]. */
+static int *layer_of(const struct drawing *w, uint32_t op)
+{
+    const uint32_t *rank = w->dump->options.rank;
+
+    return &w->layer_cluster[(rank ? rank[op] : 0) * w->dump->layers +
+                             (uint32_t)w->plan->graph->ops[op].layer];
+}
+
+static void add_op_cluster(struct drawing *w, uint32_t i)
+{
+    const struct dg_op *op = &w->plan->graph->ops[i];
+    struct dg_dump *d = w->dump;
+    const uint32_t *rank = d->options.rank;
+    int parent = -1;
+
+    if (rank) {
+        parent = w->rank_cluster[rank[i]];
+        if (parent < 0)
+            parent = w->rank_cluster[rank[i]] =
+                add_cluster(w, (struct dg_dump_cluster){.id = dg_dump_id(d, "@%u", rank[i]),
+                                                        .parent = -1,
+                                                        .rank = (int)rank[i],
+                                                        .layer = -1});
     }
+    if (op->layer >= 0) {
+        int *layer = layer_of(w, i);
+
+        if (*layer < 0)
+            *layer = add_cluster(
+                w, (struct dg_dump_cluster){.id = rank ? dg_dump_id(d, "h%d@%u", op->layer, rank[i])
+                                                       : dg_dump_id(d, "h%d", op->layer),
+                                            .parent = parent,
+                                            .rank = -1,
+                                            .layer = op->layer});
+        parent = *layer;
+    }
+    w->op_cluster[i] = add_cluster(
+        w, (struct dg_dump_cluster){.id = dg_dump_id(d, "%s", op->name),
+                                    .parent = parent,
+                                    .rank = -1,
+                                    .layer = op->layer,
+                                    .op = op,
+                                    .tiles = w->plan->op_first[i + 1] - w->plan->op_first[i]});
+}
+
+static void add_op_clusters(struct drawing *w)
+{
+    for (uint32_t l = 0; l < ranks_of(w) * w->dump->layers; l++)
+        w->layer_cluster[l] = -1;
+    for (uint32_t r = 0; r < ranks_of(w); r++)
+        w->rank_cluster[r] = -1;
+    for (uint32_t i = 0; i < w->plan->graph->n_ops; i++)
+        if (w->drawn[i])
+            add_op_cluster(w, i);
 }
 
 static struct dg_dump_node *add_node(struct drawing *w, enum dg_node_kind kind, const char *id)
@@ -161,6 +208,18 @@ static struct dg_box box_read(const struct dg_op *op, const struct dg_tensor *te
     return all;
 }
 
+/* The tensor that who follows a tile waits for, and the tile's box of it. */
+static const struct dg_tensor *left_by(const struct dg_plan *p, uint32_t tile, struct dg_box *box)
+{
+    const struct dg_op *op = dg_tile_op(p, tile);
+
+    *box = p->tiles[tile].out;
+    if (op->type != &dg_op_send)
+        return op->out;
+    *box = op->type->reads(op, 0, *box);
+    return op->in[0];
+}
+
 static struct dg_box common_box(struct dg_box a, struct dg_box b)
 {
     return (struct dg_box){a.r0 > b.r0 ? a.r0 : b.r0, a.r1 < b.r1 ? a.r1 : b.r1,
@@ -186,11 +245,11 @@ static void add_join(struct drawing *w, uint32_t join)
     w->node[join] = w->dump->n_nodes;
     n = add_node(w, DG_NODE_JOIN, tile_id(w->dump, p, first, more));
     n->op = to;
-    n->tensor = from->out;
-    n->box = box_read(to, from->out, p->tiles[first].out);
+    n->tensor = left_by(p, source, &n->box);
+    n->box = box_read(to, n->tensor, p->tiles[first].out);
     n->index = join;
     if (from->layer == to->layer && from->layer >= 0)
-        n->cluster = w->layer_cluster[to->layer];
+        n->cluster = *layer_of(w, p->tiles[first].op);
 }
 
 static void add_joins(struct drawing *w)
@@ -241,11 +300,14 @@ static void add_edge(struct drawing *w, uint32_t from, uint32_t to)
     if (a == NOBODY && b == NOBODY)
         return;
     if (to != dg_plan_end(p)) {
-        e.tensor = dg_tile_op(p, tile)->out;
-        e.box = to < p->n_tiles ? box_read(dg_tile_op(p, to), e.tensor, p->tiles[to].out)
-                                : p->tiles[tile].out;
-        if (from < p->n_tiles)
-            e.box = common_box(e.box, p->tiles[from].out);
+        e.tensor = left_by(p, tile, &e.box);
+        if (to < p->n_tiles && dg_tile_op(p, to)->type == &dg_op_receive)
+            e.kind = DG_EDGE_MESSAGE;
+        if (to < p->n_tiles && e.kind == DG_EDGE_DATA) {
+            const struct dg_box read = box_read(dg_tile_op(p, to), e.tensor, p->tiles[to].out);
+
+            e.box = from < p->n_tiles ? common_box(read, e.box) : read;
+        }
     }
     e.from = a != NOBODY ? a : cut_node(w, p->tiles[from].op);
     e.to = b != NOBODY ? b : cut_node(w, p->tiles[to].op);
@@ -272,8 +334,9 @@ enum dg_status dg_dump_plan(struct dg_dump **out, const struct dg_plan *plan,
     const struct dg_graph *g = plan->graph;
     const uint64_t nodes = (uint64_t)plan->n_nodes + g->n_ops;
     struct drawing w = {.plan = plan};
-    enum dg_status st = dg_dump_new(&w.dump, g, options, nodes, plan->n_edges,
-                                    (uint64_t)g->n_ops + dg_graph_layers(g), err);
+    enum dg_status st = dg_dump_new(
+        &w.dump, g, options, nodes, plan->n_edges,
+        g->n_ops + (uint64_t)(options->rank ? options->ranks : 1) * (dg_graph_layers(g) + 1), err);
 
     if (st != DG_OK)
         return st;

@@ -299,6 +299,8 @@ void dg_edge_facts(const struct dg_dump *d, const struct dg_dump_edge *e, struct
         add_line(l, "%s %s", e->tensor->name, shape(e->box).s);
     if (e->kind == DG_EDGE_LOOP)
         add_line(l, "from a layer to the next");
+    if (e->kind == DG_EDGE_MESSAGE)
+        add_line(l, "a message");
     if (e->times > 1)
         add_line(l, "stands for %u edges", e->times);
 }
@@ -325,7 +327,9 @@ void dg_edge_label(const struct dg_dump *d, const struct dg_dump_edge *e, char *
 void dg_cluster_label(const struct dg_dump_cluster *c, char *to, size_t size)
 {
     to[0] = '\0';
-    if (c->op)
+    if (c->rank >= 0)
+        append(to, size, "rank %d", c->rank);
+    else if (c->op)
         append(to, size, "%s %s, %u tile%s", name_and_type(c->op).s,
                shape(dg_whole_box(c->op->out)).s, c->tiles, c->tiles == 1 ? "" : "s");
     else if (c->times > 1)
@@ -346,6 +350,8 @@ void dg_title(const struct dg_dump *d, char *to, size_t size)
     if (p)
         append(to, size, " · %u tiles, %u joins, %" PRIu64 " edges · drawn: layers %u:%u of %u",
                p->n_tiles, p->n_joins, p->n_edges, o->first, o->last, d->layers);
+    if (o->rank)
+        append(to, size, " · %u ranks by %s", o->ranks, dg_placing_name(o->placing));
 }
 
 /* Bytes of the character at s; 0: none is there, or a control character, or what XML refuses. */

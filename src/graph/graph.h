@@ -1,6 +1,6 @@
 /* graph.h - ops and the tensors between them, for a step of T rows.
  * Ops stand in an order in which every tensor is written before it is read, and each tensor is
- * written by at most one op.
+ * written by at most one op (of a rank's piece of a plan, cut.h, by one that computes and one that receives).
  * Inputs and outputs are kept by number through rewrites, which move and remove other tensors.
  * A rewrite links the graph, changes and merges ops, and prunes.
  * Memory:  a graph owns its ops and tensors (their structs, not their data).

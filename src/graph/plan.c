@@ -12,38 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A growing list of pairs, and of plain indices. */
-struct edge {
-    uint32_t from, to;
-};
-
-struct edges {
-    struct edge *list;
-    size_t n, room;
-};
-
 struct builder {
     struct dg_plan *plan;
-    struct edges edges;
+    struct dg_edges edges;
     uint32_t n_joins;
     uint32_t *seen;  /* the writers of the tile at hand; room for all tiles */
     uint32_t *group; /* the writers that tiles first ... of one group share */
 };
-
-static bool add_edge(struct edges *e, uint32_t from, uint32_t to)
-{
-    if (e->n == e->room) {
-        const size_t room = e->room ? 2 * e->room : 1024;
-        struct edge *list = realloc(e->list, room * sizeof *list);
-
-        if (!list)
-            return false;
-        e->list = list;
-        e->room = room;
-    }
-    e->list[e->n++] = (struct edge){from, to};
-    return true;
-}
 
 /* Rows of a tile when nobody asks for another number. A short step is not cut: its tiles differ by
  * columns. A long one is cut into equal blocks: at least two, so that blocks in different layers
@@ -149,16 +124,16 @@ static bool connect_group(struct builder *b, uint32_t n, uint32_t first, uint32_
     if (n * readers <= n + readers) {
         for (uint32_t t = first; t < last; t++)
             for (uint32_t i = 0; i < n; i++)
-                if (!add_edge(&b->edges, b->group[i], t))
+                if (!dg_edges_add(&b->edges, b->group[i], t))
                     return false;
         return true;
     }
     join = b->plan->n_tiles + b->n_joins++;
     for (uint32_t i = 0; i < n; i++)
-        if (!add_edge(&b->edges, b->group[i], join))
+        if (!dg_edges_add(&b->edges, b->group[i], join))
             return false;
     for (uint32_t t = first; t < last; t++)
-        if (!add_edge(&b->edges, join, t))
+        if (!dg_edges_add(&b->edges, join, t))
             return false;
     return true;
 }
@@ -216,52 +191,6 @@ static bool derive_edges(struct builder *b)
     return true;
 }
 
-/* Gives every tile without a successor an edge to `end`. */
-static bool connect_end(struct builder *b)
-{
-    const uint32_t n_tiles = b->plan->n_tiles, end = n_tiles + b->n_joins++;
-    const size_t n = b->edges.n;
-
-    memset(b->seen, 0, n_tiles * sizeof *b->seen);
-    for (size_t i = 0; i < n; i++)
-        if (b->edges.list[i].from < n_tiles)
-            b->seen[b->edges.list[i].from] = 1;
-    for (uint32_t t = 0; t < n_tiles; t++)
-        if (!b->seen[t] && !add_edge(&b->edges, t, end))
-            return false;
-    return true;
-}
-
-/* Sorts the edges by source into nodes[] and next[]; within a source they keep their order. */
-static bool store_edges(struct builder *b)
-{
-    struct dg_plan *plan = b->plan;
-    uint32_t at = 0;
-
-    plan->n_joins = b->n_joins;
-    plan->n_nodes = plan->n_tiles + plan->n_joins;
-    plan->n_edges = b->edges.n;
-    plan->nodes = dg_arena_array(plan->arena, plan->n_nodes, sizeof *plan->nodes);
-    plan->next = dg_arena_array(plan->arena, plan->n_edges, sizeof *plan->next);
-    if (!plan->nodes || !plan->next || plan->n_edges > UINT32_MAX)
-        return false;
-    for (size_t i = 0; i < b->edges.n; i++) {
-        plan->nodes[b->edges.list[i].from].n_next++;
-        plan->nodes[b->edges.list[i].to].waits++;
-    }
-    for (uint32_t n = 0; n < plan->n_nodes; n++) {
-        plan->nodes[n].first = at;
-        at += plan->nodes[n].n_next;
-        plan->nodes[n].n_next = 0;
-    }
-    for (size_t i = 0; i < b->edges.n; i++) {
-        struct dg_node *from = &plan->nodes[b->edges.list[i].from];
-
-        plan->next[from->first + from->n_next++] = b->edges.list[i].to;
-    }
-    return true;
-}
-
 enum dg_status dg_plan_new(struct dg_plan **out, struct dg_graph *graph,
                            const struct dg_tiling *tiling, struct dg_error *err)
 {
@@ -280,9 +209,10 @@ enum dg_status dg_plan_new(struct dg_plan **out, struct dg_graph *graph,
     plan->tiling = *tiling;
     st = cut_graph(plan, err);
     if (st == DG_OK &&
-        !(derive_edges(&b) && connect_end(&b) && store_edges(&b) && dg_plan_place(plan)))
+        !(derive_edges(&b) && dg_edges_end(&b.edges, plan, plan->n_tiles + b.n_joins) &&
+          dg_edges_store(&b.edges, plan, b.n_joins + 1) && dg_plan_place(plan)))
         st = dg_fail_memory(err, "a plan", b.edges.n * sizeof *b.edges.list);
-    free(b.edges.list);
+    dg_edges_free(&b.edges);
     free(b.seen);
     free(b.group);
     if (st == DG_OK)

@@ -91,6 +91,28 @@ static inline struct dg_cost dg_tile_cost(const struct dg_plan *plan, uint32_t t
     return op->type->cost(op, plan->tiles[tile].out, past);
 }
 
+/* The edges of a plan that is being made: a growing list, then sorted into the plan. Each of the functions is
+ * false when memory runs out. */
+struct dg_edge {
+    uint32_t from, to; /* nodes */
+};
+
+struct dg_edges {
+    struct dg_edge *list;
+    size_t n, room;
+};
+
+bool dg_edges_add(struct dg_edges *e, uint32_t from, uint32_t to);
+
+/* Gives every tile of the plan without a successor an edge to the join `end`. */
+bool dg_edges_end(struct dg_edges *e, const struct dg_plan *plan, uint32_t end);
+
+/* Sorts the edges by source into plan->nodes and plan->next; within a source they keep their order. The plan
+ * has its tiles, and n_joins joins, `end` among them. */
+bool dg_edges_store(const struct dg_edges *e, struct dg_plan *plan, uint32_t n_joins);
+
+void dg_edges_free(struct dg_edges *e);
+
 /* Places every activation: fills offset[], in bytes, and *arena_bytes. False: out of memory. */
 bool dg_plan_place(struct dg_plan *plan);
 

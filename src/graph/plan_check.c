@@ -24,8 +24,8 @@ static enum dg_status refuse_tile(const struct dg_plan *plan, uint32_t tile, con
                    dg_tile_op(plan, tile)->name, b.r0, b.r1, b.c0, b.c1, what);
 }
 
-/* Boxes inside the output, no two of them overlapping, areas that add up to it. */
-static enum dg_status check_partition(const struct dg_plan *plan, struct dg_error *err)
+/* Each op has its tiles, whose boxes are inside the output. */
+static enum dg_status check_tiles(const struct dg_plan *plan, struct dg_error *err)
 {
     const struct dg_graph *g = plan->graph;
 
@@ -34,7 +34,6 @@ static enum dg_status check_partition(const struct dg_plan *plan, struct dg_erro
                        plan->op_first[0], plan->op_first[g->n_ops], plan->n_tiles);
     for (uint32_t i = 0; i < g->n_ops; i++) {
         const struct dg_tensor *out = g->ops[i].out;
-        uint64_t area = 0;
 
         for (uint32_t t = plan->op_first[i]; t < plan->op_first[i + 1]; t++) {
             const struct dg_box b = plan->tiles[t].out;
@@ -43,10 +42,25 @@ static enum dg_status check_partition(const struct dg_plan *plan, struct dg_erro
                 return refuse_tile(plan, t, "is not a box of its output", err);
             if (plan->tiles[t].op != i || plan->tiles[t].home >= plan->tiling.workers)
                 return refuse_tile(plan, t, "names another op, or a home that is no worker", err);
+        }
+    }
+    return DG_OK;
+}
+
+/* No two boxes of an op overlap, and their areas add up to the output's. */
+static enum dg_status check_partition(const struct dg_plan *plan, struct dg_error *err)
+{
+    const struct dg_graph *g = plan->graph;
+
+    for (uint32_t i = 0; i < g->n_ops; i++) {
+        const struct dg_tensor *out = g->ops[i].out;
+        uint64_t area = 0;
+
+        for (uint32_t t = plan->op_first[i]; t < plan->op_first[i + 1]; t++) {
             for (uint32_t u = plan->op_first[i]; u < t; u++)
-                if (dg_box_meets(b, plan->tiles[u].out))
+                if (dg_box_meets(plan->tiles[t].out, plan->tiles[u].out))
                     return refuse_tile(plan, t, "overlaps another tile of its op", err);
-            area += dg_box_area(b);
+            area += dg_box_area(plan->tiles[t].out);
         }
         if (area != (uint64_t)out->rows * out->cols)
             return dg_fail(err, DG_ERR_USAGE,
@@ -130,7 +144,7 @@ struct touch {
     uint32_t tile;
     uint32_t tensor;
     uint32_t group; /* tensors of different groups have no byte in common */
-    uint32_t born;  /* the op that writes the tensor */
+    uint32_t born;  /* the op that writes the tensor, of several the first */
     bool writes;
     struct dg_box box;
 };
@@ -217,11 +231,11 @@ static bool collect_touches(const struct dg_plan *plan, struct touches *ts)
     for (uint32_t o = 0; o < g->n_ops; o++) {
         const struct dg_op *op = &g->ops[o];
 
-        for (uint32_t t = plan->op_first[o]; t < plan->op_first[o + 1]; t++) {
-            const uint32_t i = dg_tensor_index(g, op->out);
+        const uint32_t out = dg_tensor_index(g, op->out);
+        const uint32_t born = (uint32_t)(dg_graph_writer(g, op->out) - g->ops);
 
-            ts->list[ts->n++] = (struct touch){t, i, group[i], o, true, plan->tiles[t].out};
-        }
+        for (uint32_t t = plan->op_first[o]; t < plan->op_first[o + 1]; t++)
+            ts->list[ts->n++] = (struct touch){t, out, group[out], born, true, plan->tiles[t].out};
         for (unsigned k = 0; k < op->n_in; k++) {
             const uint32_t i = dg_tensor_index(g, op->in[k]);
             const struct dg_op *writer = dg_graph_writer(g, op->in[k]);
@@ -342,8 +356,8 @@ static enum dg_status check_pairs(const struct dg_plan *plan, uint64_t *pairs, u
     return st;
 }
 
-enum dg_status dg_plan_check(const struct dg_plan *plan, struct dg_plan_proof *proof,
-                             struct dg_error *err)
+enum dg_status dg_plan_check_order(const struct dg_plan *plan, struct dg_plan_proof *proof,
+                                   struct dg_error *err)
 {
     uint32_t *counts = calloc((size_t)plan->n_nodes + plan->n_joins, sizeof *counts);
     enum dg_status st;
@@ -351,7 +365,7 @@ enum dg_status dg_plan_check(const struct dg_plan *plan, struct dg_plan_proof *p
     if (!counts)
         return dg_fail_memory(err, "the plan checker", plan->n_nodes * sizeof *counts);
     *proof = (struct dg_plan_proof){plan->n_tiles, plan->n_joins, plan->n_edges, 0};
-    st = check_partition(plan, err);
+    st = check_tiles(plan, err);
     if (st == DG_OK)
         st = check_edges(plan, counts, counts + plan->n_nodes, err);
     if (st == DG_OK)
@@ -362,4 +376,14 @@ enum dg_status dg_plan_check(const struct dg_plan *plan, struct dg_plan_proof *p
         st = check_pairs(plan, &proof->pairs, counts, err);
     free(counts);
     return st;
+}
+
+enum dg_status dg_plan_check(const struct dg_plan *plan, struct dg_plan_proof *proof,
+                             struct dg_error *err)
+{
+    enum dg_status st = check_tiles(plan, err); /* which the next relies on */
+
+    if (st == DG_OK)
+        st = check_partition(plan, err);
+    return st == DG_OK ? dg_plan_check_order(plan, proof, err) : st;
 }

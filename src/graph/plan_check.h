@@ -28,4 +28,8 @@ struct dg_plan_proof {
 enum dg_status dg_plan_check(const struct dg_plan *plan, struct dg_plan_proof *proof,
                              struct dg_error *err);
 
+/* All of that but the partition, of a plan in which a tensor may have several writers: whole.h. */
+enum dg_status dg_plan_check_order(const struct dg_plan *plan, struct dg_plan_proof *proof,
+                                   struct dg_error *err);
+
 #endif

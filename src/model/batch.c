@@ -224,7 +224,7 @@ static enum dg_status check_logits(const struct dg_part *p, struct dg_error *err
 
     while (i < p->n_logits && dg_are_finite(s->logits + i * vocab, vocab))
         i++;
-    if (i == p->n_logits)
+    if (i == p->n_logits || !dg_engine_has_logits(s->engine))
         return DG_OK;
     st = dg_engine_enter(s->engine, 1, 1, &to, err);
     if (st != DG_OK)

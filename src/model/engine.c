@@ -31,10 +31,13 @@ struct prepared {
     uint64_t used;           /* when, in steps: the least recent goes first */
     struct dg_graph *graph;
     struct dg_plan *plan;
+    struct dg_piece *piece; /* of a rank: graph and plan are its; else NULL */
+    void *line;             /* its transport's */
     struct dg_run *run;
     struct dg_row *row;     /* [rows] of the step that runs */
     struct dg_arena *arena; /* rows and ids */
     void *activations;      /* where they are, so far */
+    float *spare_logits;    /* [vocab] of a rank: of a row that is to have none */
 };
 
 struct dg_engine {
@@ -45,6 +48,11 @@ struct dg_engine {
     struct dg_pool *pool;
     bool claims; /* the model is this engine's until it is loaded */
 
+    /* Of a rank of several; else `transport` is NULL. */
+    const struct dg_transport *transport;
+    struct dg_placement *placement;
+    uint32_t rank, all_workers;
+
     /* One for who made it, one for each sequence. Order: relaxed up; acq_rel down: who takes the last frees
      * what the others have used. */
     struct dg_atomic users;
@@ -52,6 +60,7 @@ struct dg_engine {
     /* Touched by who has entered the team. */
     uint64_t clock;
     struct prepared *entered; /* for the step that is being filled, or runs */
+    bool spare;               /* its last row gets logits that nobody asked for */
     struct prepared plans[MAX_PLANS];
     struct dg_arena *arena; /* of activations[room], for all plans */
     void *activations;
@@ -124,11 +133,17 @@ enum dg_status dg_engine_new(struct dg_engine **out, struct dg_model *model, str
     return st;
 }
 
-static void discard(struct prepared *p)
+static void discard(const struct dg_engine *e, struct prepared *p)
 {
+    if (p->line)
+        e->transport->close(e->transport->arg, p->line);
     dg_run_free(p->run);
-    dg_plan_free(p->plan);
-    dg_graph_free(p->graph);
+    if (p->piece) {
+        dg_piece_free(p->piece);
+    } else {
+        dg_plan_free(p->plan);
+        dg_graph_free(p->graph);
+    }
     dg_arena_free(p->arena);
     *p = (struct prepared){0};
 }
@@ -138,7 +153,8 @@ void dg_engine_free(struct dg_engine *e)
     if (!e || dg_sub_acq_rel(&e->users, 1) > 0)
         return;
     for (int i = 0; i < MAX_PLANS; i++)
-        discard(&e->plans[i]);
+        discard(e, &e->plans[i]);
+    dg_placement_free(e->placement);
     if (e->claims) /* does nothing when it has loaded */
         (void)dg_change_acq_rel(&e->model->state, DG_MODEL_CLAIMED, DG_MODEL_UNLOADED);
     dg_arena_free(e->arena);
@@ -156,6 +172,11 @@ void dg_engine_hold(struct dg_engine *e)
 const struct dg_model *dg_engine_model(const struct dg_engine *e)
 {
     return e->model;
+}
+
+bool dg_engine_has_logits(const struct dg_engine *e)
+{
+    return e->rank == 0;
 }
 
 struct dg_pool *dg_engine_pool(struct dg_engine *e)
@@ -189,16 +210,76 @@ static enum dg_status make_room(struct dg_engine *e, uint64_t bytes, struct dg_e
     return DG_OK;
 }
 
+enum dg_status dg_engine_join(struct dg_engine *e, enum dg_placing how, uint32_t rank,
+                              uint32_t ranks, uint32_t workers,
+                              const struct dg_transport *transport, struct dg_error *err)
+{
+    const struct dg_gpt2_shape all = {1, 1, !e->opt.no_fuse, false};
+    struct dg_graph *g = NULL;
+    enum dg_status st;
+
+    if (dg_model_is_loaded(e->model) && !e->model->in_place)
+        return dg_fail(err, DG_ERR_USAGE, "model: expected one that is not loaded");
+    e->model->shared = true;
+    st = dg_gpt2_graph(&g, e->model, &all, err);
+    if (st == DG_OK)
+        st = dg_placement_new(&e->placement, g, how, ranks, err);
+    dg_graph_free(g);
+    if (st == DG_OK) {
+        e->transport = transport;
+        e->rank = rank;
+        e->all_workers = workers;
+    }
+    return st;
+}
+
+/* The rank's piece in the place of the whole plan. */
+static enum dg_status take_piece(struct dg_engine *e, struct prepared *p, struct dg_error *err)
+{
+    struct dg_placed placed;
+    enum dg_status st = dg_place_tiles(&placed, e->placement, p->plan, err);
+
+    if (st != DG_OK)
+        return st;
+    st = dg_piece_new(&p->piece, p->plan, &placed, e->rank, dg_team_awake(e->team), err);
+    dg_placed_free(&placed);
+    if (st != DG_OK)
+        return st;
+    dg_plan_free(p->plan);
+    dg_graph_free(p->graph);
+    p->plan = p->piece->plan;
+    p->graph = p->piece->graph;
+    return DG_OK;
+}
+
+static enum dg_status open_line(struct dg_engine *e, struct prepared *p, struct dg_error *err)
+{
+    const struct dg_transport *t = e->transport;
+    const size_t vocab = e->model->sizes.vocab;
+    enum dg_status st;
+
+    p->spare_logits = dg_arena_array(p->arena, vocab, sizeof *p->spare_logits);
+    if (!p->spare_logits)
+        return dg_fail_memory(err, "logits", vocab * sizeof *p->spare_logits);
+    st = t->open(t->arg, &p->line, p->piece, p->run, err);
+    if (st == DG_OK)
+        dg_run_poll(p->run, t->poll, p->line);
+    return st;
+}
+
 static enum dg_status prepare(struct dg_engine *e, struct prepared *p, uint32_t rows,
                               uint32_t n_logits, struct dg_error *err)
 {
     const struct dg_gpt2_shape shape = {rows, n_logits, !e->opt.no_fuse,
                                         !dg_model_is_loaded(e->model)};
-    const struct dg_tiling tiling = {dg_team_awake(e->team), e->opt.row_block, e->opt.col_block};
+    const struct dg_tiling tiling = {e->transport ? e->all_workers : dg_team_awake(e->team),
+                                     e->opt.row_block, e->opt.col_block};
     enum dg_status st = dg_gpt2_graph(&p->graph, e->model, &shape, err);
 
     if (st == DG_OK)
         st = dg_plan_new(&p->plan, p->graph, &tiling, err);
+    if (st == DG_OK && e->transport)
+        st = take_piece(e, p, err);
     if (st != DG_OK)
         return st;
     p->arena = dg_arena_new();
@@ -211,6 +292,8 @@ static enum dg_status prepare(struct dg_engine *e, struct prepared *p, uint32_t 
     st = make_room(e, p->plan->arena_bytes, err);
     if (st == DG_OK)
         st = dg_run_new(&p->run, p->plan, e->team, err);
+    if (st == DG_OK && e->transport)
+        st = open_line(e, p, err);
     p->rows = rows;
     p->n_logits = n_logits;
     return st;
@@ -234,10 +317,10 @@ static enum dg_status find_plan(struct prepared **out, struct dg_engine *e, uint
         if (p->used < oldest->used)
             oldest = p;
     }
-    discard(oldest);
+    discard(e, oldest);
     st = prepare(e, oldest, rows, n_logits, err);
     if (st != DG_OK) {
-        discard(oldest);
+        discard(e, oldest);
         return st;
     }
     oldest->used = e->clock;
@@ -260,7 +343,9 @@ enum dg_status dg_engine_enter(struct dg_engine *e, uint32_t rows, uint32_t n_lo
 
     if (st != DG_OK)
         return st;
-    st = find_plan(&e->entered, e, rows, n_logits, err);
+    /* A rank loads the weights that its tiles read: with logits those are all. */
+    e->spare = e->transport && !dg_model_is_loaded(e->model) && n_logits == 0;
+    st = find_plan(&e->entered, e, rows, n_logits + e->spare, err);
     if (st != DG_OK) {
         dg_team_leave(e->team);
         return st;
@@ -270,16 +355,40 @@ enum dg_status dg_engine_enter(struct dg_engine *e, uint32_t rows, uint32_t n_lo
     return DG_OK;
 }
 
+/* dg_run_step(), of a rank between the transport's begin and end, whose errors are *st. */
+static int run_step(struct dg_engine *e, struct prepared *p, enum dg_status *st,
+                    struct dg_error *err)
+{
+    const struct dg_step step = {.row = p->row, .rows = p->rows, .kernels = e->kernels};
+    const struct dg_transport *t = e->transport;
+    int failed;
+
+    *st = DG_OK;
+    if (!t)
+        return dg_run_step(p->run, &step, e->opt.sched);
+    if (e->spare)
+        p->row[p->rows - 1].logits = p->spare_logits;
+    *st = t->begin(t->arg, p->line, &step, p->graph->inputs[0]->data, p->n_logits, err);
+    if (*st != DG_OK)
+        return 0;
+    failed = dg_run_step(p->run, &step, e->opt.sched);
+    *st = t->end(t->arg, p->line, err);
+    return failed;
+}
+
 enum dg_status dg_engine_run(struct dg_engine *e, struct dg_error *err)
 {
     struct prepared *p = e->entered;
-    const struct dg_step step = {.row = p->row, .rows = p->rows, .kernels = e->kernels};
-    const int failed = dg_run_step(p->run, &step, e->opt.sched);
-    enum dg_status st = DG_OK;
+    enum dg_status st;
+    const int failed = run_step(e, p, &st, err);
 
+    if (st != DG_OK) {
+        dg_team_leave(e->team);
+        return st;
+    }
     if (!dg_model_is_loaded(e->model)) {
         st = dg_model_loaded(e->model, failed, err);
-        discard(p); /* it would load again */
+        discard(e, p); /* it would load again */
     } else if (failed == ECANCELED) {
         st = dg_fail(err, DG_ERR_CANCELLED, "the step was cancelled");
     } else if (failed) {
@@ -299,7 +408,10 @@ enum dg_status dg_engine_find_overflow(struct dg_engine *e, struct dg_error *err
 
     if (e->model->in_place) /* no load has looked at them */
         st = dg_weights_finite(e->model->weights, err);
-    if (st == DG_OK)
+    if (st == DG_OK && e->transport) /* a piece does not run by itself */
+        st = dg_fail(err, DG_ERR_MODEL, "%s: logits: got no finite numbers: damaged weights",
+                     e->model->name);
+    else if (st == DG_OK)
         st = dg_overflow_find(p->plan, &step, e->model->name, err);
     dg_team_leave(e->team);
     return st;

@@ -2,7 +2,7 @@
 #ifndef DG_MODEL_ENGINE_H
 #define DG_MODEL_ENGINE_H
 
-#include "../graph/op.h"
+#include "../graph/cut.h"
 #include "model.h"
 
 /* One user more: dg_engine_free() has to be called once more before the engine is gone. */
@@ -33,7 +33,42 @@ enum dg_status dg_engine_run(struct dg_engine *e, struct dg_error *err);
 /* In the place of dg_engine_run(), for rows whose logits were not finite: dg_overflow_find() of them. */
 enum dg_status dg_engine_find_overflow(struct dg_engine *e, struct dg_error *err);
 
+/* Not on a rank but the first: there they are not all written. */
+bool dg_engine_has_logits(const struct dg_engine *e);
+
 /* The memory of the sequences' keys and values. */
 struct dg_pool *dg_engine_pool(struct dg_engine *e);
+
+/* ---- one rank of several ---- */
+
+struct dg_run;
+
+/* What carries messages between ranks. `line` is what it made of a piece, `arg` its own. */
+struct dg_transport {
+    /* Makes ready for a piece, which `run` runs, and sets piece->sender. */
+    enum dg_status (*open)(void *arg, void **line, struct dg_piece *piece, struct dg_run *run,
+                           struct dg_error *err);
+    void (*close)(void *arg, void *line);
+
+    /* Before a step of the piece, which has ids[step->rows]: from now on messages may come. Rank 0 tells the others,
+     * which then run a step of the same rows. */
+    enum dg_status (*begin)(void *arg, void *line, const struct dg_step *step, const int32_t *ids,
+                            uint32_t n_logits, struct dg_error *err);
+
+    /* dg_run_poll()'s: posts the messages that have come. */
+    void (*poll)(void *line);
+
+    /* After the step: all that was sent has left. */
+    enum dg_status (*end)(void *arg, void *line, struct dg_error *err);
+    void *arg;
+};
+
+/* From now on the engine is a rank of several, whose models, options but for the team, and `workers`, that all of
+ * them have awake together, are the same. It loads the weights that it uses; its steps wait for the other
+ * ranks', and cannot be cancelled. Rank 0 has the logits. `transport` must outlive
+ * the engine. Once, before the first step, of a model that was opened without a team. */
+enum dg_status dg_engine_join(struct dg_engine *e, enum dg_placing how, uint32_t rank,
+                              uint32_t ranks, uint32_t workers,
+                              const struct dg_transport *transport, struct dg_error *err);
 
 #endif

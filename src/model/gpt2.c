@@ -18,6 +18,7 @@ struct builder {
     int layer;                  /* of the ops being added; -1 outside the blocks */
     struct dg_tensor **weights; /* [dg_weight_count()] in the graph, or NULL: not yet */
     bool load;
+    bool embed_reads; /* the rows of wte from the file */
 };
 
 static struct dg_tensor describe(const struct builder *b, enum dg_role role, const char *name,
@@ -140,7 +141,7 @@ static struct dg_tensor *add(struct builder *b, const char *name, struct dg_tens
 }
 
 /* While the model is being loaded, wte comes last, with the logits: the few rows of it that are wanted
- * here are then read from the file. */
+ * here are then read from the file. So they are where it is divided among ranks. */
 static struct dg_tensor *embed(struct builder *b)
 {
     struct dg_tensor ids = describe(b, DG_INPUT, "ids", b->rows, 1), *in[3], *x;
@@ -151,11 +152,11 @@ static struct dg_tensor *embed(struct builder *b)
     ids.dtype = DG_I32;
     x = activation(b, "embed", b->rows, b->model->sizes.channels);
     in[n++] = dg_graph_end(b->g, ids);
-    if (!b->load)
+    if (!b->embed_reads)
         in[n++] = weight(b, DG_WTE);
     in[n++] = weight(b, DG_WPE);
     op = add_op(b, &dg_op_embed, "embed", x, in, n);
-    op->source = b->load && from ? dg_weights_find(from, DG_WTE, 0) : NULL;
+    op->source = b->embed_reads && from ? dg_weights_find(from, DG_WTE, 0) : NULL;
     op->held = dg_model_weight(b->model, DG_WTE, 0)->dtype;
     return x;
 }
@@ -236,7 +237,11 @@ enum dg_status dg_gpt2_graph(struct dg_graph **out, const struct dg_model *model
     const struct dg_sizes *z = &model->sizes;
     const uint32_t weights = dg_weight_count(z);
     const uint32_t ops = OPS_OUTSIDE + TAILS + z->layers * OPS_PER_LAYER;
-    struct builder b = {.model = model, .rows = shape->rows, .load = shape->load, .layer = -1};
+    struct builder b = {.model = model,
+                        .rows = shape->rows,
+                        .load = shape->load,
+                        .embed_reads = shape->load || (model->shared && !model->in_place),
+                        .layer = -1};
     enum dg_status st;
 
     if (shape->rows < 1 || shape->rows > z->positions || shape->logits_rows > shape->rows)

@@ -161,8 +161,10 @@ enum dg_status dg_model_loaded(struct dg_model *m, int failed, struct dg_error *
     if (failed)
         return dg_fail(err, DG_ERR_IO, "%s: cannot read the weights: %s", m->weights->name,
                        strerror(failed));
-    dg_weights_close(m->weights);
-    m->weights = NULL;
+    if (!m->shared) {
+        dg_weights_close(m->weights);
+        m->weights = NULL;
+    }
     dg_store_release(&m->state, DG_MODEL_LOADED);
     return DG_OK;
 }

@@ -26,6 +26,8 @@ struct dg_model {
     struct dg_weights
         *weights;  /* where they are to be loaded from, or lie; NULL: loaded, or an outline */
     bool in_place; /* they are not loaded, but used where they lie: in the only file */
+    bool
+        shared; /* by ranks, none of which has all of it: embed reads rows of wte from the file, which stays open */
 
     /* An enum dg_model_state. Order: release by who has loaded it, acquire by other threads' engines, so that
      * they see the weights. If weakened: an engine reads weights that are not there yet on Arm. */

@@ -1,7 +1,7 @@
 /* Reads a weight from its file and packs it, some lines at a time, as many as fit into the second-level cache:
  * rows, 16 of them, or columns where it is stored transposed. A tile takes some panels; of a transposed one all
- * of them, and some columns, so that what it reads lies together in the file. What is not finite is no weight:
- * EDOM, and who has the file says which. */
+ * of them (where ranks share it, some), and some columns, so that what it reads lies together in the file. What is
+ * not finite is no weight: EDOM, and who has the file says which. */
 #include "common.h"
 #include "pack.h"
 #include "source.h"
@@ -92,11 +92,17 @@ static int load(const struct dg_tensor *w, const struct dg_source *from, size_t 
 
 static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *step, void *scratch)
 {
-    const bool transposed = is_transposed(op);
+    struct dg_tensor part = *op->out;
+    struct dg_source from = *(const struct dg_source *)op->source;
 
     (void)step;
-    return load(op->out, op->source, transposed ? out.c0 : out.r0, transposed ? out.c1 : out.r1,
-                scratch);
+    if (!from.transposed)
+        return load(&part, &from, out.r0, out.r1, scratch);
+    /* Rows r0 ... r1 - 1 as a weight of their own; r0 is a multiple of DG_LANES. */
+    part.rows = out.r1 - out.r0;
+    part.data = (char *)part.data + out.r0 * dg_output_bytes(part.dtype, part.cols);
+    from.offset += dg_dtype_run(from.dtype, out.r0);
+    return load(&part, &from, out.c0, out.c1, scratch);
 }
 
 int dg_load(const struct dg_tensor *w, const struct dg_source *from)

@@ -39,7 +39,7 @@
  *
  * tests/prove/sched.pml is a model of this and of team.c, and tests/prove/runtime.c explores schedules of both.
  *
- * A step that is recorded (trace.h), or whose progress is told, runs the same functions; one that is
+ * A step that is recorded (trace.h), whose progress is told, or that polls (dg_run_poll()), runs the same functions; one that is
  * not pays a test of lane->watched for each tile. */
 #include "sched.h"
 #include "../base/arena.h"
@@ -55,7 +55,7 @@
 /* What one worker alone touches. */
 struct lane {
     _Alignas(DG_CACHE_LINE) void *scratch;
-    bool watched;                /* recorded or told, this step */
+    bool watched;                /* recorded, told or polling, this step */
     bool tells;                  /* its progress is told */
     struct dg_trace_lane *trace; /* where this step is recorded, or NULL */
     int failed;                  /* errno value of the first of its tiles that failed, or 0 */
@@ -84,8 +84,10 @@ struct dg_run {
     enum dg_sched sched;
     struct dg_traced traced;
     struct dg_arena *arena;
-    unsigned workers; /* that are awake */
-    bool posts;       /* some of the plan's tiles are posted */
+    unsigned workers;        /* that are awake */
+    bool posts;              /* some of the plan's tiles are posted */
+    void (*poll)(void *arg); /* dg_run_poll(), or NULL */
+    void *poll_arg;
     uint32_t *inputs; /* [n_nodes] the plan's waits, and one more where a tile is posted */
     uint32_t *queue;  /* [n_nodes] index of the queue that a ready tile goes to, or NO_QUEUE */
 
@@ -299,6 +301,8 @@ static int watch(const struct dg_run *run, const struct lane *lane, uint32_t til
         dg_trace_done(lane->trace);
     if (lane->tells) /* tiles are run in about the order in which they stand in the plan */
         dg_team_tell(run->team, (tile + 1.0) / run->plan->n_tiles);
+    if (run->poll)
+        run->poll(run->poll_arg);
     return failed;
 }
 
@@ -342,9 +346,11 @@ static uint32_t wait_for(struct dg_run *run, unsigned worker, look_function *loo
                 if (trace && spin_ns)
                     dg_trace_spin(trace, now);
             }
-            if (now - start >= spin_ns)
+            if (now - start >= spin_ns && !run->poll)
                 break;
         }
+        if (run->poll)
+            run->poll(run->poll_arg);
         dg_pause();
     }
     if (trace)
@@ -502,7 +508,7 @@ int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sc
         run->lanes[w].left_out = false;
         run->lanes[w].trace = trace ? &trace->lanes[w] : NULL;
         run->lanes[w].tells = w == 0 && dg_team_tells(run->team);
-        run->lanes[w].watched = run->lanes[w].trace || run->lanes[w].tells;
+        run->lanes[w].watched = run->lanes[w].trace || run->lanes[w].tells || run->poll;
     }
     run->job = jobs[run->sched];
     dg_team_run(run->team, trace ? recorded : run->job, run);
@@ -538,6 +544,12 @@ void dg_run_post(struct dg_run *run, uint32_t tile, int failed)
         post_dataflow(run, tile);
     else if (dg_sub_acq_rel(&op->left, 1) == 0)
         dg_team_wake(run->team, run->workers);
+}
+
+void dg_run_poll(struct dg_run *run, void (*poll)(void *arg), void *arg)
+{
+    run->poll = poll;
+    run->poll_arg = arg;
 }
 
 const char *dg_sched_name(enum dg_sched sched)

@@ -36,4 +36,10 @@ int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sc
  *                   dg_run_post() has returned, which may be after dg_run_step() has. */
 void dg_run_post(struct dg_run *run, uint32_t tile, int failed);
 
+/* From now on, poll(arg) is called again and again during this run's steps: by workers that have nothing to do,
+ * which then do not park, and by each worker after a tile. It looks whether a message has come, and posts; it returns
+ * soon, and may give up the CPU. NULL: no longer.
+ * Threads: set it between steps; poll() is called by several workers at once. */
+void dg_run_poll(struct dg_run *run, void (*poll)(void *arg), void *arg);
+
 #endif

@@ -174,6 +174,54 @@ if [ -e /dev/full ]; then
     expect_error 5 '/dev/full: cannot write' graph -m "$tiny" -o /dev/full
 fi
 
+# ---- the plan cut over ranks ----
+
+# messages RANKS HOW - the last run's JSON: each message leads from one rank's send to another's receive, of the same box,
+# and every receive has one.
+messages() {
+    python '
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert d["ranks"] == {"number": int(sys.argv[2]), "place": sys.argv[3]}
+nodes = {n["id"]: n for n in d["nodes"]}
+parent = {c["id"]: c["parent"] for c in d["clusters"]}
+rank = {c["id"]: c["rank"] for c in d["clusters"] if "rank" in c}
+def rank_of(node):
+    c = node["cluster"]
+    while c not in rank:
+        c = parent[c]
+    return rank[c]
+received = set()
+for e in d["edges"]:
+    a, b = nodes[e["from"]], nodes[e["to"]]
+    if e["kind"] != "message":
+        assert b.get("type") != "receive" or b["kind"] == "cut"
+        continue
+    assert a["type"] == "send" and b["type"] == "receive" and rank_of(a) != rank_of(b)
+    assert e["box"] == b["box"] == a["reads"][0]["box"] and b["id"] not in received
+    received.add(b["id"])
+assert received == {n["id"] for n in d["nodes"] if n["kind"] == "tile" and n["type"] == "receive"}
+assert len(rank) == int(sys.argv[2]) and received' "$dir/out" "$1" "$2"
+}
+
+for how in layers columns both; do
+    for n in 2 3; do
+        run graph --ranks $n --place $how --rows 20 --all --format json
+        count "--ranks $n --place $how: JSON" messages $n $how
+    done
+    for n in 1 2 3 4 7; do
+        run graph --ranks $n --place $how --rows 20 --check
+        count "--ranks $n --place $how: proved" grep -q 'each is sent once and received once' "$dir/out"
+    done
+done
+run graph -m "$tiny" --ranks 2 --place columns
+count '--ranks: a cluster for each' [ "$(grep -c 'label="rank [01]"' "$dir/out")" -eq 2 ]
+! command -v dot >/dev/null || count '--ranks: Graphviz takes it' dot -Tsvg -o "$dir/ranks.svg" "$dir/out"
+expect_error 2 '--place: expected --ranks with it' graph -m "$tiny" --place layers
+expect_error 2 'expected layers or columns or both' graph -m "$tiny" --ranks 2 --place rows
+expect_error 2 '--ranks' graph -m "$tiny" --ranks 257
+expect_error 2 '--ranks: a trace is of one process' graph --ranks 2 --trace "$dir/none.json"
+
 for range in 1 a:b 2:1 1:1 0:999 -1:1 0:1x : ' 0:1'; do
     expect_error 2 "--layers: got '$range', expected A:B" graph -m "$tiny" "--layers=$range"
 done

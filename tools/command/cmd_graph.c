@@ -8,7 +8,7 @@
 #include "../cli/output.h"
 #include "../trace/trace_paint.h"
 #include "../../src/dump/dump.h"
-#include "../../src/graph/plan_check.h"
+#include "../../src/graph/whole.h"
 #include "../../src/model/gpt2.h"
 
 #include <errno.h>
@@ -23,10 +23,12 @@ static void (*const writers[])(const struct dg_dump *, FILE *) = {dg_dump_dot, d
 
 static const char *const paints[] = {"time", "slack", NULL};
 
-static uint64_t rows, past, step_number = UINT64_MAX;
+static const char *const placings[] = {"layers", "columns", "both", NULL}; /* enum dg_placing */
+
+static uint64_t rows, past, step_number = UINT64_MAX, ranks;
 static const char *layers, *show, *out_path, *trace_path;
 static bool all, tiles, no_fuse, check, load;
-static unsigned format, paint;
+static unsigned format, paint, placing = DG_N_PLACINGS;
 
 static const struct cli_option options[] = {
     {0, "rows", CLI_NUMBER, "T", "tokens of the step (1; with --trace: its most costly)", &rows, 1,
@@ -40,6 +42,10 @@ static const struct cli_option options[] = {
      NULL},
     {0, "load", CLI_FLAG, NULL, "of the model's first step, which reads the weights", &load, 0, 0,
      NULL},
+    {0, "ranks", CLI_NUMBER, "R", "the plan cut over R processes, with their messages", &ranks, 1,
+     DG_MAX_RANKS, NULL},
+    {0, "place", CLI_CHOICE, "HOW", "with --ranks: by layers (default), columns or both", &placing,
+     0, 0, placings},
     {0, "show", CLI_TEXT, "LIST", "of shape,cost,deps,worker, or none; else what fits", &show, 0, 0,
      NULL},
     {0, "trace", CLI_TEXT, "FILE", "paint the times of a step of this trace, and its model",
@@ -119,6 +125,8 @@ struct subject {
     struct dg_model *model;
     struct dg_graph *graph;
     struct dg_plan *plan;
+    struct dg_piece *pieces[DG_MAX_RANKS]; /* [ranks], with --ranks */
+    struct dg_whole whole;
     struct dg_dump *dump;
     char note[1024]; /* of the dump */
 };
@@ -128,6 +136,9 @@ static struct subject subject; /* closed however the program ends */
 static void close_subject(void)
 {
     dg_dump_free(subject.dump);
+    dg_whole_free(&subject.whole);
+    for (uint64_t r = 0; r < ranks; r++)
+        dg_piece_free(subject.pieces[r]);
     dg_plan_free(subject.plan);
     dg_graph_free(subject.graph);
     dg_model_free(subject.model);
@@ -146,6 +157,8 @@ static void choose_from_model(struct subject *s)
     s->precision = cli_model.weights;
     s->shape = (struct dg_gpt2_shape){rows ? (uint32_t)rows : 1, 1, !no_fuse, load};
     s->tiling.workers = cpus < cli_model.workers ? cpus : (uint32_t)cli_model.workers;
+    if (ranks > 0)
+        s->tiling.workers *= (uint32_t)ranks;
     s->tiling.row_block = cli_model.tile.rows;
     s->tiling.col_block = cli_model.tile.cols;
 }
@@ -220,6 +233,29 @@ static void make_plan(struct subject *s)
         cli_check(dg_plan_new(&s->plan, s->graph, &s->tiling, &err), &err);
 }
 
+/* The pieces of all ranks, and their whole. */
+static void cut_plan(struct subject *s)
+{
+    const struct dg_gpt2_shape all_ops = {1, 1, s->shape.fuse, false};
+    struct dg_placement *placement;
+    struct dg_placed placed;
+    struct dg_graph *g;
+    struct dg_error err;
+
+    cli_check(dg_gpt2_graph(&g, s->model, &all_ops, &err), &err);
+    cli_check(dg_placement_new(&placement, g, placing, (uint32_t)ranks, &err), &err);
+    cli_check(dg_place_tiles(&placed, placement, s->plan, &err), &err);
+    for (uint32_t r = 0; r < ranks; r++)
+        cli_check(dg_piece_new(&s->pieces[r], s->plan, &placed, r,
+                               s->tiling.workers / (uint32_t)ranks, &err),
+                  &err);
+    dg_placed_free(&placed);
+    dg_placement_free(placement);
+    dg_graph_free(g);
+    if (!check)
+        cli_check(dg_whole_new(&s->whole, s->pieces, (uint32_t)ranks, &err), &err);
+}
+
 static void discard_plan(struct subject *s)
 {
     dg_plan_free(s->plan);
@@ -246,7 +282,10 @@ static void build(struct subject *s)
     s->model->transposed = s->transposed;
     if (load && dg_weights_in_place(cli_weights(), s->model))
         s->shape.load = false; /* there is nothing to be loaded */
+    s->model->shared = ranks > 0;
     make_plan(s);
+    if (ranks > 0)
+        cut_plan(s);
     if (s->trace && s->shape.load &&
         !is_of_trace(s, &err)) { /* or the model stood so in its file */
         discard_plan(s);
@@ -257,19 +296,41 @@ static void build(struct subject *s)
         cli_die(DG_ERR_USAGE, "%s: %s (--tile must be as it was in the run)", trace_path, err.text);
 }
 
-static void print_proof(const struct dg_plan *plan)
+static void print_messages(const struct subject *s)
+{
+    uint64_t n = 0, bytes = 0;
+
+    for (uint32_t r = 0; r < ranks; r++) {
+        n += s->pieces[r]->n_sends;
+        for (uint32_t i = 0; i < s->pieces[r]->n_sends; i++)
+            bytes += dg_message_bytes(s->pieces[r], &s->pieces[r]->sends[i]);
+    }
+    printf("%" PRIu64 " messages, %" PRIu64
+           " bytes: each is sent once and received once; on each of %" PRIu64
+           " ranks all that is read is written or received once\n",
+           n, bytes, ranks);
+}
+
+static void print_proof(const struct subject *s)
 {
     struct dg_plan_proof proof;
     struct dg_error err;
 
-    cli_check(dg_plan_check(plan, &proof, &err), &err);
-    printf("%" PRIu64 " tiles: those of each op partition its output\n"
+    cli_check(ranks > 0 ? dg_pieces_check(s->plan, s->pieces, (uint32_t)ranks, &proof, &err)
+                        : dg_plan_check(s->plan, &proof, &err),
+              &err);
+    printf("%" PRIu64 " tiles: %s\n"
            "%" PRIu64 " edges, %" PRIu64
            " joins: acyclic; counts match edges; every tile is reached "
            "and leads to the end\n"
            "%" PRIu64 " pairs that touch the same bytes, one writing: ordered, and nothing is "
            "overwritten that is still to be read\n",
-           proof.tiles, proof.edges, proof.joins, proof.pairs);
+           proof.tiles,
+           ranks > 0 ? "those of the ranks run all of the plan"
+                     : "those of each op partition its output",
+           proof.edges, proof.joins, proof.pairs);
+    if (ranks > 0)
+        print_messages(s);
 }
 
 /* The line of the title that says what the colours are. */
@@ -315,13 +376,16 @@ static void draw(struct subject *s)
                                : 2,
         .show = parse_show(),
         .paint = paint,
+        .rank = s->whole.rank,
+        .ranks = (uint32_t)ranks,
+        .placing = placing,
     };
     struct dg_error err;
     char why[160];
 
     if (layers)
         parse_layers(n_layers, &opt.first, &opt.last);
-    cli_check(tiles ? dg_dump_plan(&s->dump, s->plan, &opt, &err)
+    cli_check(tiles ? dg_dump_plan(&s->dump, ranks > 0 ? s->whole.plan : s->plan, &opt, &err)
                     : dg_dump_graph(&s->dump, s->graph, &opt, &err),
               &err);
     if (s->trace) {
@@ -347,6 +411,12 @@ int cmd_graph(int argc, char **argv)
     cli_not_both(&check, &format);
     if (!trace_path && (step_number != UINT64_MAX || paint != DG_PAINT_TIME))
         cli_die(DG_ERR_USAGE, "--step and --color: expected --trace with them");
+    if (ranks == 0 && placing != DG_N_PLACINGS)
+        cli_die(DG_ERR_USAGE, "--place: expected --ranks with it");
+    if (ranks > 0 && trace_path)
+        cli_die(DG_ERR_USAGE, "--ranks: a trace is of one process");
+    placing = placing == DG_N_PLACINGS ? DG_PLACE_LAYERS : placing;
+    tiles = tiles || ranks > 0;
     cli_on_leaving(close_subject);
     if (out_path && !check)
         cli_writes("-o", out_path, true);
@@ -358,7 +428,7 @@ int cmd_graph(int argc, char **argv)
         past = s->step->past;
     build(s);
     if (check)
-        print_proof(s->plan);
+        print_proof(s);
     else
         draw(s);
     cli_flush();
