@@ -94,6 +94,10 @@ for w in r["workers"]:
     for kind in "decode", "prefill":
         assert abs(w[kind + "_efficiency"] * w["workers"] / w[kind + "_speedup"] - 1) < 1e-4, w
 assert r["workers"][0]["decode_speedup"] == r["workers"][0]["prefill_speedup"] == 1
+assert [(n["workers"], n["awake"]) for n in r["neighbours"]] == [(w, 2) for w in (2, 4, 8)]
+for n in r["neighbours"]:
+    positive(n, "alone_ms", "ms", "fair_share", "rounds")
+    assert n["p10"] <= n["fair_share"] <= n["p90"], n
 assert [(g["tokens"], g["workers"]) for g in r["what_if"]] == [(1, 2), (64, 2)]
 for g in r["what_if"]:
     positive(g, "predicted_ms", "measured_ms", "taken")
@@ -118,13 +122,13 @@ count "dagpt bench -j 3: limits of '$limits' workers, expected '1 2 3'" \
     eval 'succeeded && [ "$limits" = "1 2 3" ]'
 
 # A section alone, in text: its own heading, and no other's.
-[ -z "$SAN" ] && sections='decode prompt lab sched schedules workers what-if' || sections='decode'
+[ -z "$SAN" ] && sections='decode prompt lab sched schedules workers neighbours what-if' || sections='decode'
 for section in $sections; do
     run bench --quick -j 1 -m "$small" $section
     headings=$(sed -n 's/^\([a-z-]\{1,\}\) .*/\1/p' "$dir/out" | paste -s -d ' ')
     expected="model machine $section"
-    case $section in # without probes: empty tiles, and one worker, for whom there is nothing to predict
-    sched | what-if) ;;
+    case $section in # without probes: empty tiles, neighbours, and one worker, for whom there is nothing to predict
+    sched | neighbours | what-if) ;;
     *) expected="$expected probes" ;;
     esac
     count "dagpt bench $section: headings '$headings', expected '$expected'" \

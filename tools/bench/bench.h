@@ -18,6 +18,8 @@ enum {
     BENCH_PROMPTS = 5,
     BENCH_SHAPES = 3,
     BENCH_SCHEDS = 3, /* from DG_SCHED_DATAFLOW on */
+    BENCH_SHARES = 3, /* teams beside neighbours */
+    BENCH_NEIGHBOURS = 2,
 };
 
 enum { BENCH_MOST_ROUNDS = 4096 };
@@ -143,6 +145,21 @@ struct bench_guess {
 void bench_what_if(struct bench_guess *out, struct bench_item *items, unsigned n,
                    const struct bench_effort *effort);
 
+/* ---- busy neighbours (bench_neighbours.c) ---- */
+
+/* What workers keep beside BENCH_NEIGHBOURS threads that always want a CPU. */
+struct bench_share {
+    unsigned workers, awake;
+    double alone_ms, ms;    /* a unit, alone and beside them: medians */
+    double share, p10, p90; /* work, in CPU time that it takes alone, by what as many busy threads
+                             * as there are workers awake would have got: median of the rounds */
+    unsigned rounds;
+};
+
+/* items: the same work by each of n <= BENCH_SHARES crews. Fills all but `workers` and `awake`. */
+void bench_neighbours(struct bench_share out[], struct bench_item items[], unsigned n,
+                      const struct bench_effort *effort);
+
 /* ---- the report (bench_report.c, bench_svg.c) ---- */
 
 struct bench_report {
@@ -172,6 +189,8 @@ struct bench_report {
     struct bench_stat schedules[BENCH_SCHEDS][2]; /* dataflow, ...: decode, prompt */
     struct bench_stat scaling[BENCH_CREWS][2];    /* of crew i: decode, prompt */
     struct limits beside[BENCH_CREWS];            /* medians of the brackets of `scaling` alone */
+    unsigned n_shares;
+    struct bench_share shares[BENCH_SHARES];
     unsigned n_guesses;
     struct bench_guess guesses[2 * BENCH_CREWS];
 };
@@ -184,6 +203,7 @@ void bench_print_lab(const struct bench_report *r);
 void bench_print_tiles(const struct bench_report *r);
 void bench_print_schedules(const struct bench_report *r);
 void bench_print_workers(const struct bench_report *r);
+void bench_print_neighbours(const struct bench_report *r);
 void bench_print_what_if(const struct bench_report *r);
 void bench_print_brackets(const struct bench_report *r);
 

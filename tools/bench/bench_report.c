@@ -132,6 +132,18 @@ void bench_print_workers(const struct bench_report *r)
     }
 }
 
+void bench_print_neighbours(const struct bench_report *r)
+{
+    printf("\n%-11s%-23s%8s%10s%10s%12s%9s%9s%8s\n", "neighbours", "workers, beside 2 threads",
+           "awake", "alone ms", "beside", "fair share", "10 %", "90 %", "rounds");
+    for (unsigned i = 0; i < r->n_shares; i++) {
+        const struct bench_share *s = &r->shares[i];
+
+        printf("          %-25u%7u%10.3f%10.3f%12.2f%9.2f%9.2f%8u\n", s->workers, s->awake,
+               s->alone_ms, s->ms, s->share, s->p10, s->p90, s->rounds);
+    }
+}
+
 void bench_print_what_if(const struct bench_report *r)
 {
     char what[64];
@@ -260,6 +272,19 @@ static void json_guesses(const struct bench_report *r)
     printf("]");
 }
 
+static void json_shares(const struct bench_report *r)
+{
+    for (unsigned i = 0; i < r->n_shares; i++) {
+        const struct bench_share *s = &r->shares[i];
+
+        printf("%s{\"workers\": %u, \"awake\": %u, \"alone_ms\": %s, \"ms\": %s, "
+               "\"fair_share\": %s, \"p10\": %s, \"p90\": %s, \"rounds\": %u}%s",
+               i ? ",\n  " : ",\n \"neighbours\": [", s->workers, s->awake, real(s->alone_ms).text,
+               real(s->ms).text, real(s->share).text, real(s->p10).text, real(s->p90).text,
+               s->rounds, i + 1 == r->n_shares ? "]" : "");
+    }
+}
+
 void bench_print_json(const struct bench_report *r)
 {
     json_machine(r);
@@ -290,6 +315,7 @@ void bench_print_json(const struct bench_report *r)
     }
     if (r->has_workers)
         json_workers(r);
+    json_shares(r);
     if (r->has_guesses)
         json_guesses(r);
     printf("}\n");

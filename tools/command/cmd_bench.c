@@ -44,6 +44,7 @@ static const struct cli_command command = {
     "  sched      what scheduling a tile costs: steps of empty tiles\n"
     "  schedules  dataflow, barrier and serial side by side\n"
     "  workers    1, 2, 4 ... workers: speed-up and efficiency\n"
+    "  neighbours what 2, 4 and 8 workers keep of the machine beside two busy threads\n"
     "  what-if    what a trace of one worker predicts for the others, and what they take\n"
     "\n"
     "Without a checkpoint: make-model --size 124M -o gpt2_124M.bin writes one.",
@@ -59,6 +60,7 @@ struct bench {
     struct dg_model *model;
     unsigned n_crews;
     struct bench_crew crews[BENCH_CREWS];
+    struct bench_crew beside[BENCH_SHARES]; /* neighbours */
     struct bench_report report;
 };
 
@@ -132,6 +134,8 @@ static void close_all(void)
 {
     struct bench *b = &bench;
 
+    for (unsigned i = 0; i < BENCH_SHARES; i++)
+        dg_team_free(b->beside[i].team);
     for (unsigned i = 0; i < b->n_crews; i++) {
         limits_probe_free(b->crews[i].probe);
         dg_team_free(b->crews[i].team);
@@ -288,6 +292,28 @@ static void measure_workers(struct bench *b)
     r->has_workers = true;
 }
 
+/* The crews are teams of so many workers, of which as many are awake as there are CPUs. */
+static void measure_neighbours(struct bench *b)
+{
+    struct bench_report *r = &b->report;
+    struct bench_item items[BENCH_SHARES];
+    struct dg_error err;
+
+    for (unsigned i = 0; i < BENCH_SHARES; i++) {
+        struct bench_crew *c = &b->beside[i];
+
+        cli_check(dg_team_new(&c->team, 2u << i, (unsigned)cli_model.cpus, &err), &err);
+        c->workers = dg_team_awake(c->team);
+        items[i] = decode_item(b, c, cli_model_sched());
+        r->shares[i].workers = 2u << i;
+        r->shares[i].awake = c->workers;
+    }
+    bench_neighbours(r->shares, items, BENCH_SHARES, &b->effort);
+    r->n_shares = BENCH_SHARES;
+    for (unsigned i = 0; i < BENCH_SHARES; i++)
+        bench_decode_free(items[i].arg);
+}
+
 static void measure_what_if(struct bench *b)
 {
     struct bench_report *r = &b->report;
@@ -325,6 +351,7 @@ static const struct {
     {"sched", measure_tiles, bench_print_tiles},
     {"schedules", measure_schedules, bench_print_schedules},
     {"workers", measure_workers, bench_print_workers},
+    {"neighbours", measure_neighbours, bench_print_neighbours},
     {"what-if", measure_what_if, bench_print_what_if},
 };
 
@@ -338,8 +365,8 @@ static void check_section(const char *name)
         if (strcmp(name, sections[i].name) == 0)
             return;
     cli_die(DG_ERR_USAGE,
-            "bench: got '%s', expected decode, prompt, lab, sched, schedules, workers or "
-            "what-if",
+            "bench: got '%s', expected decode, prompt, lab, sched, schedules, workers, "
+            "neighbours or what-if",
             name);
 }
 
