@@ -215,7 +215,7 @@ suites: $(if $(call has,pcre2.h),$(SUITES),$(filter-out %/check_split,$(SUITES))
 prove-program:
 	@+$(MAKE) --no-print-directory BUILD=$(BUILD)-sync_prove SYNC=tests/support/sync_prove SAN= $(PROVE)
 
-prove: prove-program $(BUILD)/tests/unit/graph/check_plan $(BUILD)/tests/unit/graph/check_plan_check  ## all of the proof, and its tables in docs/reliability.md (python3, spin; an hour)
+prove: prove-program $(LIB)  ## all of the proof, and its tables in docs/reliability.md (python3, spin; an hour)
 	@BUILD=$(BUILD) CC="$(CC)" tests/prove/figures.py explored model mutants plan tsan
 
 # What threads share, on real threads, under ThreadSanitizer: the part of `test SAN=thread` that is about them.
@@ -227,7 +227,7 @@ test-tsan:  ## queue, team, scheduler and sequences under ThreadSanitizer, witho
 	@for suite in $(RACY); do TSAN_OPTIONS= CK_FORK=no DAGPT_SAN=thread timeout 900 $$suite || exit 1; done
 	@echo "tsan: skipped: other suites ('make test SAN=thread' has them); loops that only grow with time are shorter"
 
-mutants: $(BUILD)/tests/unit/graph/check_plan $(BUILD)/tests/unit/graph/check_plan_check  ## is each fault in tests/prove/mutants*.txt found? (python3, 20 minutes)
+mutants: $(LIB)  ## is each fault in tests/prove/mutants*.txt found? (python3, 20 minutes)
 	@BUILD=$(BUILD) CC="$(CC)" tests/prove/mutants.py
 	@BUILD=$(BUILD) CC="$(CC)" tests/prove/mutants.py --plan
 

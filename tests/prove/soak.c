@@ -289,11 +289,13 @@ static void disturb(pid_t process, const cpu_set_t *usable, uint64_t *state, str
     usleep(draw(state, 20000));
 }
 
-/* Between two looks: evals, and CPU time of the process. */
+/* Between two looks: evals, and CPU time of the process. Without an eval it is left in peace, so that the CPU time
+ * is its own. */
 struct watch {
     uint64_t next_ns, cpu_ns, cpu_at_eval_ns;
     uint32_t evals;
     unsigned quiet;
+    bool calm;
 };
 
 static uint64_t cpu_of(pid_t process)
@@ -317,7 +319,8 @@ static const char *look(struct watch *w, pid_t process)
     w->next_ns = dg_now_ns() + LOOK_S * 1000000000ull;
     if (evals != w->evals)
         w->cpu_at_eval_ns = cpu;
-    w->quiet = evals == w->evals && cpu - w->cpu_ns < 1000000 ? w->quiet + 1 : 0;
+    w->calm = evals == w->evals;
+    w->quiet = w->calm && cpu - w->cpu_ns < 1000000 ? w->quiet + 1 : 0;
     w->evals = evals;
     w->cpu_ns = cpu;
     if (w->quiet >= QUIET_LOOKS)
@@ -351,7 +354,11 @@ static const char *watch(pid_t process, double seconds, uint64_t state, struct s
            (1e-9 * (double)(dg_now_ns() - start) < seconds || dg_load_relaxed(&told->evals) == 0)) {
         if (waitpid(process, NULL, WNOHANG) != 0)
             return *told->failed ? told->failed : "it ended";
-        disturb(process, &usable, &state, s);
+        if (w.calm)
+            usleep(20000);
+        else
+            disturb(process, &usable, &state, s);
+        w.calm = w.calm && dg_load_relaxed(&told->evals) == w.evals;
         wrong = look(&w, process);
         if (dg_now_ns() - told_at > 600 * 1000000000ull) {
             told_at = dg_now_ns();

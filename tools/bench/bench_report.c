@@ -134,13 +134,13 @@ void bench_print_workers(const struct bench_report *r)
 
 void bench_print_neighbours(const struct bench_report *r)
 {
-    printf("\n%-11s%-23s%8s%10s%10s%12s%9s%9s%8s\n", "neighbours", "workers, beside 2 threads",
-           "awake", "alone ms", "beside", "fair share", "10 %", "90 %", "rounds");
+    printf("\n%-11s%-23s%8s%10s%10s%8s%9s%9s%15s%8s\n", "neighbours", "workers, beside 2 threads",
+           "awake", "alone ms", "beside", "kept", "10 %", "90 %", "of fair share", "rounds");
     for (unsigned i = 0; i < r->n_shares; i++) {
         const struct bench_share *s = &r->shares[i];
 
-        printf("          %-25u%7u%10.3f%10.3f%12.2f%9.2f%9.2f%8u\n", s->workers, s->awake,
-               s->alone_ms, s->ms, s->share, s->p10, s->p90, s->rounds);
+        printf("           %-24u%8u%10.3f%10.3f%8.2f%9.2f%9.2f%15.2f%8u\n", s->workers, s->awake,
+               s->alone_ms, s->ms, s->kept, s->p10, s->p90, s->of_fair, s->rounds);
     }
 }
 
@@ -278,10 +278,10 @@ static void json_shares(const struct bench_report *r)
         const struct bench_share *s = &r->shares[i];
 
         printf("%s{\"workers\": %u, \"awake\": %u, \"alone_ms\": %s, \"ms\": %s, "
-               "\"fair_share\": %s, \"p10\": %s, \"p90\": %s, \"rounds\": %u}%s",
+               "\"kept\": %s, \"p10\": %s, \"p90\": %s, \"of_fair_share\": %s, \"rounds\": %u}%s",
                i ? ",\n  " : ",\n \"neighbours\": [", s->workers, s->awake, real(s->alone_ms).text,
-               real(s->ms).text, real(s->share).text, real(s->p10).text, real(s->p90).text,
-               s->rounds, i + 1 == r->n_shares ? "]" : "");
+               real(s->ms).text, real(s->kept).text, real(s->p10).text, real(s->p90).text,
+               real(s->of_fair).text, s->rounds, i + 1 == r->n_shares ? "]" : "");
     }
 }
 

@@ -296,6 +296,7 @@ static void measure_workers(struct bench *b)
 static void measure_neighbours(struct bench *b)
 {
     struct bench_report *r = &b->report;
+    const unsigned usable = cli_model.cpus ? (unsigned)cli_model.cpus : r->cpus;
     struct bench_item items[BENCH_SHARES];
     struct dg_error err;
 
@@ -308,7 +309,7 @@ static void measure_neighbours(struct bench *b)
         r->shares[i].workers = 2u << i;
         r->shares[i].awake = c->workers;
     }
-    bench_neighbours(r->shares, items, BENCH_SHARES, &b->effort);
+    bench_neighbours(r->shares, items, BENCH_SHARES, usable, &b->effort);
     r->n_shares = BENCH_SHARES;
     for (unsigned i = 0; i < BENCH_SHARES; i++)
         bench_decode_free(items[i].arg);
