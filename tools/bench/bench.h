@@ -150,16 +150,16 @@ void bench_what_if(struct bench_guess *out, struct bench_item *items, unsigned n
 /* What workers keep beside BENCH_NEIGHBOURS threads that always want a CPU. */
 struct bench_share {
     unsigned workers, awake;
-    double alone_ms, ms;   /* a unit, alone and beside them: medians */
-    double kept, p10, p90; /* ms alone / ms beside: median of the rounds, and spread */
-    double of_fair;        /* that, by what as many threads keep that never wait for each other */
+    double alone_ms, ms;      /* a unit, alone and beside them */
+    double kept;              /* ms alone / ms beside */
+    double fair;              /* what multiply-adds keep, by the same workers */
+    double of_fair, p10, p90; /* kept / fair: median of the rounds, as all are, and spread */
     unsigned rounds;
 };
 
-/* items: the same work by each of n <= BENCH_SHARES crews, on so many CPUs. Fills all but `workers` and
- * `awake`. */
+/* items: the same work by each of n <= BENCH_SHARES crews that have probes. Fills all but `workers` and `awake`. */
 void bench_neighbours(struct bench_share out[], struct bench_item items[], unsigned n,
-                      unsigned cpus, const struct bench_effort *effort);
+                      const struct bench_effort *effort);
 
 /* ---- the report (bench_report.c, bench_svg.c) ---- */
 

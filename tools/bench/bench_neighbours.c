@@ -1,11 +1,11 @@
-/* Windows of work alone and beside busy threads, by turns: what is compared was measured in the same state of the
- * machine. */
+/* Windows of work alone and beside busy threads, by turns with windows in which the same workers do multiply-adds
+ * and never wait for each other: what those keep is the fair share. So what else runs on the machine is in
+ * all four. */
 #include "bench.h"
 #include "../cli/leaving.h"
 #include "../cli/seconds.h"
 #include "../../src/runtime/bell.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 static const double WINDOW_SECONDS = 0.2;
@@ -47,67 +47,81 @@ static void close_neighbours(struct neighbour *list)
     }
 }
 
+static void let_be_busy(struct neighbour *list, bool busy)
+{
+    for (int i = 0; i < BENCH_NEIGHBOURS; i++) {
+        dg_store_relaxed(&list[i].busy, busy);
+        if (busy)
+            dg_bell_ring(&list[i].bell);
+    }
+}
+
 /* ms that a unit takes, over so many seconds at least. */
-static double run_window(const struct bench_item *item, struct neighbour *list, bool beside,
-                         double least)
+static double run_window(const struct bench_item *item, double least)
 {
     const double start = cli_seconds();
     unsigned units = 0;
     double took;
 
-    for (int i = 0; beside && i < BENCH_NEIGHBOURS; i++) {
-        dg_store_relaxed(&list[i].busy, 1);
-        dg_bell_ring(&list[i].bell);
-    }
     do {
         item->run(item->arg);
         units++;
         took = cli_seconds() - start;
     } while (took < least);
-    for (int i = 0; i < BENCH_NEIGHBOURS; i++)
-        dg_store_relaxed(&list[i].busy, 0);
     return 1e3 * took / units;
 }
 
-/* Of what so many threads keep when as many neighbours come as BENCH_NEIGHBOURS. */
-static double fair(unsigned awake, unsigned cpus)
+enum { ALONE, BESIDE, KEPT, FAIR, OF_FAIR, N_VALUES };
+
+/* A round of one item; its values go to place k. */
+static void take_round(const struct bench_item *item, struct neighbour *list, double least,
+                       double *const values[], unsigned k)
 {
-    return fmin(1, (double)cpus / (awake + BENCH_NEIGHBOURS)) / fmin(1, (double)cpus / awake);
+    const double alone = run_window(item, least), fma = limits_fma(item->crew->probe, least);
+    double beside, fma_beside;
+
+    let_be_busy(list, true);
+    beside = run_window(item, least);
+    fma_beside = limits_fma(item->crew->probe, least);
+    let_be_busy(list, false);
+    values[ALONE][k] = alone;
+    values[BESIDE][k] = beside;
+    values[KEPT][k] = alone / beside;
+    values[FAIR][k] = fma_beside / fma;
+    values[OF_FAIR][k] = values[KEPT][k] / values[FAIR][k];
 }
 
 void bench_neighbours(struct bench_share out[], struct bench_item items[], unsigned n,
-                      unsigned cpus, const struct bench_effort *effort)
+                      const struct bench_effort *effort)
 {
     const double least = effort->seconds < 1 ? effort->seconds / 5 : WINDOW_SECONDS;
     struct neighbour *list = bench_allocate(BENCH_NEIGHBOURS, sizeof *list);
-    double *values[BENCH_SHARES][3]; /* ms alone, ms beside, what is kept */
+    double *values[BENCH_SHARES][N_VALUES];
     const double start = cli_seconds();
     unsigned rounds = 0;
 
     for (unsigned i = 0; i < n; i++)
-        for (int k = 0; k < 3; k++)
+        for (int k = 0; k < N_VALUES; k++)
             values[i][k] = bench_allocate(BENCH_MOST_ROUNDS, sizeof(double));
     open_neighbours(list);
     for (unsigned i = 0; i < n; i++)
         items[i].run(items[i].arg); /* makes plans and touches memory */
     do {
-        for (unsigned i = 0; i < n; i++) {
-            values[i][0][rounds] = run_window(&items[i], list, false, least);
-            values[i][1][rounds] = run_window(&items[i], list, true, least);
-            values[i][2][rounds] = values[i][0][rounds] / values[i][1][rounds];
-        }
+        for (unsigned i = 0; i < n; i++)
+            take_round(&items[i], list, least, values[i], rounds);
         rounds++;
     } while (!bench_enough(effort, cli_seconds() - start, rounds, rounds));
     close_neighbours(list);
     for (unsigned i = 0; i < n; i++) {
-        out[i].alone_ms = limits_median(values[i][0], rounds);
-        out[i].ms = limits_median(values[i][1], rounds);
-        out[i].kept = limits_median(values[i][2], rounds); /* and they are in order */
-        out[i].p10 = values[i][2][rounds / 10];
-        out[i].p90 = values[i][2][rounds - 1 - rounds / 10];
-        out[i].of_fair = out[i].kept / fair(items[i].crew->workers, cpus);
+        out[i].alone_ms = limits_median(values[i][ALONE], rounds);
+        out[i].ms = limits_median(values[i][BESIDE], rounds);
+        out[i].kept = limits_median(values[i][KEPT], rounds);
+        out[i].fair = limits_median(values[i][FAIR], rounds);
+        out[i].of_fair = limits_median(values[i][OF_FAIR], rounds); /* and they are in order */
+        out[i].p10 = values[i][OF_FAIR][rounds / 10];
+        out[i].p90 = values[i][OF_FAIR][rounds - 1 - rounds / 10];
         out[i].rounds = rounds;
-        for (int k = 0; k < 3; k++)
+        for (int k = 0; k < N_VALUES; k++)
             free(values[i][k]);
     }
     free(list);

@@ -134,13 +134,15 @@ void bench_print_workers(const struct bench_report *r)
 
 void bench_print_neighbours(const struct bench_report *r)
 {
-    printf("\n%-11s%-23s%8s%10s%10s%8s%9s%9s%15s%8s\n", "neighbours", "workers, beside 2 threads",
-           "awake", "alone ms", "beside", "kept", "10 %", "90 %", "of fair share", "rounds");
+    printf("\n%-11s%-23s%7s%10s%10s%8s%8s%15s%8s%8s%8s\n", "neighbours", "workers, beside 2 loops",
+           "awake", "alone ms", "beside", "kept", "fair", "of fair share", "10 %", "90 %",
+           "rounds");
     for (unsigned i = 0; i < r->n_shares; i++) {
         const struct bench_share *s = &r->shares[i];
 
-        printf("           %-24u%8u%10.3f%10.3f%8.2f%9.2f%9.2f%15.2f%8u\n", s->workers, s->awake,
-               s->alone_ms, s->ms, s->kept, s->p10, s->p90, s->of_fair, s->rounds);
+        printf("           %-23u%7u%10.3f%10.3f%8.2f%8.2f%15.2f%8.2f%8.2f%8u\n", s->workers,
+               s->awake, s->alone_ms, s->ms, s->kept, s->fair, s->of_fair, s->p10, s->p90,
+               s->rounds);
     }
 }
 
@@ -278,10 +280,11 @@ static void json_shares(const struct bench_report *r)
         const struct bench_share *s = &r->shares[i];
 
         printf("%s{\"workers\": %u, \"awake\": %u, \"alone_ms\": %s, \"ms\": %s, "
-               "\"kept\": %s, \"p10\": %s, \"p90\": %s, \"of_fair_share\": %s, \"rounds\": %u}%s",
+               "\"kept\": %s, \"fair\": %s, \"of_fair_share\": %s, \"p10\": %s, \"p90\": %s, "
+               "\"rounds\": %u}%s",
                i ? ",\n  " : ",\n \"neighbours\": [", s->workers, s->awake, real(s->alone_ms).text,
-               real(s->ms).text, real(s->kept).text, real(s->p10).text, real(s->p90).text,
-               real(s->of_fair).text, s->rounds, i + 1 == r->n_shares ? "]" : "");
+               real(s->ms).text, real(s->kept).text, real(s->fair).text, real(s->of_fair).text,
+               real(s->p10).text, real(s->p90).text, s->rounds, i + 1 == r->n_shares ? "]" : "");
     }
 }
 

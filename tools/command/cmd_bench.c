@@ -134,8 +134,10 @@ static void close_all(void)
 {
     struct bench *b = &bench;
 
-    for (unsigned i = 0; i < BENCH_SHARES; i++)
+    for (unsigned i = 0; i < BENCH_SHARES; i++) {
+        limits_probe_free(b->beside[i].probe);
         dg_team_free(b->beside[i].team);
+    }
     for (unsigned i = 0; i < b->n_crews; i++) {
         limits_probe_free(b->crews[i].probe);
         dg_team_free(b->crews[i].team);
@@ -296,7 +298,6 @@ static void measure_workers(struct bench *b)
 static void measure_neighbours(struct bench *b)
 {
     struct bench_report *r = &b->report;
-    const unsigned usable = cli_model.cpus ? (unsigned)cli_model.cpus : r->cpus;
     struct bench_item items[BENCH_SHARES];
     struct dg_error err;
 
@@ -305,11 +306,12 @@ static void measure_neighbours(struct bench *b)
 
         cli_check(dg_team_new(&c->team, 2u << i, (unsigned)cli_model.cpus, &err), &err);
         c->workers = dg_team_awake(c->team);
+        cli_check(limits_probe_new(&c->probe, c->team, r->isa, 1, &err), &err);
         items[i] = decode_item(b, c, cli_model_sched());
         r->shares[i].workers = 2u << i;
         r->shares[i].awake = c->workers;
     }
-    bench_neighbours(r->shares, items, BENCH_SHARES, usable, &b->effort);
+    bench_neighbours(r->shares, items, BENCH_SHARES, &b->effort);
     r->n_shares = BENCH_SHARES;
     for (unsigned i = 0; i < BENCH_SHARES; i++)
         bench_decode_free(items[i].arg);
