@@ -237,7 +237,7 @@ check_help() {
 trace='trace trace-tokens trace-edges trace-events'
 sampling='greedy temp top-k top-p min-p repeat-penalty seed'
 check_help tokens model verify total coin no-cache $sampling workers cpus sched isa chunk tile weights stats $trace
-check_help complete model verify tokens stop ignore-eos echo json interactive window samples logprobs vocab file escapes special $sampling workers cpus sched isa \
+check_help complete model verify tokens stop ignore-eos echo json interactive window samples prompts parallel logprobs vocab file escapes special $sampling workers cpus sched isa \
     chunk tile weights stats $trace
 check_help score model verify tokens stride json vocab file escapes special workers cpus sched isa chunk tile weights stats
 check_help encode model verify null vocab file escapes special

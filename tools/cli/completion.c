@@ -73,6 +73,7 @@ void completion_begin(struct completion *c)
 {
     c->n_before = c->n;
     c->n_new = c->n_read = c->n_decoded = c->n_windows = 0;
+    c->asked = false;
     c->read_seconds = c->decode_seconds = c->window_seconds = 0;
 }
 
@@ -86,41 +87,68 @@ static void open_window(struct completion *c)
 }
 
 /* Where the time for the next id belongs. */
-static void account(struct completion *c, bool windowed, size_t n_evaluated, double seconds)
+static void account(struct completion *c)
 {
+    const double seconds = cli_seconds() - c->asked_at;
+
     if (c->n_new == 0) {
-        c->n_read = n_evaluated;
-        c->read_seconds = seconds;
-    } else if (windowed) {
+        c->n_read += c->n_asked;
+        c->read_seconds += seconds;
+    } else if (c->windowed) {
         c->window_seconds += seconds;
     } else {
         c->n_decoded++;
         c->decode_seconds += seconds;
     }
+    c->asked = false;
 }
 
-enum finish completion_next(struct completion *c, int32_t *id)
+enum finish completion_wants(struct completion *c, const int32_t **ids, size_t *n)
 {
-    const double start = cli_seconds();
     const bool full = c->n > c->sizes.positions;
-    size_t seen, n;
-    struct dg_error err;
+    size_t seen;
 
     if (cli_signal())
         return FINISH_INTERRUPTED;
     if (full && c->window == 0)
         return FINISH_POSITIONS;
+    if (!c->asked) {
+        c->asked_at = cli_seconds();
+        c->windowed = full;
+    }
     if (full)
         open_window(c);
     seen = cli_position(c->e);
-    n = c->n - seen;
-    if (n > 0 && !cli_eval(c->e, c->ids + seen, n, 1))
-        return FINISH_INTERRUPTED;
+    *ids = c->ids + seen;
+    *n = c->n - seen;
+    if (!c->asked)
+        c->n_asked = *n;
+    c->asked = true;
+    return FINISH_NOT;
+}
+
+enum finish completion_draw(struct completion *c, int32_t *id)
+{
+    struct dg_error err;
+
     cli_check(dg_sampler_next(c->sampler, cli_logits(c->e), c->ids, c->n, id, &err), &err);
     c->ids[c->n++] = *id;
-    account(c, full, n, cli_seconds() - start);
+    account(c);
     if (*id == dg_tokenizer_end(c->t) && !c->ignore_eos)
         return FINISH_EOS;
     c->n_new++;
     return FINISH_NOT;
+}
+
+enum finish completion_next(struct completion *c, int32_t *id)
+{
+    const int32_t *ids;
+    size_t n;
+    const enum finish finish = completion_wants(c, &ids, &n);
+
+    if (finish != FINISH_NOT)
+        return finish;
+    if (n > 0 && !cli_eval(c->e, ids, n, 1))
+        return FINISH_INTERRUPTED;
+    return completion_draw(c, id);
 }

@@ -29,6 +29,11 @@ struct completion {
     size_t n_prompt, n;
     size_t cut; /* ids that the prompt had before it was cut to the window; 0: it was not cut */
 
+    /* What is to be evaluated for the next id, since somebody asked for it. */
+    bool asked, windowed;
+    size_t n_asked;
+    double asked_at;
+
     /* Since completion_begin(). */
     size_t n_before,
         n_new;     /* ids before the first new one; new ones, but for an <|endoftext|> that ends */
@@ -53,7 +58,14 @@ void completion_rewind(struct completion *c);
 /* From here on ids are counted and timed. */
 void completion_begin(struct completion *c);
 
-/* Draws the next id; FINISH_NOT, or why there is none. cli_logits() are those it was drawn from. Leaves
+/* The ids that have to be evaluated before the next one is drawn, the last of them with logits: (*ids)[0 ... *n - 1];
+ * *n may be 0. May be asked again when some of them are. FINISH_NOT, or why there will be no next id. */
+enum finish completion_wants(struct completion *c, const int32_t **ids, size_t *n);
+
+/* Once they are: draws the next id. As completion_next(). */
+enum finish completion_draw(struct completion *c, int32_t *id);
+
+/* Both, with an eval between them. Draws the next id; FINISH_NOT, or why there is none. cli_logits() are those it was drawn from. Leaves
  * with 3 when they are not finite. */
 enum finish completion_next(struct completion *c, int32_t *id);
 

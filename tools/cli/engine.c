@@ -285,7 +285,7 @@ bool cli_eval(struct cli_engine *e, const int32_t *ids, size_t n, size_t n_logit
 
 const float *cli_logits(const struct cli_engine *e)
 {
-    return dg_sequence_logits(e->sequence);
+    return e->given ? e->given : dg_sequence_logits(e->sequence);
 }
 
 size_t cli_position(const struct cli_engine *e)

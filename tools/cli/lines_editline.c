@@ -1,6 +1,7 @@
 /* libedit by its own interface: readline()'s, which it has too, keeps its state in globals and
  * prompts on standard output. */
 #include "lines.h"
+#include "reading.h"
 #include "leaving.h"
 #include "signals.h"
 
@@ -64,7 +65,7 @@ bool lines_next(struct lines *l, struct text *line)
     int n = 0;
 
     if (!l->edit)
-        return text_line(line);
+        return text_line(&(struct text_source){cli_stdin(), "standard input"}, line);
     typed = el_gets(l->edit, &n);
     if (!typed && n < 0 && !cli_signal()) /* which interrupts a read, and ends the input */
         cli_die(DG_ERR_IO, "standard input: cannot read: %s", strerror(errno));

@@ -1,5 +1,6 @@
 /* The terminal itself lets the user rub out. The prompt goes to stderr, since stdout has the texts alone. */
 #include "lines.h"
+#include "reading.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ bool lines_next(struct lines *l, struct text *line)
         fputs(l->prompt, stderr);
         fflush(stderr);
     }
-    return text_line(line);
+    return text_line(&(struct text_source){cli_stdin(), "standard input"}, line);
 }
 
 void lines_free(struct lines *l)

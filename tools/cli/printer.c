@@ -13,21 +13,24 @@ static const char *const finish_names[] = {"", "eos", "stop", "length", "positio
 
 static void release_text(void *arg, const char *bytes, size_t n)
 {
-    (void)arg;
-    fwrite(bytes, 1, n, stdout);
+    const struct printer *p = arg;
+
+    fwrite(bytes, 1, n, p->to);
 }
 
 static void release_json(void *arg, const char *bytes, size_t n)
 {
-    (void)arg;
-    dg_json_write_bytes(stdout, bytes, n, "");
+    const struct printer *p = arg;
+
+    dg_json_write_bytes(p->to, bytes, n, "");
 }
 
 void printer_open(struct printer *p)
 {
     p->out = (struct stream){.stops = p->stops.texts,
                              .n_stops = p->stops.n,
-                             .release = p->json ? release_json : release_text};
+                             .release = p->json ? release_json : release_text,
+                             .arg = p};
 }
 
 void printer_close(struct printer *p)
@@ -35,12 +38,21 @@ void printer_close(struct printer *p)
     stream_free(&p->out);
 }
 
-/* The beginning of each object: "{", and the number of the sample. */
+/* What is printed to memory need not go on its way. */
+static void flush(const struct printer *p)
+{
+    if (p->to == stdout)
+        cli_flush();
+}
+
+/* The beginning of each object: "{", and the number of the line or sample. */
 static void begin_object(const struct printer *p)
 {
-    putchar('{');
+    putc('{', p->to);
+    if (p->line > 0)
+        fprintf(p->to, "\"line\": %" PRIu64 ", ", p->line);
     if (p->sample > 0)
-        printf("\"sample\": %" PRIu64 ", ", p->sample);
+        fprintf(p->to, "\"sample\": %" PRIu64 ", ", p->sample);
 }
 
 static bool push(struct printer *p, const char *bytes, size_t n)
@@ -48,7 +60,7 @@ static bool push(struct printer *p, const char *bytes, size_t n)
     const bool stopped = stream_push(&p->out, bytes, n);
 
     if (p->out.failed && p->json)
-        puts("\"}"); /* what is printed of the object is whole */
+        fputs("\"}\n", p->to); /* what is printed of the object is whole */
     if (p->out.failed)
         cli_die(DG_ERR_RESOURCE, "out of memory for a text");
     return stopped;
@@ -72,7 +84,7 @@ static void print_candidates(const struct printer *p, int32_t drawn, double logp
     const size_t n = cli_candidates(ids, p->n_candidates, cli_logits(p->c->e), p->c->sizes.vocab);
 
     if (p->json) {
-        printf(", \"candidates\": [");
+        fprintf(p->to, ", \"candidates\": [");
     } else {
         if (isatty(STDOUT_FILENO) && isatty(STDERR_FILENO))
             putc('\n', stderr); /* the text stands in the same line */
@@ -81,11 +93,11 @@ static void print_candidates(const struct printer *p, int32_t drawn, double logp
     }
     for (size_t i = 0; i < n; i++) {
         if (p->json && i > 0)
-            printf(", ");
-        print_candidate(p->json ? stdout : stderr, p, ids[i], norm);
+            fprintf(p->to, ", ");
+        print_candidate(p->json ? p->to : stderr, p, ids[i], norm);
     }
     if (p->json)
-        putchar(']');
+        putc(']', p->to);
     else
         putc('\n', stderr);
 }
@@ -101,43 +113,47 @@ bool printer_token(struct printer *p, int32_t id)
 
     if (p->json) {
         begin_object(p);
-        printf("\"token\": %zu, \"id\": %d, \"logprob\": %.6f, \"text\": \"", c->n_new, (int)id,
-               logprob);
+        fprintf(p->to, "\"token\": %zu, \"id\": %d, \"logprob\": %.6f, \"text\": \"", c->n_new,
+                (int)id, logprob);
     }
     stopped = push(p, bytes, n);
     if (p->json)
-        putchar('"');
+        putc('"', p->to);
     else
-        cli_flush();
+        flush(p);
     if (p->n_candidates)
         print_candidates(p, id, logprob);
     if (p->json) {
-        puts("}");
-        cli_flush();
+        fputs("}\n", p->to);
+        flush(p);
     }
     return stopped;
 }
 
-void printer_sample(const struct printer *p)
+void printer_heading(const struct printer *p)
 {
-    if (!p->json)
-        printf("---- sample %" PRIu64 ", seed %" PRIu64 " ----\n", p->sample, p->seed);
+    if (p->json)
+        return;
+    if (p->line > 0)
+        fprintf(p->to, "---- line %" PRIu64 ", seed %" PRIu64 " ----\n", p->line, p->seed);
+    else
+        fprintf(p->to, "---- sample %" PRIu64 ", seed %" PRIu64 " ----\n", p->sample, p->seed);
 }
 
 void printer_prompt(struct printer *p, const struct text *prompt)
 {
     if (p->json) {
         begin_object(p);
-        printf("\"prompt\": \"");
+        fprintf(p->to, "\"prompt\": \"");
     }
     p->out.n_stops = 0; /* a stop string in the prompt stops nothing */
     push(p, prompt->bytes, prompt->n);
     p->out.n_stops = p->stops.n;
     if (p->json) {
         stream_end(&p->out);
-        puts("\"}");
+        fputs("\"}\n", p->to);
     }
-    cli_flush();
+    flush(p);
 }
 
 bool printer_go_on(struct printer *p)
@@ -148,12 +164,12 @@ bool printer_go_on(struct printer *p)
         return false;
     if (p->json) {
         begin_object(p);
-        printf("\"text\": \"");
+        fprintf(p->to, "\"text\": \"");
     }
     stopped = stream_go_on(&p->out);
     if (p->json)
-        puts("\"}");
-    cli_flush();
+        fputs("\"}\n", p->to);
+    flush(p);
     return stopped;
 }
 
@@ -186,32 +202,38 @@ static void print_last_object(const struct printer *p, enum finish finish)
 {
     const struct completion *c = p->c;
 
-    printf("\", \"finish\": \"%s\", \"prompt_tokens\": %zu, \"new_tokens\": %zu, ",
-           finish_names[finish], c->n_before, c->n_new);
+    fprintf(p->to, "\", \"finish\": \"%s\", \"prompt_tokens\": %zu, \"new_tokens\": %zu, ",
+            finish_names[finish], c->n_before, c->n_new);
     if (c->window)
-        printf("\"windows\": %zu, ", c->n_windows);
-    printf("\"seed\": %" PRIu64 ", \"prompt_ms\": %.3f, \"decode_ms_per_token\": %.3f}", p->seed,
-           1e3 * c->read_seconds,
-           c->n_decoded ? 1e3 * c->decode_seconds / (double)c->n_decoded : 0.0);
+        fprintf(p->to, "\"windows\": %zu, ", c->n_windows);
+    fprintf(p->to, "\"seed\": %" PRIu64 ", \"prompt_ms\": %.3f, \"decode_ms_per_token\": %.3f}",
+            p->seed, 1e3 * c->read_seconds,
+            c->n_decoded ? 1e3 * c->decode_seconds / (double)c->n_decoded : 0.0);
 }
 
 /* What a user may not expect. */
 static void print_notes(struct printer *p, enum finish finish)
 {
     const struct completion *c = p->c;
+    char whose[32] = "";
 
+    if (p->line > 0)
+        snprintf(whose, sizeof whose, "line %" PRIu64 ": ", p->line);
     if (p->cut)
-        fprintf(stderr, "dagpt: the prompt has %zu tokens: the last %zu were read (--window)\n",
-                p->cut, c->window);
+        fprintf(stderr, "dagpt: %sthe prompt has %zu tokens: the last %zu were read (--window)\n",
+                whose, p->cut, c->window);
     if (p->ends_in_blank)
-        fputs("dagpt: the prompt ends in a blank: most tokens begin with theirs, and follow better "
-              "without it\n",
-              stderr);
+        fprintf(
+            stderr,
+            "dagpt: %sthe prompt ends in a blank: most tokens begin with theirs, and follow better "
+            "without it\n",
+            whose);
     if (finish == FINISH_POSITIONS)
-        fprintf(stderr,
-                "dagpt: the text ends at the last of the model's %u positions: --window N goes on "
-                "with its last N tokens\n",
-                c->sizes.positions);
+        fprintf(
+            stderr,
+            "dagpt: %sthe text ends at the last of the model's %u positions: --window N goes on "
+            "with its last N tokens\n",
+            whose, c->sizes.positions);
     p->cut = 0;
     p->ends_in_blank = false;
 }
@@ -220,7 +242,7 @@ void printer_end(struct printer *p, enum finish finish)
 {
     if (p->json) {
         begin_object(p);
-        printf("\"text\": \"");
+        fprintf(p->to, "\"text\": \"");
     }
     if (p->may_go_on && finish != FINISH_EOS)
         stream_pause(&p->out); /* it may go on */
@@ -228,9 +250,21 @@ void printer_end(struct printer *p, enum finish finish)
         stream_end(&p->out);
     if (p->json)
         print_last_object(p, finish);
-    putchar('\n');
-    cli_flush();
+    putc('\n', p->to);
+    flush(p);
     if (cli_model.stats)
         print_statistics(p, finish);
     print_notes(p, finish);
+}
+
+void printer_failed(const struct printer *p, const struct dg_error *err)
+{
+    if (p->json) {
+        begin_object(p);
+        fprintf(p->to, "\"error\": ");
+        dg_json_write_string(p->to, err->text, "");
+        fputs("}\n", p->to);
+        flush(p);
+    }
+    fprintf(stderr, "dagpt: %s:%" PRIu64 ": %s\n", p->name, p->line, err->text);
 }

@@ -89,18 +89,23 @@ static struct text read_all(const struct text_source *s)
     return t;
 }
 
-struct text_source text_open(void)
+struct text_source text_open_file(const char *path)
 {
-    const bool named = file_path && strcmp(file_path, "-") != 0;
+    const bool named = path && strcmp(path, "-") != 0;
     struct text_source s = {cli_stdin(), "standard input"};
 
     if (named)
-        s = (struct text_source){fopen(file_path, "rb"), file_path};
+        s = (struct text_source){fopen(path, "rb"), path};
     if (!s.from)
         cli_die(DG_ERR_IO, "%s: cannot open: %s", s.name, strerror(errno));
     if (named)
-        cli_reads(file_path);
+        cli_reads(path);
     return s;
+}
+
+struct text_source text_open(void)
+{
+    return text_open_file(file_path);
 }
 
 void text_close(const struct text_source *s)
@@ -166,40 +171,39 @@ void text_trim(struct text *t)
 }
 
 /* Refuses a line of which so much has been read, and skips the rest of it, if it has an end. */
-static void skip_line(struct text *line, FILE *from)
+static void skip_line(const struct text_source *s, struct text *line)
 {
-    static const char format[] = "standard input: got a line of more than %zu bytes, %s";
+    static const char format[] = "%s: got a line of more than %zu bytes, %s";
     size_t n = 0;
     int c;
 
     text_free(line);
-    while ((c = getc(from)) != EOF && c != '\n')
+    while ((c = getc(s->from)) != EOF && c != '\n')
         if (n++ == MOST_BYTES)
-            cli_die(DG_ERR_TOKEN, format, most_bytes, why_most);
+            cli_die(DG_ERR_TOKEN, format, s->name, most_bytes, why_most);
     fprintf(stderr, "dagpt: ");
-    fprintf(stderr, format, most_bytes, why_most);
+    fprintf(stderr, format, s->name, most_bytes, why_most);
     fputc('\n', stderr);
 }
 
-bool text_line(struct text *line)
+bool text_line(const struct text_source *s, struct text *line)
 {
-    FILE *from = cli_stdin();
     size_t room = 0;
     int c;
 
     *line = (struct text){NULL, 0};
     do {
-        make_room(line, &room, "standard input");
-        c = getc(from);
+        make_room(line, &room, s->name);
+        c = getc(s->from);
         if (c != EOF)
             line->bytes[line->n++] = (char)c;
     } while (c != EOF && c != '\n' && !is_too_long(line));
     if (is_too_long(line)) {
-        skip_line(line, from);
+        skip_line(s, line);
         return true;
     }
-    if (ferror(from))
-        cli_die(DG_ERR_IO, "standard input: cannot read: %s", strerror(errno));
+    if (ferror(s->from))
+        cli_die(DG_ERR_IO, "%s: cannot read: %s", s->name, strerror(errno));
     line->bytes[line->n] = '\0';
     if (line->n == 0) {
         text_free(line);

@@ -36,17 +36,18 @@ struct text_source {
 bool text_file_given(void);
 bool text_operand(char **operands, int n, struct text *t);
 struct text_source text_open(void);
-void text_close(const struct text_source *s); /* leaves with 5 when it could not be read */
+struct text_source text_open_file(const char *path); /* of that file, "-" or NULL: standard input */
+void text_close(const struct text_source *s);        /* leaves with 5 when it could not be read */
 
 /* With --escapes, reads them (escapes.h) in place; text_read() has done so for an operand, and takes
  * no other text then. DG_ERR_TOKEN. */
 enum dg_status text_unescape(struct text *t, struct dg_error *err);
 void text_free(struct text *t);
 
-/* The next line of standard input, any bytes without its end, LF or CR LF; the caller's to free. One that is
+/* The next line of a source, any bytes without its end, LF or CR LF; the caller's to free. One that is
  * too long is skipped, which is said: {NULL, 0}; one that has no end leaves with 4. False: there is none. Leaves
  * with 5 when it cannot be read, and with 6 without memory. */
-bool text_line(struct text *line);
+bool text_line(const struct text_source *s, struct text *line);
 
 /* Takes the line end off, LF or CR LF, if there is one. */
 void text_trim(struct text *t);
