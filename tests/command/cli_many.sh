@@ -78,7 +78,7 @@ same_as() { # LINE OPTION... - the line has the text of `complete OPTION...`
 same_as '{"prompt": "One day"}' 'One day'
 same_as ' {"prompt": "One day"}' ' {"prompt": "One day"}'
 same_as '{"prompt": "{\"a\n\u00e9\ud83d\ude00", "tokens": 5}' -n 5 --escapes '{"a\n\xc3\xa9\xf0\x9f\x98\x80'
-same_as '{"prompt": "One day", "temp": 0}' --greedy 'One day'
+same_as '{"prompt": "One day", "temp": 0}' --temp 0 'One day'
 same_as '{"prompt": "One day", "top_p": 0}' --top-p 0 'One day'
 same_as '{"prompt": "One day", "temp": 1.5, "top_k": 3, "seed": 18446744073709551615}' \
     --temp 1.5 --top-k 3 --seed 18446744073709551615 'One day'
