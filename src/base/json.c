@@ -142,8 +142,14 @@ bool dg_json_key(struct dg_json *j, char *name, size_t size)
     if (peek(j) != '"')
         return dg_json_fail(j, "a member's name");
     start = j->at;
-    return dg_json_string(j, name, size) && (!j->names || remember(j, start)) &&
-           take(j, ':', "':'");
+    if (!dg_json_string(j, name, size))
+        return false;
+    if (name &&
+        strlen(name) < (j->length < size ? j->length : size - 4)) { /* not cut, and yet shorter */
+        j->at = start;
+        return dg_json_fail(j, "a name without NUL");
+    }
+    return (!j->names || remember(j, start)) && take(j, ':', "':'");
 }
 
 static bool is(const struct dg_json *j, const char *any)

@@ -6,8 +6,9 @@
 #include "status.h"
 #include "utf8.h"
 
-#include <stdarg.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void dg_one_line(char *text)
@@ -30,6 +31,27 @@ void dg_one_line(char *text)
     text[made] = '\0';
 }
 
+void dg_line(char *to, size_t size, const char *format, va_list args)
+{
+    static const char gap[] = "...";
+    va_list again;
+    size_t n, half = (size - sizeof gap) / 2;
+    char *whole;
+
+    va_copy(again, args);
+    n = (size_t)vsnprintf(to, size, format, args);
+    whole =
+        n >= size && n <= INT_MAX ? malloc(n + 1) : NULL; /* without memory its end is left out */
+    if (whole) {
+        vsnprintf(whole, n + 1, format, again);
+        memcpy(to + half, gap, sizeof gap - 1);
+        memcpy(to + half + sizeof gap - 1, whole + n - half, half + 1);
+        free(whole);
+    }
+    va_end(again);
+    dg_one_line(to);
+}
+
 enum dg_status dg_fail(struct dg_error *err, enum dg_status status, const char *format, ...)
 {
     va_list args;
@@ -38,9 +60,8 @@ enum dg_status dg_fail(struct dg_error *err, enum dg_status status, const char *
         return status;
     err->status = status;
     va_start(args, format);
-    vsnprintf(err->text, sizeof err->text, format, args);
+    dg_line(err->text, sizeof err->text, format, args);
     va_end(args);
-    dg_one_line(err->text);
     return status;
 }
 

@@ -5,6 +5,8 @@
 
 #include "../dagpt.h"
 
+#include <stdarg.h>
+
 /* Fills *err (which may be NULL) and returns `status`, so that a caller can write
  * `return dg_fail(err, DG_ERR_IO, "%s: ...", path);`. The text goes through dg_one_line(). */
 __attribute__((format(printf, 3, 4))) enum dg_status dg_fail(struct dg_error *err,
@@ -14,6 +16,11 @@ __attribute__((format(printf, 3, 4))) enum dg_status dg_fail(struct dg_error *er
 /* Makes any text one printable line of UTF-8: a control character (dg_is_control) becomes '?', and so
  * does a byte that is no part of UTF-8. */
 void dg_one_line(char *text);
+
+/* What printf makes of it, as one line of less than `size` bytes. Of a longer one the middle is left out: what was
+ * wrong stands at its end. */
+__attribute__((format(printf, 3, 0))) void dg_line(char *to, size_t size, const char *format,
+                                                   va_list args);
 
 /* False, and DG_ERR_USAGE in *err, where a function is given NULL for `what`. */
 bool dg_is_given(const void *p, const char *what, struct dg_error *err);

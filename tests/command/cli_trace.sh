@@ -378,7 +378,7 @@ if command -v python3 >/dev/null; then
         "$trace" >"$dir/zero.json"
     sed "s/\"limits\": \[\]/\"limits\": [{\"workers\": 1, \"read_gbps\": 0.001, \"fma_gflops\": 1e9}]/; s/\"bytes\": [0-9]*/\"bytes\": 1152921504606846976/; s/\"flops\": [0-9]*/\"flops\": 1152921504606846976/" \
         "$trace" >"$dir/huge.json"
-    printf '{"dagpt": {"version": 2, "awake": 1, "plans": [], "steps": []}, "traceEvents": []}' >"$dir/empty.json"
+    printf '{"dagpt": {"version": 2, "workers": 1, "awake": 1, "plans": [], "steps": []}, "traceEvents": []}' >"$dir/empty.json"
     run trace "$dir/empty.json"
     count "no command line, no steps" grep -qxF "trace     $dir/empty.json: " "$dir/out"
     for file in zero huge empty; do

@@ -127,7 +127,7 @@ def shards(n=2, weight_map=None, index=None, **files):
     where.update(weight_map or {})
     where = {k: v for k, v in where.items() if v is not ...}
     out.update(files)
-    return folder(weights=None, index=index or json.dumps({'metadata': {}, 'weight_map': where}).encode(), **out)
+    return folder(weights=None, index=index if index is not None else json.dumps({'metadata': {}, 'weight_map': where}).encode(), **out)
 
 
 # ---- GGUF ----
@@ -253,8 +253,8 @@ def byte_letters():
     return [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
 
 
-def tokenizer_json(change=None, model=None, **top):
-    """A tokenizer.json of 256 bytes, two merges and <|endoftext|>; `change` edits it, text replaces it."""
+def tokenizer_json(parts=None, **top):
+    """A tokenizer.json of 256 bytes, two merges and <|endoftext|>, with other members, and other `parts` of its model."""
     vocab = {c: i for i, c in enumerate(byte_letters())}
     vocab.update({'ab': 256, 'cd': 257, '<|endoftext|>': 258})
     t = {'version': '1.0', 'truncation': None, 'normalizer': None,
@@ -263,14 +263,8 @@ def tokenizer_json(change=None, model=None, **top):
          'pre_tokenizer': {'type': 'ByteLevel', 'add_prefix_space': False, 'trim_offsets': True},
          'model': {'type': 'BPE', 'dropout': None, 'continuing_subword_prefix': '', 'end_of_word_suffix': '',
                    'vocab': vocab, 'merges': ['a b', 'c d']}}
-    t['model'].update(model or {})
+    t['model'].update(parts or {})
     t.update(top)
-    t = {k: v for k, v in t.items() if v is not ...}
-    t['model'] = {k: v for k, v in t['model'].items() if v is not ...} if isinstance(t.get('model'), dict) else t.get('model')
-    if t['model'] is None:
-        del t['model']
-    if change:
-        change(t)
     return json.dumps(t).encode()
 
 

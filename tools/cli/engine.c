@@ -177,9 +177,9 @@ const struct dg_weights *cli_weights(void)
     else
         st = dg_weights_open(&weights, cli_model_path(), &err);
     check_model(st, &err);
+    cli_on_leaving(close_weights);
     if (!cli_model_is_demo())
         name_files(weights);
-    cli_on_leaving(close_weights);
     if (cli_model.verify)
         cli_check(dg_weights_verify(weights, &err), &err);
     return weights;

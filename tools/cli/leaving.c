@@ -48,9 +48,8 @@ void cli_die(enum dg_status status, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    dg_line(text, sizeof text, format, args);
     va_end(args);
-    dg_one_line(text);
     fflush(stdout); /* what was already made is not lost */
     fprintf(stderr, "dagpt: %s\n", text);
     cli_leave((int)status);

@@ -179,8 +179,9 @@ void trace_read_facts(struct trace_reader *r)
         else
             dg_json_skip(&r->j);
     }
-    if (t->awake == 0)
-        dg_json_fail(&r->j, "at least one worker before this place");
+    if (t->awake == 0 || t->awake > t->workers)
+        dg_json_fail(&r->j,
+                     "at least one worker awake, and no more than there are, before this place");
 }
 
 enum dg_status trace_check_facts(struct trace_reader *r, struct dg_error *err)

@@ -181,15 +181,19 @@ static void read_entry(struct shards *s, const char *tensor, size_t n)
 
     if (!dg_json_string(&s->j, file, sizeof file))
         return;
-    if (!is_file_name(file)) {
+    if (!is_file_name(file) || strlen(file) != s->j.length) {
         dg_json_fail(&s->j, "the name of a file in this folder");
         return;
     }
     shard = dg_names_find(&s->files, 0, file, strlen(file));
     if (shard == SIZE_MAX) {
         shard = s->files.n;
-        if (shard == MOST_SHARDS || dg_names_add(&s->files, 0, file, strlen(file)) < 0) {
+        if (shard == MOST_SHARDS) {
             dg_json_fail(&s->j, "at most 256 files");
+            return;
+        }
+        if (dg_names_add(&s->files, 0, file, strlen(file)) < 0) {
+            dg_json_fail_memory(&s->j);
             return;
         }
         strcpy(s->name[shard], file);

@@ -137,6 +137,20 @@ static void expect_line(const char *text, const char *expected)
     ck_assert_str_eq(err.text, expected);
 }
 
+/* Of a text that is too long the end is kept, which says what was wrong. */
+START_TEST(fail_leaves_out_the_middle)
+{
+    static char path[5000];
+    struct dg_error err;
+
+    memset(path, 'x', sizeof path - 1);
+    dg_fail(&err, DG_ERR_IO, "%s: cannot open: %s", path, "no such file");
+    ck_assert_uint_eq(strlen(err.text), sizeof err.text - 1);
+    ck_assert(strncmp(err.text, "xxxx", 4) == 0 && strstr(err.text, "xxx...xxx"));
+    ck_assert_str_eq(strrchr(err.text, 'x') + 1, ": cannot open: no such file");
+}
+END_TEST
+
 /* Controls become '?', and so do bytes that are no UTF-8; all else stays. */
 START_TEST(fail_is_one_line)
 {
@@ -792,6 +806,7 @@ int main(void)
     const TTest *const tests[] = {fail_fills,
                                   fail_without_error,
                                   fail_truncates,
+                                  fail_leaves_out_the_middle,
                                   fail_is_one_line,
                                   multiply,
                                   add,

@@ -215,6 +215,25 @@ static bool is_unique(const char *text)
     return ok;
 }
 
+/* A name that a C string ends early is none, also where it is cut; as a value it is fine. */
+START_TEST(names_without_nul)
+{
+    static const char *const bad[] = {"{\"key\\u0000\":1}", "{\"key\\u0000and more of it\":1}",
+                                      "{\"\\u0000\":1}"};
+    static const char *const good[] = {"{\"key and more\":1}", "{\"keykey\\u20ac\":1}", "{\"\":1}"};
+    struct dg_json j;
+    char key[8];
+
+    for (size_t i = 0; i < 3; i++) {
+        dg_json_open(&j, bad[i], strlen(bad[i]));
+        ck_assert(dg_json_object(&j) && !dg_json_key(&j, key, sizeof key));
+        ck_assert_str_eq(j.error, "a name without NUL");
+        dg_json_open(&j, good[i], strlen(good[i]));
+        ck_assert_msg(dg_json_object(&j) && dg_json_key(&j, key, sizeof key), "%s", good[i]);
+    }
+}
+END_TEST
+
 START_TEST(names_stand_once)
 {
     ck_assert(is_unique("{\"a\":{\"a\":1,\"b\":2},\"b\":{\"a\":1},\"c\":[{\"a\":1},{\"a\":2}]}"));
@@ -419,6 +438,7 @@ int main(void)
                                   depth,
                                   strings,
                                   integers,
+                                  names_without_nul,
                                   names_stand_once,
                                   many_names,
                                   hash,

@@ -895,7 +895,7 @@ START_TEST(absurd)
 
     ck_assert_ptr_nonnull(text);
     at += sprintf(at,
-                  "{\"dagpt\": {\"version\": 2, \"awake\": 256, \"plans\": [{"
+                  "{\"dagpt\": {\"version\": 2, \"workers\": 256, \"awake\": 256, \"plans\": [{"
                   "\"joins\": 1, \"ops\": [{}], \"tiles\": [[0,0,1,0,1,0]], \"next\": [[1],[]]}], "
                   "\"steps\": [{}");
     for (int i = 1; i < 1000; i++)
