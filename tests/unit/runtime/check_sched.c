@@ -74,9 +74,10 @@ struct world {
     pthread_t caller;
 };
 
-/* The start of a worker's scratch; zeroed when it is new. */
+/* The start of a worker's scratch; zeroed when it is new. The owner is the kernel's: pthread_self() is read through
+ * %gs, of which qemu-i386 gives a thread another's once a signal was handled (its threads share a table). */
 struct scratch {
-    pthread_t owner;
+    pid_t owner;
     bool owned;
     struct dg_atomic users; /* 1 while a tile runs */
     uint32_t marks[60];
@@ -210,10 +211,10 @@ static void await_others(struct world *w, uint32_t op)
 static void enter_scratch(struct world *w, struct scratch *s, uint32_t tile)
 {
     if ((uintptr_t)s % 64 != 0 || dg_add_relaxed(&s->users, 1) != 0 ||
-        (s->owned && !pthread_equal(s->owner, pthread_self())))
+        (s->owned && s->owner != gettid()))
         dg_add_relaxed(&w->misplaced, 1);
     s->owned = true;
-    s->owner = pthread_self();
+    s->owner = gettid();
     for (size_t i = 0; i < sizeof s->marks / sizeof *s->marks; i++)
         s->marks[i] = tile;
 }
