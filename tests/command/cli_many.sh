@@ -115,7 +115,13 @@ count 'complete --prompts: an empty file' eval '[ "$status" -eq 0 ] && [ ! -s "$
 
 # ---- signals, options ----
 
-yes 'One day' | timeout --preserve-status -s TERM 1 "$program" complete --json --prompts - -n 99 >"$dir/out" 2>"$dir/err"
+yes 'One day' | "$program" complete --json --prompts - -n 99 >"$dir/out" 2>"$dir/err" &
+pid=$!
+while [ ! -s "$dir/out" ] && kill -0 $pid 2>/dev/null; do
+    sleep 0.05
+done
+kill -TERM $pid
+wait $pid
 status=$?
 count 'complete --prompts: SIGTERM ends all that run' eval \
     '[ "$status" -eq 143 ] && has "interrupted" "$dir/out" && tail -n 1 "$dir/out" | grep -q finish'

@@ -242,7 +242,7 @@ for i in range(50):
     if os.path.exists(trace) and not twice:
         left(label)
     check(label + ": nothing beside it", not glob.glob(folder + "/*.part*"))
-check("some signals came in time", noted > 5, noted)
+check("some signals came in time", noted > 0, noted)
 
 for command in (["graph", "--tiles", "-o", folder + "/graph"], ["trace", folder + "/run.json", "--html", folder + "/page"]):
     subprocess.run([program, "tokens", "-m", tiny, "1", "2", "--trace", folder + "/run.json"], stdout=subprocess.DEVNULL, check=True)

@@ -321,19 +321,19 @@ export function hostileTrace() {
   const bad = [
     '</script><script>window.hacked=1</script>', '<!--<script>', '<img src=x onerror="window.hacked=2">',
     '\u202egnp.exe', '"\'`${window.hacked=3}\\', '&lt;b&gt;', '__proto__', 'constructor', '\u0000\u001b[31m\n\r\t',
-    'x'.repeat(5000), '\ud83d\ude00\u2028\u2029', '', '%s%n', 'javascript:window.hacked=4',
+    'x'.repeat(63), '\ud83d\ude00\u2028\u2029', '', '%s%n', 'javascript:window.hacked=4',
   ];
   const t = makeTrace({ tiles: 900, layers: 3, rows: 20, seed: 7 });
   const name = (i) => bad[i % bad.length];
   t.dagpt.model.name = bad[0] + bad[2];
-  t.dagpt.command = bad.join(' ');
+  t.dagpt.command = bad.join(' ') + 'x'.repeat(5000);
   t.dagpt.sched = bad[2];
   t.dagpt.program = bad[1];
   t.dagpt.machine.isa = bad[2];
   for (const plan of t.dagpt.plans)
     plan.ops.forEach((op, i) => {
       op.name = name(i);
-      op.type = i % 2 ? op.type : name(i + 2);
+      op.type = i % 2 ? op.type : name(i + 2).slice(0, 31); // longer ones are refused, as names of over 63 bytes are
       op.out = name(i + 1);
     });
   let i = 0;
