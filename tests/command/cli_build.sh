@@ -43,7 +43,7 @@ count 'make CFLAGS=-O1 again: built again' says '' CFLAGS=-O1 "$arena"
 count 'make CPPFLAGS=-DX: an object is as it was' says "CC   $arena" CPPFLAGS=-DX CFLAGS=-O1 "$arena"
 count 'make LDFLAGS=-s: the program is as it was' \
     says "LINK $copy/make-model" LDFLAGS=-s CPPFLAGS=-DX CFLAGS=-O1 -o "$copy/libdagpt.a" \
-    -o "$copy/tools/cli/output.o" -o "$copy/tools/cli/signals.o" -o "$copy/tools/cli/writing.o" \
+    -o "$copy/tools/cli/output.o" -o "$copy/tools/cli/part.o" -o "$copy/tools/cli/signals.o" -o "$copy/tools/cli/writing.o" \
     -o "$copy/tools/dev/make_model.o" "$copy/make-model"
 rm -r "$copy"
 cp -a "$dir/kept" "$copy"
@@ -220,7 +220,7 @@ count 'dagpt.1: of another version than the program' \
 # that write down how they are called.
 tree=$dir/tests
 mkdir -p "$tree/bin" || exit 1
-for part in command guard support viewer; do
+for part in command guard hostile support viewer; do
     mkdir -p "$tree/tests/$part"
 done
 cp tests/run.sh "$tree/tests" && cp tests/support/need.sh "$tree/tests/support" &&
@@ -238,7 +238,7 @@ END
 printf '#!/bin/sh\necho "npm $*" >>"$TREE/calls"\n' >"$tree/bin/npm"
 printf '#!/bin/sh\nexec "$@"\n' >"$tree/bin/sudo"
 chmod +x "$tree/bin/apt-get" "$tree/bin/npm" "$tree/bin/sudo"
-for script in guard/library.sh guard/spec.sh guard/installed.sh viewer/viewer.sh; do
+for script in hostile/hostile.sh guard/library.sh guard/spec.sh guard/degraded.sh guard/installed.sh viewer/viewer.sh; do
     : >"$tree/tests/$script"
 done
 echo "echo chatter; echo 'cli_some: skipped: a part'; echo 'cli_some: 3 passed, 0 failed'" >"$tree/tests/command/cli_some.sh"
@@ -253,7 +253,7 @@ tests() {
 tests tests/run.sh
 count "run.sh: status $status" [ "$status" -eq 0 ]
 count 'run.sh installs something' [ ! -e "$tree/calls" ]
-count 'run.sh: another last line' [ "$(tail -n 1 "$dir/out")" = '5 passed, 0 failed, 1 skipped' ]
+count 'run.sh: another last line' [ "$(tail -n 1 "$dir/out")" = '7 passed, 0 failed, 1 skipped' ]
 for line in 'cli_some: skipped: a part' 'cli_some: 3 passed, 0 failed' 'cli_out: skipped: all' \
     "left out: no chromium (Debian: chromium): the viewer's tests" \
     "'make test-tools' installs what is missing"; do
@@ -267,7 +267,7 @@ tests tests/run.sh not-built
 count "run.sh with a test that fails: status $status" [ "$status" -eq 1 ]
 count 'run.sh does not say which test failed' grep -qx 'failed: cli_bad.sh' "$dir/out"
 count 'run.sh does not say what that printed' has chatter "$dir/out"
-count 'run.sh: another last line' [ "$(tail -n 1 "$dir/out")" = '5 passed, 1 failed, 2 skipped' ]
+count 'run.sh: another last line' [ "$(tail -n 1 "$dir/out")" = '7 passed, 1 failed, 2 skipped' ]
 tests tests/support/need.sh install
 count "need.sh install: status $status" [ "$status" -eq 0 ]
 count 'need.sh install does not list what comes' grep -qx 'installs chromium 1.2' "$dir/out"

@@ -618,28 +618,46 @@ static uint32_t bits_at(const struct dg_tensor *t, size_t i)
     return bits;
 }
 
+/* The upper half of a float, as it is in a file of version 5, widened. */
+static uint32_t upper_bits_at(const struct dg_tensor *t, size_t i)
+{
+    uint16_t bits;
+
+    memcpy(&bits, (const char *)t->data + 2 * i, 2);
+    return (uint32_t)bits << 16;
+}
+
 static void check_form(const struct dg_tensor *t, enum dg_layout layout, size_t rows, size_t cols)
 {
     ck_assert_int_eq(t->role, DG_WEIGHT);
-    ck_assert_int_eq(t->dtype, DG_F32);
     ck_assert_int_eq(t->layout, layout);
     ck_assert_uint_eq(t->rows, rows);
     ck_assert_uint_eq(t->cols, cols);
     ck_assert_uint_eq((uintptr_t)t->data % 64, 0);
 }
 
-/* Row r, column c of a matrix whose first element is `first` of the payload:
- * [r / 16][c][r % 16]; lanes past the last row are zero. */
+/* The bits of row r, column c: [r / 16][c][r % 16] floats, or [r / 16][c / 2][r % 16][c % 2] bf16 with an odd
+ * depth made even by a zero. */
+static uint32_t panel_bits(const struct dg_tensor *t, size_t cols, size_t r, size_t c)
+{
+    if (t->dtype == DG_F32)
+        return bits_at(t, (r / 16 * cols + c) * 16 + r % 16);
+    return upper_bits_at(t, ((r / 16 * ((cols + 1) / 2) + c / 2) * 16 + r % 16) * 2 + c % 2);
+}
+
+/* Lanes past the last row are zero, and so is what is past an odd last column of bf16. */
 static void check_panels(const struct packing *p, const struct dg_tensor *t, size_t first,
                          size_t rows, size_t cols)
 {
+    const size_t depth = p->spec->version == 5 ? (cols + 1) / 2 * 2 : cols;
     size_t wrong = 0;
 
     check_form(t, DG_PANELS, rows, cols);
+    ck_assert_int_eq(t->dtype, p->spec->version == 5 ? DG_BF16 : DG_F32);
     for (size_t r = 0; r < (rows + 15) / 16 * 16; r++)
-        for (size_t c = 0; c < cols; c++)
-            wrong += bits_at(t, (r / 16 * cols + c) * 16 + r % 16) !=
-                     (r < rows ? element_bits(p->spec, first + r * cols + c) : 0);
+        for (size_t c = 0; c < depth; c++)
+            wrong += panel_bits(t, cols, r, c) !=
+                     (r < rows && c < cols ? element_bits(p->spec, first + r * cols + c) : 0);
     ck_assert_msg(wrong == 0, "%s: %zu of %zu x %zu elements differ", t->name, wrong, rows, cols);
 }
 
@@ -649,6 +667,7 @@ static void check_rows(const struct packing *p, const struct dg_tensor *t, size_
     size_t wrong = 0;
 
     check_form(t, DG_ROWS, rows, cols);
+    ck_assert_int_eq(t->dtype, DG_F32);
     for (size_t i = 0; i < rows * cols; i++)
         wrong += bits_at(t, i) != element_bits(p->spec, first + i);
     ck_assert_msg(wrong == 0, "%s: %zu of %zu x %zu elements differ", t->name, wrong, rows, cols);
@@ -701,7 +720,7 @@ static void check_packing(const struct spec *s, unsigned workers)
 START_TEST(every_weight_in_its_place)
 {
     static const int32_t versions[] = {1, 3, 5}, vocabs[] = {1, 15, 16, 17, 40};
-    static const int32_t channels[] = {1, 12, 16, 20};
+    static const int32_t channels[] = {1, 12, 16, 21};
 
     for (int v = 0; v < 3; v++) {
         for (int i = 0; i < 5; i++) {
@@ -735,7 +754,8 @@ START_TEST(parameters_and_bytes)
 {
     const size_t layer = 12 * 12 * 12 + 13 * 12; /* C = 12 */
     /* packed: rows of 12 are 16, of 48 stay; each tensor of the rest counts its floats */
-    const size_t packed = 5 * 16 * 12 + 48 * 12 + 16 * 36 + 13 * 12;
+    const size_t panels = 48 * 12 + 2 * (4 * 16 * 12 + 48 * 12 + 16 * 48);
+    const size_t rest = (5 + 2) * 12 + 2 * 13 * 12;
     struct dg_team *team = new_team(1);
     struct dg_error err;
     struct dg_model *m;
@@ -744,7 +764,7 @@ START_TEST(parameters_and_bytes)
         write_spec(&little[i]);
         ck_assert_int_eq(dg_model_open(&m, path, team, &err), DG_OK);
         ck_assert_uint_eq(dg_model_parameters(m), (37 + 5 + 2) * 12 + 2 * layer);
-        ck_assert_uint_eq(dg_model_bytes(m), 4 * ((48 + 5 + 2) * 12 + 2 * packed));
+        ck_assert_uint_eq(dg_model_bytes(m), (little[i].version == 5 ? 2 : 4) * panels + 4 * rest);
         dg_model_free(m);
     }
     dg_team_free(team);
