@@ -76,7 +76,7 @@ YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/un
 # The runtime under an explorer of schedules: a program of a flavour of its own (tests/prove/explore.h).
 PROVE  := $(BUILD)-sync_prove/tests/prove/prove
 
-.PHONY: all run lab install uninstall test test-tools suites prove prove-program mutants model-check test-tsan test-bits \
+.PHONY: all mpi need-mpi install-mpi run lab install uninstall test test-tools suites prove prove-program mutants model-check test-tsan test-bits test-mpi \
         test-cross test-neon test-armhf test-i386 test-s390x test-all rooms soak check-docs check-format format pictures graph-pictures poly ulp clean \
         help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
@@ -128,6 +128,31 @@ $(BUILD)/viewer_page.h: $(wildcard tools/viewer/*)
 	@mkdir -p $(@D)
 	@echo "PAGE $@"
 	@tools/viewer/embed.sh tools/viewer > $@
+
+# dagpt-mpi: MPI's compiler wraps ours. Only who makes it needs MPI. With MPICC=mpicc.mpich it is dagpt-mpi.mpich.
+MPICC    ?= mpicc
+MPI_KIND := $(suffix $(notdir $(firstword $(MPICC))))
+MPI      := $(patsubst mpi/%.c,$(BUILD)/mpi$(MPI_KIND)/%.o,$(wildcard mpi/*.c))
+WRAPPED  := OMPI_CC="$(CC)" MPICH_CC="$(CC)" $(MPICC)
+
+mpi: need-mpi $(BUILD)/dagpt-mpi$(MPI_KIND)  ## build dagpt-mpi, the command on several processes, with MPI
+
+need-mpi:
+	@command -v $(MPICC) >/dev/null || { echo "make mpi: no $(MPICC): it is MPI's compiler (Debian: libopenmpi-dev \
+	    and openmpi-bin, or libmpich-dev and mpich)" | tr -s ' ' >&2; exit 1; }
+
+install-mpi: mpi  ## install dagpt-mpi and its manual page below PREFIX (/usr/local)
+	install -D -m 755 $(BUILD)/dagpt-mpi$(MPI_KIND) "$(DESTDIR)$(PREFIX)/bin/dagpt-mpi"
+	install -D -m 644 docs/man/dagpt-mpi.1 "$(DESTDIR)$(PREFIX)/share/man/man1/dagpt-mpi.1"
+
+$(MPI): $(BUILD)/mpi$(MPI_KIND)/%.o: mpi/%.c $(BUILD)/compiled-with
+	@mkdir -p $(@D)
+	@echo "CC   $@"
+	@$(WRAPPED) $(NEED_CPPFLAGS) $(CPPFLAGS) $(CFLAGS) $(NEED_CFLAGS) -c -o $@ $<
+
+$(BUILD)/dagpt-mpi$(MPI_KIND): $(MPI) $(patsubst %.c,$(BUILD)/%.o,$(filter-out tools/command/dagpt.c,$(CLI))) $(LIB) $(BUILD)/linked-with
+	@echo "LINK $@"
+	@$(WRAPPED) $(CFLAGS) $(LDFLAGS) $(NEED_LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(if $(filter 1,$(EDIT)),-ledit) $(LDLIBS) $(NEED_LDLIBS)
 
 run: all  ## let the model in the program tell a story
 	$(BUILD)/dagpt complete --echo --seed 1 "Once upon a time"
@@ -217,6 +242,9 @@ prove-program:
 
 prove: prove-program $(LIB)  ## all of the proof, and its tables in docs/reliability.md (python3, spin; an hour)
 	@BUILD=$(BUILD) CC="$(CC)" tests/prove/figures.py explored model mutants plan tsan
+
+test-mpi: all  ## dagpt-mpi beside dagpt, on each MPI that is here (Debian: libopenmpi-dev and openmpi-bin; libmpich-dev and mpich)
+	@+BUILD=$(BUILD) MAKE="$(MAKE)" tests/mpi/all.sh
 
 # What threads share, on real threads, under ThreadSanitizer: the part of `test SAN=thread` that is about them.
 RACY   := $(patsubst %,$(BUILD)-thread/tests/unit/%,runtime/check_queue runtime/check_team runtime/check_sched model/check_bits \
@@ -320,10 +348,10 @@ check-docs:  ## do the links and paths in the Markdown lead somewhere, and do it
 # ---- development ----
 
 format:  ## lay the code out by .clang-format
-	find src spec examples tools tests -name '*.[ch]' | xargs clang-format -i
+	find src spec examples tools mpi tests -name '*.[ch]' | xargs clang-format -i
 
 check-format:  ## is it?
-	find src spec examples tools tests -name '*.[ch]' | xargs clang-format --dry-run --Werror
+	find src spec examples tools mpi tests -name '*.[ch]' | xargs clang-format --dry-run --Werror
 
 pictures: docs/pictures/overview.svg graph-pictures all  ## draw the pictures of the docs again (graphviz; node and chromium)
 	BUILD=$(BUILD) tests/viewer/picture.sh docs/pictures/viewer.png

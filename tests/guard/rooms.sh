@@ -21,6 +21,7 @@ tools/cli src src/base src/text src/model tools/trace
 tools/bench src src/base src/graph src/model src/runtime tools/cli tools/limits tools/trace
 tools/command src src/base src/graph src/dump src/model tools/cli tools/trace tools/bench
 tools/dev src src/base src/model tools/cli
+mpi src src/base src/graph src/model src/runtime tools/cli tools/command
 tests/support src src/graph src/ops src/runtime src/model tests/prove
 tests/prove src src/base src/graph src/runtime
 tests/unit src src/base src/graph src/dump src/ops src/runtime src/text src/model tests/support tools/cli tools/trace
@@ -28,7 +29,7 @@ tests/guard src src/base src/ops tests/support
 ROOMS
 
 # FILE INCLUDED for each include of a file of the project's, both from the root of it.
-find src tools tests -name '*.[ch]' | sort | xargs grep -H '^ *# *include "' | awk -F '[:"]' '
+find src tools mpi tests -name '*.[ch]' | sort | xargs grep -H '^ *# *include "' | awk -F '[:"]' '
     {
         path = $1
         sub(/[^\/]*$/, $3, path)
@@ -37,7 +38,7 @@ find src tools tests -name '*.[ch]' | sort | xargs grep -H '^ *# *include "' | a
         print $1, path
     }' >"$work/includes"
 
-find src tools tests -name '*.[ch]' | xargs grep -H '^ *# *include <sync\.h>' |
+find src tools mpi tests -name '*.[ch]' | xargs grep -H '^ *# *include <sync\.h>' |
     sed 's|:.*| src/runtime/sync/sync.h|' >>"$work/includes"
 
 awk '
@@ -72,13 +73,13 @@ if grep -nE '# *include *[<"](stdatomic|pthread|threads|semaphore)\.h[>"]|__(ato
     status=1
 fi
 # tests/prove/runtime.c looks into the runtime's structs.
-if grep -nE '# *include *".*\.c"' -r src tools tests --include='*.[ch]' | grep -v '^tests/prove/runtime\.c:'; then
+if grep -nE '# *include *".*\.c"' -r src tools mpi tests --include='*.[ch]' | grep -v '^tests/prove/runtime\.c:'; then
     echo "a .c is no header" >&2
     status=1
 fi
 
 # Every folder is a room, or lies in one; src itself is that of dagpt.h alone.
-find src tools tests -name '*.[ch]' | sed 's|/[^/]*$||' | sort -u | while read -r folder; do
+find src tools mpi tests -name '*.[ch]' | sed 's|/[^/]*$||' | sort -u | while read -r folder; do
     room=$folder
     while [ "$room" != . ] && ! grep -q "^$room\( \|\$\)" "$work/rooms"; do
         room=$(dirname "$room")

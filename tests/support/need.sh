@@ -22,6 +22,11 @@ g++                                       g++           dagpt.h in C++
 clang                                     clang         building with clang
 ccache                                    ccache        building through ccache
 musl-gcc                                  musl-tools    building with musl
+mpicc.openmpi                             libopenmpi-dev  make test-mpi, with Open MPI
+mpirun.openmpi                            openmpi-bin   make test-mpi, with Open MPI
+mpicc.mpich                               libmpich-dev  make test-mpi, with MPICH
+mpirun.mpich                              mpich         make test-mpi, with MPICH
+strace                                    strace        which weights a rank of dagpt-mpi reads
 END
 }
 

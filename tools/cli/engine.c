@@ -242,6 +242,8 @@ void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes,
     cli_record(team, cli_model_isa(), &facts, model);
 }
 
+void (*cli_when_opened)(struct cli_engine *e);
+
 struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total)
 {
     const struct dg_engine_options opt = cli_engine_options();
@@ -260,6 +262,8 @@ struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total)
     cli_check(cli_model_open(&e->model, NULL, &err), &err);
     cli_check(dg_engine_new(&e->engine, e->model, e->team, &opt, &err), &err);
     cli_check(dg_sequence_new(&e->sequence, e->engine, &err), &err);
+    if (cli_when_opened)
+        cli_when_opened(e);
     return e;
 }
 

@@ -70,6 +70,9 @@ struct cli_engine {
  * records the team. Leaves on errors. Call it once. */
 struct cli_engine *cli_engine_open(const int32_t *ids, size_t n, size_t total);
 
+/* Called by it at its end, where another program than dagpt has set it. */
+extern void (*cli_when_opened)(struct cli_engine *e);
+
 /* Where there is --trace (recording.h), from now on the team's steps with a model of those sizes, which
  * *model will be, are recorded. Team and model must last until the program leaves. */
 void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes,

@@ -42,6 +42,8 @@ void cli_leave(int code)
     exit(cli_exit_code());
 }
 
+void (*cli_last_words)(const char *text);
+
 void cli_die(enum dg_status status, const char *format, ...)
 {
     char text[1200];
@@ -51,7 +53,10 @@ void cli_die(enum dg_status status, const char *format, ...)
     dg_line(text, sizeof text, format, args);
     va_end(args);
     fflush(stdout); /* what was already made is not lost */
-    fprintf(stderr, "dagpt: %s\n", text);
+    if (cli_last_words)
+        cli_last_words(text);
+    else
+        fprintf(stderr, "dagpt: %s\n", text);
     cli_leave((int)status);
 }
 

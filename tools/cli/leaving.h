@@ -18,6 +18,9 @@ int cli_exit_code(void);
 __attribute__((noreturn, format(printf, 2, 3))) void cli_die(enum dg_status status,
                                                              const char *format, ...);
 
+/* Where another program than dagpt has set it, says the text in the place of that line. */
+extern void (*cli_last_words)(const char *text);
+
 /* cli_die with err's status and text, unless status is DG_OK; or, where a signal has cancelled what was
  * done, cli_leave(). */
 void cli_check(enum dg_status status, const struct dg_error *err);

@@ -240,6 +240,8 @@ static bool is_option(const struct cli_command *command, const char *arg)
     return digit ? find_option(command, NULL, 0, arg[1]) != NULL : arg[0] == '-' && arg[1];
 }
 
+void (*cli_when_parsed)(void);
+
 int cli_parse(const struct cli_command *command, int argc, char **argv)
 {
     bool options = true;
@@ -256,6 +258,8 @@ int cli_parse(const struct cli_command *command, int argc, char **argv)
         else
             argv[++n] = argv[i];
     }
+    if (cli_when_parsed)
+        cli_when_parsed();
     return n;
 }
 

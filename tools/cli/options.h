@@ -49,6 +49,9 @@ struct cli_command {
  * after --help, and with 2 on a wrong option. */
 int cli_parse(const struct cli_command *command, int argc, char **argv);
 
+/* Called once the options are read, where another program than dagpt has set it. */
+extern void (*cli_when_parsed)(void);
+
 const char *cli_command_line(void); /* the subcommand and its arguments, once parsed */
 
 /* The name of the option with that target if it was given, else NULL. */

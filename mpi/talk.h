@@ -1,0 +1,35 @@
+/* talk.h - what rank 0 tells the others, and what they answer.
+ * A step: its texts, each with how many ids at which position, and the ids. Each other rank runs the same step, and
+ * answers when it is over, or cannot be. */
+#ifndef DG_MPI_TALK_H
+#define DG_MPI_TALK_H
+
+#include "../tools/cli/engine.h"
+#include "../src/graph/op.h"
+
+/* What was sent from rank to rank, in so many steps. */
+struct traffic {
+    uint64_t steps, messages, bytes;
+};
+
+/* ---- rank 0 ---- */
+
+/* Tells a step, whose answers are expected from now on. */
+enum dg_status talk_step(const struct dg_step *step, const int32_t *ids, uint32_t n_logits,
+                         struct dg_error *err);
+
+/* During the step, with world_lock held: has another rank said that it cannot run it? Then what is waited for may never
+ * come. */
+bool talk_failed(void);
+
+/* After it: waits for all answers, unless one cannot run it. What was wrong with one is *err. */
+enum dg_status talk_answers(struct traffic *sum, struct dg_error *err);
+
+void talk_bye(void); /* there are no more steps; not after talk_failed() */
+
+/* ---- the others ---- */
+
+/* Runs the steps that are told, until there are no more. *sent: what this rank's transport counts. */
+void talk_follow(struct cli_engine *e, const struct traffic *sent);
+
+#endif

@@ -1,0 +1,339 @@
+#include "world.h"
+#include "../src/dagpt.h"
+#include <sync.h>
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct world world;
+
+enum { MOST = 256, TICK_NS = 20 * 1000 * 1000, NAP_NS = 50 * 1000 };
+
+/* Parts of the timeout. */
+static const double BETWEEN_SIGNS = 0.1, SUSPECT = 0.35, GONE = 0.7, LAST_WORDS = 0.2;
+
+/* A sign of life. */
+struct sign {
+    char host[WORLD_HOST];
+    int32_t abandoned; /* 1 + the exit code: all are to exit; 0: they are not */
+};
+
+/* To and from each rank. */
+struct peer {
+    MPI_Request sent, received;
+    struct sign in;
+    uint64_t heard; /* when, in ns */
+    char host[WORLD_HOST];
+};
+
+static struct peer peers[MOST];
+static struct sign own;
+
+/* 1: somebody calls MPI. Order: acquire, release. Partner: each other. */
+static struct dg_atomic locked;
+static struct dg_atomic watching; /* 0: the watch ends. Order: release, acquire. */
+static struct dg_atomic spoken;   /* world_has_word(). Relaxed: nothing is read because of it. */
+static struct dg_thread watch;
+static bool begun;
+static int end_code;
+
+bool world_try_lock(void)
+{
+    return dg_load_acquire(&locked) == 0 && dg_change_acq_rel(&locked, 0, 1);
+}
+
+void world_lock(void)
+{
+    while (!world_try_lock())
+        sched_yield();
+}
+
+void world_unlock(void)
+{
+    dg_store_release(&locked, 0);
+}
+
+bool world_has_word(void)
+{
+    return dg_change_relaxed(&spoken, 0, 1);
+}
+
+const char *world_host(int rank)
+{
+    return rank == world.rank ? world.host : peers[rank].host[0] ? peers[rank].host : "?";
+}
+
+static void nap(long ns)
+{
+    const struct timespec t = {0, ns};
+
+    nanosleep(&t, NULL);
+}
+
+/* ---- from one to another ---- */
+
+static void pause_since(uint64_t start)
+{
+    if (dg_now_ns() - start > 1000 * 1000 * 1000) /* rank 0 waits for its user */
+        nap(NAP_NS);
+    else
+        sched_yield();
+}
+
+void world_wait(MPI_Request *request)
+{
+    const uint64_t start = dg_now_ns();
+    int done = 0;
+
+    for (;;) {
+        world_lock();
+        MPI_Test(request, &done, MPI_STATUS_IGNORE);
+        world_unlock();
+        if (done)
+            return;
+        pause_since(start);
+    }
+}
+
+void world_send(int to, enum world_tag tag, const void *bytes, size_t n)
+{
+    MPI_Request request;
+
+    world_lock();
+    MPI_Isend(bytes, (int)n, MPI_BYTE, to, (int)tag, MPI_COMM_WORLD, &request);
+    world_unlock();
+    world_wait(&request);
+}
+
+void *world_receive(int from, enum world_tag tag, size_t *n)
+{
+    const uint64_t start = dg_now_ns();
+    MPI_Request request;
+    MPI_Status status;
+    int there = 0, bytes = 0;
+    void *to;
+
+    for (;;) {
+        world_lock();
+        MPI_Iprobe(from, (int)tag, MPI_COMM_WORLD, &there, &status);
+        if (there)
+            break;
+        world_unlock();
+        pause_since(start);
+    }
+    MPI_Get_count(&status, MPI_BYTE, &bytes);
+    to = malloc((size_t)bytes + 1);
+    if (!to)
+        abort(); /* some bytes: this rank is missed, and the others leave */
+    MPI_Irecv(to, bytes, MPI_BYTE, from, (int)tag, MPI_COMM_WORLD, &request);
+    world_unlock();
+    world_wait(&request);
+    *n = (size_t)bytes;
+    return to;
+}
+
+/* ---- the watch ---- */
+
+static uint64_t part_of_timeout(double part)
+{
+    return (uint64_t)(1e9 * world.timeout * part);
+}
+
+/* Is it for another to say? Each rank finds out by itself; of those that live the lowest speaks. */
+static bool another_speaks(uint64_t now)
+{
+    for (int r = 0; r < world.rank; r++)
+        if (now - peers[r].heard < part_of_timeout(SUSPECT))
+            return true;
+    return false;
+}
+
+/* Ends this process alone; the others do the same. Who does not speak waits until that is done, since whoever started
+ * the ranks may end all of them when one ends. With the lock held, or MPI does not return. */
+_Noreturn static void give_up(int rank, uint64_t now, double silence)
+{
+    char what[160] = "";
+
+    if (another_speaks(now)) {
+        usleep((useconds_t)(part_of_timeout(LAST_WORDS) / 1000));
+        _exit(DG_ERR_RESOURCE);
+    }
+    if (world.waited_for && rank != world.rank)
+        world.waited_for(what, sizeof what);
+    if (world_has_word())
+        dprintf(STDERR_FILENO,
+                "dagpt-mpi: rank %d on %s: not heard of for %.1f s; rank %d on %s waited for %s\n",
+                rank, world_host(rank), silence, world.rank, world.host,
+                what[0] ? what : "its next step");
+    _exit(DG_ERR_RESOURCE);
+}
+
+static void exchange_signs(uint64_t now, bool send)
+{
+    for (int r = 0; r < world.ranks; r++) {
+        struct peer *p = &peers[r];
+        int done = 0;
+
+        if (r == world.rank)
+            continue;
+        MPI_Test(&p->received, &done, MPI_STATUS_IGNORE);
+        if (done) {
+            if (p->in.abandoned)
+                _exit(p->in.abandoned - 1);
+            p->heard = now;
+            memcpy(p->host, p->in.host, sizeof p->host);
+            MPI_Start(&p->received);
+        }
+        if (!send)
+            continue;
+        MPI_Test(&p->sent, &done, MPI_STATUS_IGNORE); /* one that nobody takes is left alone */
+        if (done)
+            MPI_Start(&p->sent);
+    }
+}
+
+/* Who was stopped itself, and goes on, has missed what the others sent: they get their time again. */
+static void forgive(uint64_t now, uint64_t looked)
+{
+    for (int r = 0; r < world.ranks && now - looked > part_of_timeout(SUSPECT); r++)
+        peers[r].heard = now;
+}
+
+static void *watch_peers(void *arg)
+{
+    const uint64_t limit = part_of_timeout(GONE), pause = part_of_timeout(BETWEEN_SIGNS);
+    uint64_t sent = 0, looked = dg_now_ns();
+
+    (void)arg;
+    while (dg_load_acquire(&watching)) {
+        const uint64_t now = dg_now_ns();
+
+        if (!world_try_lock()) { /* somebody is quick, or MPI does not return */
+            if (now - looked > limit)
+                give_up(world.rank, now, 1e-9 * (double)(now - looked));
+            sched_yield();
+            continue;
+        }
+        forgive(now, looked);
+        looked = now;
+        exchange_signs(now, now - sent > pause);
+        sent = now - sent > pause ? now : sent;
+        for (int r = 0; r < world.ranks; r++)
+            if (r != world.rank && now - peers[r].heard > limit)
+                give_up(r, now, 1e-9 * (double)(now - peers[r].heard));
+        world_unlock();
+        nap(TICK_NS);
+    }
+    return NULL;
+}
+
+static void start_watch(void)
+{
+    memcpy(own.host, world.host, sizeof own.host);
+    for (int r = 0; r < world.ranks; r++) {
+        struct peer *p = &peers[r];
+
+        p->heard = dg_now_ns();
+        if (r == world.rank)
+            continue;
+        MPI_Recv_init(&p->in, sizeof p->in, MPI_BYTE, r, WORLD_LIVES, MPI_COMM_WORLD, &p->received);
+        MPI_Send_init(&own, sizeof own, MPI_BYTE, r, WORLD_LIVES, MPI_COMM_WORLD, &p->sent);
+        MPI_Start(&p->received);
+    }
+    dg_store_release(&watching, 1);
+    begun = dg_thread_start(&watch, watch_peers, NULL);
+}
+
+static void stop_watch(void)
+{
+    if (begun) {
+        dg_store_release(&watching, 0);
+        dg_thread_join(&watch);
+    }
+    begun = false;
+}
+
+void world_abandon(int code)
+{
+    const uint64_t start = dg_now_ns();
+    int done, all = 0;
+
+    stop_watch();
+    world_lock();
+    own.abandoned = 1 + code;
+    for (int r = 0; r < world.ranks; r++)
+        if (r != world.rank)
+            MPI_Isend(&own, sizeof own, MPI_BYTE, r, WORLD_LIVES, MPI_COMM_WORLD, &peers[r].sent);
+    while (!all && dg_now_ns() - start < part_of_timeout(LAST_WORDS)) {
+        all = 1;
+        for (int r = 0; r < world.ranks; r++)
+            if (r != world.rank) {
+                MPI_Test(&peers[r].sent, &done, MPI_STATUS_IGNORE);
+                all &= done;
+            }
+        sched_yield();
+    }
+    _exit(code);
+}
+
+/* ---- beginning and end ---- */
+
+bool world_begin(double timeout)
+{
+    int provided, flag, *most;
+
+    MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided);
+    MPI_Comm_rank(MPI_COMM_WORLD, &world.rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &world.ranks);
+    if (provided < MPI_THREAD_SERIALIZED || world.ranks > MOST) {
+        if (world.rank == 0 && provided < MPI_THREAD_SERIALIZED)
+            fprintf(stderr, "dagpt-mpi: MPI: got threads of level %d, expected SERIALIZED (%d)\n",
+                    provided, MPI_THREAD_SERIALIZED);
+        else if (world.rank == 0)
+            fprintf(stderr, "dagpt-mpi: ranks: got %d, expected 1 to %d\n", world.ranks, MOST);
+        MPI_Finalize();
+        return false;
+    }
+    world.timeout = timeout;
+    gethostname(world.host, sizeof world.host - 1);
+    start_watch();
+    world_lock();
+    MPI_Comm_dup(MPI_COMM_WORLD, &world.messages);
+    MPI_Comm_get_attr(world.messages, MPI_TAG_UB, &most, &flag);
+    world.most_tag = flag ? *most : 32767;
+    world_unlock();
+    return true;
+}
+
+static void on_alarm(int number)
+{
+    (void)number;
+    _exit(end_code);
+}
+
+void world_end(int code)
+{
+    MPI_Request all_here;
+
+    world_lock();
+    MPI_Ibarrier(world.messages, &all_here);
+    world_unlock();
+    world_wait(&all_here);
+    stop_watch();
+    end_code = code; /* all is written: what MPI does not end in time is ended */
+    signal(SIGALRM, on_alarm);
+    alarm(world.timeout < 1 ? 1 : (unsigned)world.timeout);
+    for (int r = 0; r < world.ranks; r++) {
+        if (r == world.rank)
+            continue;
+        MPI_Cancel(&peers[r].received);
+        MPI_Request_free(&peers[r].received);
+        MPI_Request_free(&peers[r].sent);
+    }
+    MPI_Finalize();
+}

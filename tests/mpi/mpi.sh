@@ -1,0 +1,118 @@
+#!/bin/sh
+# mpi.sh - dagpt-mpi: what dagpt prints, whatever the ranks and the placement; and what is refused.
+# $BUILD: the build folder, with dagpt-mpi$KIND; $KIND: .openmpi, .mpich or nothing, the MPI.
+. tests/mpi/ranks.sh
+
+# ---- the same output ----
+
+# same LABEL N OPTIONS ARGUMENT... - on N ranks, with options of dagpt-mpi's, what dagpt prints without.
+same() {
+    label=$1 n=$2 options=$3
+    shift 3
+    run "$@"
+    mv "$dir/out" "$dir/want"
+    # shellcheck disable=SC2086
+    ranks "$n" $options "$@"
+    count "$label: as dagpt does, and no line" said_by_ranks "$dir/want"
+}
+
+tokens="tokens --total 12 --greedy 5 6 7"
+for model in tiny small odd padded hf-bare; do
+    file=$golden/$model
+    [ -e "$file" ] || file=$golden/$model.bin
+    for how in layers columns; do
+        for n in 1 2 3 4 7; do
+            # the pieces of all models are tests/unit/model/check_ranks's
+            case $model$how$n in tiny* | *layers2 | *columns3) ;; *) continue ;; esac
+            # shellcheck disable=SC2086
+            same "$model, $n ranks by $how" $n "--place $how" $tokens -m "$file" -j$((n % 2 + 1))
+        done
+    done
+done
+make_model --layers 5 --heads 6 --channels 96 --positions 64 --vocab 500 --seed 9 -o "$dir/made.bin"
+for how in layers columns both; do
+    for n in 2 3; do
+        [ $how$n != both2 ] || continue # as columns
+        same "a made model, $n ranks by $how" $n "--place=$how" tokens -m "$dir/made.bin" -j2 --total 40 \
+            1 2 3 4 5 6 7 8 9
+    done
+done
+same 'bf16 weights' 2 '--place columns' tokens -m "$dir/made.bin" --weights bf16 --isa scalar -j1 1 2 3
+same 'tokens --no-cache' 2 '' tokens -m "$tiny" --no-cache -j1 1 2 3
+same 'complete' 2 '--place columns' complete -n 20 --seed 3 "Once upon a time"
+same 'complete in chunks' 2 '' complete -n 20 --seed 3 --chunk 3 -j2 "Once upon a time"
+same 'complete with a window' 2 '--place columns' complete -n 300 --window 60 --ignore-eos --seed 1 -j1 Once
+same 'score' 3 '--place both' score "Once upon a time there was a cat."
+
+# Of a model of which each rank has half, each maps and reads about half.
+make_model --layers 8 --heads 8 --channels 512 --positions 64 --vocab 512 --seed 9 -o "$dir/large.bin"
+if command -v strace >/dev/null; then
+    # shellcheck disable=SC2086
+    timeout 60 $launch -n 2 strace -f -qq -e trace=pread64 -o "|cat >>$dir/reads.\$OMPI_COMM_WORLD_RANK\$PMI_RANK" \
+        "$mpi" tokens -m "$dir/large.bin" -j1 1 2 3 >"$dir/out" 2>"$dir/err" </dev/null
+    bytes=$(size_of "$dir/large.bin")
+    for r in 0 1; do
+        got=$(awk '/pread64/ { sum += $NF } END { printf "%d", sum }' "$dir/reads.$r")
+        count "rank $r reads its half: $got of $bytes bytes" [ $((got * 10)) -gt $((bytes * 3)) ] &&
+            count "rank $r reads its half alone: $got of $bytes bytes" [ $((got * 10)) -lt $((bytes * 7)) ]
+    done
+fi
+
+# ---- what is refused, by one line, once ----
+
+ranks 2 tokens -m "$tiny" --no-such-option 1
+count 'an unknown option' one_line 2 'no-such-option'
+ranks 2 --place rows tokens -m "$tiny" 1
+count '--place rows' one_line 2 "got 'rows', expected layers, columns or both"
+ranks 2 --timeout 0 tokens -m "$tiny" 1
+count '--timeout 0' one_line 2 "got '0', expected seconds"
+ranks 2 bench
+count 'a command that it has not' one_line 2 "unknown command 'bench'"
+ranks 2 tokens -m "$tiny" 1 70000
+count 'an id too high' one_line 4 "got 70000, expected"
+ranks 2 tokens -m "$dir/absent" 1
+count 'no model' one_line 3 'absent: cannot open'
+ranks 2 --help
+count '--help, once' [ "$(grep -c usage "$dir/out")" -eq 1 ]
+
+# unlike CODE TEXT LABEL ARGUMENTS OTHERS - ranks 0 and 1 with those arguments, rank 2 with others.
+unlike() {
+    # shellcheck disable=SC2086
+    timeout 60 $launch -n 2 "$mpi" $4 : -n 1 "$mpi" $5 >"$dir/out" 2>"$dir/err" </dev/null
+    status=$?
+    count "$3" one_line "$1" "$2"
+    count "$3: no ids" [ ! -s "$dir/out" ]
+}
+cp "$tiny" "$dir/same.bin"
+cp "$tiny" "$dir/other.bin"
+printf '\377' | dd of="$dir/other.bin" bs=1 seek=5001 conv=notrunc 2>/dev/null # a bit of one weight, or some
+unlike 2 "rank 2 on .*: argument 3: got '$dir/other.bin', expected '$tiny'" 'another path' \
+    "tokens -m $tiny 1" "tokens -m $dir/other.bin 1"
+unlike 2 "rank 2 on .*: argument 3: got '--greedy', expected '-j1'" 'another option' \
+    "tokens 1 -j1" "tokens 1 --greedy"
+unlike 2 "rank 2 on .*: argument 1: got '--timeout', expected 'tokens'" 'another option of dagpt-mpi' \
+    "tokens 1" "--timeout 3 tokens 1"
+unlike 2 "rank 2 on .*: got .arguments: 2., expected .argument 3: '2'" 'an argument less' "tokens 1 2" "tokens 1"
+
+# elsewhere CODE TEXT LABEL MODEL OTHER - rank 1 has another model at the same place.
+elsewhere() {
+    # shellcheck disable=SC2086
+    DAGPT_MODEL=$4 timeout 60 $launch -n 1 "$mpi" tokens 1 : -n 1 env DAGPT_MODEL="$5" "$mpi" tokens 1 \
+        >"$dir/out" 2>"$dir/err" </dev/null
+    status=$?
+    count "$3" one_line "$1" "$2"
+}
+elsewhere 3 "rank 1 on .*: model's layers: got [0-9]*, expected [0-9]*\|rank 1 on .*: model's size" \
+    'another model' "$tiny" "$golden/small.bin"
+elsewhere 3 "rank 1 on .*: model's contents: got [0-9a-f]*, expected [0-9a-f]*" 'a model with another byte' \
+    "$tiny" "$dir/other.bin"
+elsewhere 3 "rank 1 on .*: $dir/absent: cannot open" 'no model on rank 1' "$tiny" "$dir/absent"
+DAGPT_MODEL=$tiny
+export DAGPT_MODEL
+# shellcheck disable=SC2086
+timeout 60 $launch -n 1 "$mpi" tokens 1 : -n 1 env DAGPT_MODEL="$dir/same.bin" "$mpi" tokens 1 \
+    >"$dir/out" 2>"$dir/err" </dev/null
+count 'a copy of the model' [ "$(wc -l <"$dir/out")" -eq 9 ]
+unset DAGPT_MODEL
+
+finish
