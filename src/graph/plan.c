@@ -211,7 +211,7 @@ enum dg_status dg_plan_new(struct dg_plan **out, struct dg_graph *graph,
     if (st == DG_OK &&
         !(derive_edges(&b) && dg_edges_end(&b.edges, plan, plan->n_tiles + b.n_joins) &&
           dg_edges_store(&b.edges, plan, b.n_joins + 1) && dg_plan_place(plan)))
-        st = dg_fail_memory(err, "a plan", b.edges.n * sizeof *b.edges.list);
+        st = dg_fail_memory(err, "a plan", (b.edges.n + plan->n_tiles) * sizeof *b.edges.list);
     dg_edges_free(&b.edges);
     free(b.seen);
     free(b.group);

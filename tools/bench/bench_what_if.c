@@ -6,6 +6,7 @@
 #include "../cli/seconds.h"
 #include "../trace/trace_replay.h"
 #include "../trace/trace_write.h"
+#include "../../src/base/gather.h"
 
 #include <stdlib.h>
 
@@ -52,19 +53,16 @@ static struct trace_file *read_back(struct dg_trace *trace, const struct round *
                                 .weights = "",
                                 .n_limits = n};
     struct trace_file *t;
-    char *text = NULL;
-    size_t size = 0;
-    FILE *to = open_memstream(&text, &size);
+    struct dg_gather text;
     struct dg_error err;
-    bool ok;
 
     for (unsigned i = 0; i < n; i++)
         facts.limits[i] = r->limits[i];
-    ok = to && trace_write(to, trace, &facts, NULL) && !ferror(to);
-    if (!to || fclose(to) != 0 || !ok)
+    if (!dg_gather_open(&text) || !trace_write(text.to, trace, &facts, NULL) ||
+        !dg_gather_close(&text))
         cli_die(DG_ERR_RESOURCE, "out of memory for a trace");
-    cli_check(trace_file_parse(&t, "trace", text, size, &err), &err);
-    free(text);
+    cli_check(trace_file_parse(&t, "trace", text.text, text.n, &err), &err);
+    free(text.text);
     return t;
 }
 

@@ -48,7 +48,7 @@ void cli_folder_drop(struct cli_folder *f)
         fclose(f->file.to);
     cli_signals_hold();
     if (f->beside) {
-        cli_folder_remove(f->beside, f->files);
+        cli_folder_remove(f->beside, f->fd, f->files);
         cli_signals_remove(NULL);
         close(f->fd);
     }
@@ -146,7 +146,7 @@ bool cli_folder_keep(struct cli_folder *f)
     if (ok) {
         cli_signals_remove(NULL);
         if (old)
-            cli_folder_remove(old, f->files);
+            cli_folder_remove(old, -1, f->files);
         close(f->fd);
         free(f->beside);
         f->beside = NULL;

@@ -32,13 +32,13 @@ static void close_job(struct job *j)
 {
     dg_sequence_free(j->e.sequence);
     dg_sampler_free(j->c.sampler);
-    if (j->p.to && j->p.to != stdout)
-        fclose(j->p.to);
+    if (j->so_far.to)
+        dg_gather_close(&j->so_far);
     printer_close(&j->p);
     completion_close(&j->c);
     text_free(&j->prompt);
     free(j->stops);
-    free(j->bytes);
+    free(j->so_far.text);
     *j = (struct job){0};
 }
 
@@ -83,9 +83,9 @@ static void start_job(struct job *j)
 {
     struct dg_error err;
 
-    j->p.to = open_memstream(&j->bytes, &j->n_bytes);
-    if (!j->p.to)
+    if (!dg_gather_open(&j->so_far))
         cli_die(DG_ERR_RESOURCE, "out of memory for a text");
+    j->p.to = j->so_far.to;
     j->e = *run.m->e;
     j->e.sequence = NULL;
     if (j->from)
@@ -220,13 +220,13 @@ static void show(struct job *j)
 {
     if (j->p.to == stdout)
         return;
-    if (j->p.to && fclose(j->p.to) != 0)
+    if (j->p.to && !dg_gather_close(&j->so_far))
         cli_die(DG_ERR_RESOURCE, "out of memory for a text");
     j->p.to = stdout;
-    if (j->n_bytes > 0)
-        fwrite(j->bytes, 1, j->n_bytes, stdout);
-    free(j->bytes);
-    j->bytes = NULL;
+    if (j->so_far.n > 0)
+        fwrite(j->so_far.text, 1, j->so_far.n, stdout);
+    free(j->so_far.text);
+    j->so_far.text = NULL;
     cli_flush();
 }
 

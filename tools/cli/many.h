@@ -5,6 +5,7 @@
 
 #include "completion.h"
 #include "printer.h"
+#include "../../src/base/gather.h"
 
 enum { MANY_MOST = 256 };
 
@@ -18,11 +19,10 @@ struct job {
     struct dg_error err;      /* not DG_OK: it cannot be, and this is all that is printed of it */
     struct dg_sequence *from; /* it begins as a fork of this one, whose logits it has; or NULL */
 
-    struct cli_engine e; /* the engine, with a sequence of its own */
-    enum finish finish;  /* FINISH_NOT: it runs */
-    size_t taken;        /* ids in the step at hand */
-    char *bytes;         /* what was printed so far, while others come before it */
-    size_t n_bytes;
+    struct cli_engine e;     /* the engine, with a sequence of its own */
+    enum finish finish;      /* FINISH_NOT: it runs */
+    size_t taken;            /* ids in the step at hand */
+    struct dg_gather so_far; /* what was printed, while others come before it */
 };
 
 struct many {

@@ -33,14 +33,15 @@ static void empty(int folder, const char *const *files)
         unlinkat(folder, *files, 0);
 }
 
-bool cli_folder_remove(const char *path, const char *const *files)
+bool cli_folder_remove(const char *path, int fd, const char *const *files)
 {
-    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const int opened = fd < 0 ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 
-    if (fd < 0)
+    if (fd < 0 && opened < 0)
         return false;
-    empty(fd, files);
-    close(fd);
+    empty(fd < 0 ? opened : fd, files);
+    if (opened >= 0)
+        close(opened);
     return rmdir(path) == 0;
 }
 
@@ -89,7 +90,7 @@ void cli_part_clear(const char *place, const char *const *files)
 static int make_locked(const char *path, bool folder, mode_t mode)
 {
     struct stat st;
-    int fd;
+    int fd, failed;
 
     if (folder && mkdir(path, mode) != 0)
         return -1;
@@ -98,14 +99,20 @@ static int make_locked(const char *path, bool folder, mode_t mode)
                   (folder ? O_RDONLY | O_DIRECTORY : O_WRONLY | O_CREAT | O_EXCL),
               mode);
     if (fd < 0) {
-        errno = folder && errno == ENOENT ? EEXIST : errno;
+        failed = folder && errno == ENOENT ? EEXIST : errno;
+        if (folder)
+            rmdir(path);
+        errno = failed;
         return -1;
     }
     (void)flock(fd, LOCK_EX); /* a file system without locks has none for remove_if_left() either */
-    if (fstat(fd, &st) == 0 && st.st_nlink > 0)
+    failed = fstat(fd, &st) != 0 ? errno : st.st_nlink == 0 ? EEXIST : 0;
+    if (!failed)
         return fd;
+    if (failed != EEXIST)
+        (folder ? rmdir : unlink)(path);
     close(fd);
-    errno = EEXIST;
+    errno = failed;
     return -1;
 }
 

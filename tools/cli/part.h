@@ -16,7 +16,7 @@ int cli_part_make(const char *place, bool folder, mode_t mode, char **name);
  * NULL-terminated list; NULL: a file. */
 void cli_part_clear(const char *place, const char *const *files);
 
-/* Removes those files, and the folder. False, and errno: there is more in it. */
-bool cli_folder_remove(const char *path, const char *const *files);
+/* Removes those files, and the folder, which fd is a descriptor of, or -1. False, and errno: there is more in it. */
+bool cli_folder_remove(const char *path, int fd, const char *const *files);
 
 #endif

@@ -2,6 +2,7 @@
  * that read such files. */
 #include "../writer.h"
 #include "../../base/checked.h"
+#include "../../base/gather.h"
 #include "../../base/status.h"
 #include "../../text/vocabulary_write.h"
 #include "gguf.h"
@@ -217,30 +218,26 @@ static enum dg_status put_header(const struct dg_conversion *c, const struct ten
                                  struct dg_error *err)
 {
     struct pairs pairs = {0};
-    char *text = NULL;
-    size_t n = 0;
-    FILE *header = open_memstream(&text, &n);
+    struct dg_gather header;
     bool whole;
 
-    if (!header)
+    if (!dg_gather_open(&header))
         return dg_fail_memory(err, "a header", t->n * sizeof *t->list);
     put_pairs(&pairs, c, dtype, l);
-    fwrite("GGUF", 1, 4, header);
-    put_integer(header, VERSION, 4);
-    put_integer(header, t->n, 8);
-    put_integer(header, pairs.n, 8);
-    pairs.to = header;
+    fwrite("GGUF", 1, 4, header.to);
+    put_integer(header.to, VERSION, 4);
+    put_integer(header.to, t->n, 8);
+    put_integer(header.to, pairs.n, 8);
+    pairs.to = header.to;
     put_pairs(&pairs, c, dtype, l);
     for (size_t i = 0; i < t->n; i++)
-        put_tensor(c, &t->list[i], header);
-    whole = fflush(header) == 0;
-    put_zeros(header, padding(n));
-    if (fclose(header) != 0 || !whole) {
-        free(text);
-        return dg_fail_memory(err, "a header", n);
-    }
-    whole = fwrite(text, 1, n, to) == n;
-    free(text);
+        put_tensor(c, &t->list[i], header.to);
+    fflush(header.to);
+    put_zeros(header.to, padding(header.n));
+    if (!dg_gather_close(&header))
+        return dg_fail_memory(err, "a header", t->n * sizeof *t->list);
+    whole = fwrite(header.text, 1, header.n, to) == header.n;
+    free(header.text);
     return whole ? DG_OK : DG_ERR_CANCELLED;
 }
 

@@ -2,6 +2,7 @@
  * which safetensors has them, and no head where it is the embedding. */
 #include "../writer.h"
 #include "../../base/checked.h"
+#include "../../base/gather.h"
 #include "../../base/json_write.h"
 #include "../../base/status.h"
 #include "../../text/vocabulary_write.h"
@@ -159,31 +160,24 @@ static void put_entry(const struct dg_conversion *c, const struct dg_named *t, F
 static enum dg_status put_header(const struct dg_conversion *c, const struct tensors *t, FILE *to,
                                  struct dg_error *err)
 {
-    char *text = NULL;
-    size_t n = 0;
-    FILE *header = open_memstream(&text, &n);
+    struct dg_gather header;
     bool whole;
 
-    if (!header)
+    if (!dg_gather_open(&header))
         return dg_fail_memory(err, "a header", t->n * sizeof *t->list);
-    fputs("{\"__metadata__\":{\"format\":\"pt\"}", header);
+    fputs("{\"__metadata__\":{\"format\":\"pt\"}", header.to);
     for (size_t i = 0; i < t->n; i++)
-        put_entry(c, &t->list[i], header);
-    putc('}', header);
-    fflush(header);
-    while (!ferror(header) && n % 8 != 0) {
-        putc(' ', header);
-        fflush(header);
-    }
-    whole = !ferror(header);
-    if (fclose(header) != 0 || !whole) {
-        free(text);
-        return dg_fail_memory(err, "a header", n);
-    }
+        put_entry(c, &t->list[i], header.to);
+    putc('}', header.to);
+    fflush(header.to);
+    for (size_t i = header.n; i % 8 != 0; i++)
+        putc(' ', header.to);
+    if (!dg_gather_close(&header))
+        return dg_fail_memory(err, "a header", t->n * sizeof *t->list);
     for (int byte = 0; byte < 8; byte++)
-        putc((int)((uint64_t)n >> 8 * byte & 0xff), to);
-    whole = fwrite(text, 1, n, to) == n;
-    free(text);
+        putc((int)((uint64_t)header.n >> 8 * byte & 0xff), to);
+    whole = fwrite(header.text, 1, header.n, to) == header.n;
+    free(header.text);
     return whole ? DG_OK : DG_ERR_CANCELLED;
 }
 

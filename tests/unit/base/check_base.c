@@ -7,6 +7,7 @@
 #include "../../../src/base/crc.h"
 #include "../../../src/base/file.h"
 #include "../../../src/base/finite.h"
+#include "../../../src/base/gather.h"
 #include "../../../src/base/options.h"
 
 #include <errno.h>
@@ -801,6 +802,25 @@ START_TEST(options_that_are_refused)
 }
 END_TEST
 
+/* Longer than any buffer on the way. */
+START_TEST(gathered)
+{
+    struct dg_gather g;
+
+    ck_assert(dg_gather_open(&g));
+    for (int i = 0; i < 20000; i++)
+        fprintf(g.to, "%05d ", i);
+    ck_assert(dg_gather_close(&g));
+    ck_assert_uint_eq(g.n, 20000 * 6);
+    for (int i = 0; i < 20000; i++)
+        ck_assert_int_eq(atoi(g.text + 6 * (size_t)i), i);
+    free(g.text);
+    ck_assert(dg_gather_open(&g) && dg_gather_close(&g));
+    ck_assert_uint_eq(g.n, 0);
+    free(g.text);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {fail_fills,
@@ -836,6 +856,7 @@ int main(void)
                                   isas,
                                   options_of_all_ages,
                                   options_that_are_refused,
+                                  gathered,
                                   NULL};
 
     return run_suite("base", tests);
