@@ -14,7 +14,7 @@
 #include <string.h>
 
 static const char *path, *window;
-static uint64_t events = 100000;
+static uint64_t events = 60000;
 static unsigned edges;
 
 static const char *const edge_choices[] = {"last", "all", NULL};
@@ -26,7 +26,7 @@ const struct cli_option cli_trace_options[] = {
      0, 0, NULL},
     {0, "trace-edges", CLI_CHOICE, "NAME", "arrows to a tile from the last of its inputs, or all",
      &edges, 0, 0, edge_choices},
-    {0, "trace-events", CLI_NUMBER, "N", "room for N tiles and waits (100000)", &events, 1, 1 << 26,
+    {0, "trace-events", CLI_NUMBER, "N", "room for N tiles and waits (60000)", &events, 1, 1 << 26,
      NULL},
     {0},
 };
