@@ -99,9 +99,12 @@ struct dg_error {
 enum dg_isa {
     DG_ISA_BEST = 0, /* the strongest there is */
     DG_ISA_SCALAR = 1,
-    DG_ISA_AVX2 = 2,   /* x86-64 */
-    DG_ISA_AVX512 = 3, /* x86-64 */
-    DG_ISA_NEON = 4,   /* AArch64 */
+    DG_ISA_AVX2 = 2, /* x86-64, as all up to DG_ISA_AVX512_VNNI */
+    DG_ISA_AVX_VNNI = 3,
+    DG_ISA_AVX512 = 4,
+    DG_ISA_AVX512_VNNI = 5,
+    DG_ISA_NEON = 6, /* AArch64, as the next */
+    DG_ISA_NEON_DOT = 7,
 };
 
 /* Three ways to run the same tiles. */
@@ -114,19 +117,22 @@ enum dg_sched {
 
 /* What numbers are held in. */
 enum dg_precision {
-    DG_PRECISION_AUTO = 0, /* as the file has them, where that is one of these; else float */
+    DG_PRECISION_AUTO =
+        0, /* as the file has them, where that is one of these, Q8_0 as int8; else float */
     DG_PRECISION_F32 = 1,
     DG_PRECISION_BF16 = 2, /* the upper half of a float, rounded to nearest even; a NaN stays one */
+    DG_PRECISION_INT8 = 3, /* -127 ... 127 times a scale that 32 of a row share */
 };
 
-/* "best", "scalar", "avx2", "avx512", "neon"; "unknown" of another number. */
+/* "best", "scalar", "avx2", "avx-vnni", "avx512", "avx512-vnni", "neon", "neon-dot"; "unknown" of another
+ * number. */
 DG_API const char *dg_isa_name(enum dg_isa isa);
 DG_API enum dg_isa dg_isa_best(void); /* the strongest that this CPU and this build have */
 
 /* "default", "dataflow", "barrier", "serial"; "unknown" of another number. */
 DG_API const char *dg_sched_name(enum dg_sched sched);
 
-/* "auto", "f32", "bf16"; "unknown" of another number. */
+/* "auto", "f32", "bf16", "int8"; "unknown" of another number. */
 DG_API const char *dg_precision_name(enum dg_precision precision);
 
 /* CPUs that this process may use: its affinity mask, capped by the cgroup quota; at least 1. */
@@ -237,8 +243,10 @@ DG_API enum dg_status dg_model_parse(struct dg_model **out, const void *data, si
 
 /* The same with the model's matrices in memory as `weights` says, however the file has them: of each half the
  * bytes is half the time that a decoded token takes. dg_model_open() and dg_model_parse() take
- * DG_PRECISION_AUTO. Biases, gains and the positions' vectors are always floats, and so is all that is
- * computed: a weight of bf16 is made a float, exactly, where it is used. */
+ * DG_PRECISION_AUTO. Biases, gains and the positions' vectors are always floats, and so is what is
+ * computed: a weight of bf16 is made a float, exactly, where it is used. With int8 rows are rounded to groups
+ * as the weights are before they are multiplied; a product's sum of a group is exact, and sums of groups are
+ * added in float. Bits are the same with all instruction sets, whatever `weights` is. */
 DG_API enum dg_status dg_model_open_as(struct dg_model **out, const char *path,
                                        enum dg_precision weights, struct dg_team *team,
                                        struct dg_error *err);

@@ -15,38 +15,83 @@
 #include <string.h>
 #include <unistd.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
 enum { MOST_CPUS = 1 << 20 }; /* of an affinity mask; Linux is built for 8,192 at most */
 
 static const char *const isa_names[DG_N_ISA] = {
-    [DG_ISA_BEST] = "best",     [DG_ISA_SCALAR] = "scalar", [DG_ISA_AVX2] = "avx2",
-    [DG_ISA_AVX512] = "avx512", [DG_ISA_NEON] = "neon",
+    [DG_ISA_BEST] = "best",     [DG_ISA_SCALAR] = "scalar",
+    [DG_ISA_AVX2] = "avx2",     [DG_ISA_AVX_VNNI] = "avx-vnni",
+    [DG_ISA_AVX512] = "avx512", [DG_ISA_AVX512_VNNI] = "avx512-vnni",
+    [DG_ISA_NEON] = "neon",     [DG_ISA_NEON_DOT] = "neon-dot",
 };
 
+/* dg_isa_built() is whether this architecture has it; is_here(), which it implies, whether this CPU does. AVX-VNNI
+ * and AVX-512 come each without the other. */
 #if defined(__x86_64__)
 bool dg_isa_built(enum dg_isa isa)
 {
-    return isa == DG_ISA_SCALAR || isa == DG_ISA_AVX2 || isa == DG_ISA_AVX512;
+    return isa >= DG_ISA_SCALAR && isa <= DG_ISA_AVX512_VNNI;
 }
 
-enum dg_isa dg_isa_best(void)
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+}
+
+/* Leaf 7, part 1, eax, bit 4: not every compiler's __builtin_cpu_supports() knows its name. */
+static bool has_avx_vnni(void)
+{
+    unsigned a = 0, b, c, d;
+
+    return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+}
+
+static bool is_here(enum dg_isa isa)
 {
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
-        return DG_ISA_SCALAR;
-    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512vl") ||
-        !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq"))
-        return DG_ISA_AVX2;
-    return DG_ISA_AVX512;
+    if (isa == DG_ISA_AVX2)
+        return has_avx2();
+    if (isa == DG_ISA_AVX_VNNI)
+        return has_avx_vnni();
+    if (isa == DG_ISA_AVX512)
+        return has_avx512();
+    if (isa == DG_ISA_AVX512_VNNI)
+        return has_avx512() && __builtin_cpu_supports("avx512vnni");
+    return isa == DG_ISA_SCALAR;
 }
 #elif defined(__aarch64__)
 bool dg_isa_built(enum dg_isa isa)
 {
-    return isa == DG_ISA_SCALAR || isa == DG_ISA_NEON;
+    return isa == DG_ISA_SCALAR || isa == DG_ISA_NEON || isa == DG_ISA_NEON_DOT;
 }
 
-enum dg_isa dg_isa_best(void)
+#if defined(__linux__)
+static bool has_dot(void)
 {
-    return DG_ISA_NEON; /* part of the architecture */
+    return getauxval(AT_HWCAP) >> 20 & 1; /* HWCAP_ASIMDDP */
+}
+#else
+static bool has_dot(void)
+{
+    return false;
+}
+#endif
+
+/* NEON is part of the architecture. */
+static bool is_here(enum dg_isa isa)
+{
+    return isa == DG_ISA_NEON_DOT ? has_dot() : dg_isa_built(isa);
 }
 #else
 bool dg_isa_built(enum dg_isa isa)
@@ -54,25 +99,30 @@ bool dg_isa_built(enum dg_isa isa)
     return isa == DG_ISA_SCALAR;
 }
 
-enum dg_isa dg_isa_best(void)
+static bool is_here(enum dg_isa isa)
 {
-    return DG_ISA_SCALAR;
+    return isa == DG_ISA_SCALAR;
 }
 #endif
 
 enum dg_isa dg_isa_cap(enum dg_isa isa)
 {
-    const enum dg_isa best = dg_isa_best();
+    if (isa == DG_ISA_BEST)
+        isa = DG_N_ISA - 1;
+    while (!is_here(isa))
+        isa--;
+    return isa;
+}
 
-    return isa == DG_ISA_BEST || isa > best ? best : isa;
+enum dg_isa dg_isa_best(void)
+{
+    return dg_isa_cap(DG_ISA_BEST);
 }
 
 enum dg_isa dg_isa_next(enum dg_isa isa)
 {
-    const enum dg_isa best = dg_isa_best();
-
-    while (++isa <= best)
-        if (dg_isa_built(isa))
+    while ((int)++isa < DG_N_ISA)
+        if (is_here(isa))
             return isa;
     return DG_ISA_BEST;
 }

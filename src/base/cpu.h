@@ -5,7 +5,7 @@
 
 #include "../dagpt.h"
 
-enum { DG_N_ISA = DG_ISA_NEON + 1 }; /* for tables by enum dg_isa, whose place 0 is empty */
+enum { DG_N_ISA = DG_ISA_NEON_DOT + 1 }; /* for tables by enum dg_isa, whose place 0 is empty */
 
 /* Has this processor architecture kernels for it? */
 bool dg_isa_built(enum dg_isa isa);

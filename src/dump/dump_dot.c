@@ -46,8 +46,9 @@ static struct colour colour_of(const struct dg_dump_node *n)
     static const struct colour colours[] = {
         {"matmul", "#e3edf9", "#4a78b5"},    {"logits", "#e3edf9", "#4a78b5"},
         {"attention", "#fdeacc", "#c98716"}, {"layernorm", "#e4f3e4", "#5c9e63"},
-        {"embed", "#efe6f7", "#8a66b0"},     {"load", "#efe6f7", "#8a66b0"},
-        {"send", "#fbe3ea", "#b5476b"},      {"receive", "#fbe3ea", "#b5476b"},
+        {"quantize", "#e4f3e4", "#5c9e63"},  {"embed", "#efe6f7", "#8a66b0"},
+        {"load", "#efe6f7", "#8a66b0"},      {"send", "#fbe3ea", "#b5476b"},
+        {"receive", "#fbe3ea", "#b5476b"},
     };
     static const struct colour other = {"", "#f3f3f3", "#8a8a8a"};
 

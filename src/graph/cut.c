@@ -49,7 +49,7 @@ static int send_run(const struct dg_op *op, struct dg_box out, const struct dg_s
 static struct dg_cost receive_cost(const struct dg_op *op, struct dg_box out, uint32_t past)
 {
     (void)past;
-    return (struct dg_cost){0, dg_dtype_bytes(op->out->dtype) * dg_box_area(out)};
+    return (struct dg_cost){0, (out.r1 - out.r0) * dg_rows_run(op->out->dtype, out.c1 - out.c0)};
 }
 
 const struct dg_op_type dg_op_send = {
@@ -65,29 +65,31 @@ static char *row_at(const struct dg_piece *piece, const struct dg_message *m,
     const struct dg_tensor *t = &piece->graph->tensors[m->tensor];
 
     return t->role == DG_OUTPUT ? (char *)step->row[step->rows - t->rows + row].logits
-                                : (char *)t->data + dg_dtype_bytes(t->dtype) * row * t->cols;
+                                : (char *)t->data + dg_row_bytes(t) * row;
 }
 
 void dg_message_pack(const struct dg_piece *piece, const struct dg_message *m,
                      const struct dg_step *step, void *buffer)
 {
-    const size_t each = dg_dtype_bytes(piece->graph->tensors[m->tensor].dtype);
-    const size_t bytes = each * (m->box.c1 - m->box.c0);
+    const enum dg_dtype dtype = piece->graph->tensors[m->tensor].dtype;
+    const size_t first = (size_t)dg_rows_run(dtype, m->box.c0);
+    const size_t bytes = (size_t)dg_rows_run(dtype, m->box.c1 - m->box.c0);
     char *to = buffer;
 
     for (uint32_t r = m->box.r0; r < m->box.r1; r++, to += bytes)
-        memcpy(to, row_at(piece, m, step, r) + each * m->box.c0, bytes);
+        memcpy(to, row_at(piece, m, step, r) + first, bytes);
 }
 
 void dg_message_unpack(const struct dg_piece *piece, const struct dg_message *m,
                        const struct dg_step *step, const void *buffer)
 {
-    const size_t each = dg_dtype_bytes(piece->graph->tensors[m->tensor].dtype);
-    const size_t bytes = each * (m->box.c1 - m->box.c0);
+    const enum dg_dtype dtype = piece->graph->tensors[m->tensor].dtype;
+    const size_t first = (size_t)dg_rows_run(dtype, m->box.c0);
+    const size_t bytes = (size_t)dg_rows_run(dtype, m->box.c1 - m->box.c0);
     const char *from = buffer;
 
     for (uint32_t r = m->box.r0; r < m->box.r1; r++, from += bytes)
-        memcpy(row_at(piece, m, step, r) + each * m->box.c0, from, bytes);
+        memcpy(row_at(piece, m, step, r) + first, from, bytes);
 }
 
 /* ---- a piece ---- */

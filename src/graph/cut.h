@@ -60,7 +60,9 @@ void dg_piece_free(struct dg_piece *piece); /* takes NULL */
 
 static inline size_t dg_message_bytes(const struct dg_piece *piece, const struct dg_message *m)
 {
-    return dg_dtype_bytes(piece->graph->tensors[m->tensor].dtype) * (size_t)dg_box_area(m->box);
+    const enum dg_dtype dtype = piece->graph->tensors[m->tensor].dtype;
+
+    return (m->box.r1 - m->box.r0) * (size_t)dg_rows_run(dtype, m->box.c1 - m->box.c0);
 }
 
 /* The box, row by row, to or from dg_message_bytes() at `buffer`. The box of an output, which is of the step's last

@@ -11,6 +11,7 @@ enum dg_dtype {
     DG_BF16, /* the upper half of a float */
     DG_F16,  /* IEEE 754's binary16 */
     DG_Q8_0, /* in files: groups of 32 along a row, each an F16 scale and 32 int8 */
+    DG_I8,   /* in memory: the same with a float scale; dg_group and dg_panel_group of tensor.h */
     DG_N_DTYPES
 };
 
@@ -36,7 +37,7 @@ static inline const char *dg_dtype_name(enum dg_dtype type)
 {
     static const char *const names[DG_N_DTYPES] = {
         [DG_F32] = "float32", [DG_I32] = "int32", [DG_BF16] = "bfloat16",
-        [DG_F16] = "float16", [DG_Q8_0] = "Q8_0",
+        [DG_F16] = "float16", [DG_Q8_0] = "Q8_0", [DG_I8] = "int8",
     };
 
     return names[type];

@@ -159,7 +159,8 @@ static uint64_t place_of(const struct dg_plan *plan, uint32_t tensor, uint64_t r
 {
     const struct dg_tensor *t = &plan->graph->tensors[tensor];
 
-    return plan->offset[tensor] + dg_dtype_bytes(t->dtype) * (row * t->cols + col);
+    /* of int8 a column is in no byte before its share of the row */
+    return plan->offset[tensor] + row * dg_row_bytes(t) + col * dg_row_bytes(t) / t->cols;
 }
 
 /* Do two touches meet in at least one byte? Same tensor, or same place and shape: when the boxes

@@ -5,11 +5,13 @@
 #include "../ops/ops.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Ops of a block before fusion, each of which writes a tensor; those outside; and the ids. */
-enum { OPS_PER_LAYER = 12, OPS_OUTSIDE = 3, TAILS = 2, INPUTS = 1 };
+/* Ops of a block before fusion, four of them to quantize, each of which writes a tensor; those outside; those of the
+ * last block alone; and the ids. */
+enum { OPS_PER_LAYER = 12 + 4, OPS_OUTSIDE = 3 + 1, TAILS = 2 + 1, INPUTS = 1 };
 
 struct builder {
     struct dg_graph *g;
@@ -108,12 +110,32 @@ static struct dg_tensor *tail(struct builder *b, const char *name, struct dg_ten
     return y;
 }
 
+/* x as a product with that weight takes it: of int8, in groups, once for all products that read x. */
+static struct dg_tensor *factor(struct builder *b, struct dg_tensor *x, const struct dg_tensor *w)
+{
+    struct dg_op *reader, op = {.type = &dg_op_quantize, .layer = b->layer, .n_in = 1, .in = {x}};
+    struct dg_tensor y = *x;
+
+    if (w->dtype != DG_I8)
+        return x;
+    for (reader = b->g->ops + b->g->n_ops; reader-- > b->g->ops;)
+        if (reader->type == &dg_op_quantize && reader->in[0] == x)
+            return reader->out;
+    y.dtype = DG_I8;
+    snprintf(y.name, sizeof y.name, "%.18s.int8", x->name);
+    memcpy(op.name, y.name, sizeof op.name);
+    op.out = dg_graph_tensor(b->g, y);
+    dg_graph_op(b->g, op);
+    return op.out;
+}
+
 /* heads: 0, or the number of heads that the columns are cut by. */
 static struct dg_tensor *matmul(struct builder *b, const char *name, struct dg_tensor *x,
                                 enum dg_weight w, enum dg_weight bias, struct dg_tensor *y,
                                 uint32_t heads)
 {
-    struct dg_tensor *in[] = {x, weight(b, w), weight(b, bias)};
+    struct dg_tensor *matrix = weight(b, w);
+    struct dg_tensor *in[] = {factor(b, x, matrix), matrix, weight(b, bias)};
 
     add_op(b, &dg_op_matmul, name, y, in, 3)->heads = heads;
     return y;
@@ -193,7 +215,8 @@ static struct dg_tensor *block(struct builder *b, struct dg_tensor *x, uint32_t 
 static void logits(struct builder *b, struct dg_tensor *x)
 {
     struct dg_tensor *y = layernorm(b, "lnf", x, DG_LNF_GAIN, DG_LNF_BIAS);
-    struct dg_tensor *in[] = {y, weight(b, b->model->recipe.own_head ? DG_HEAD : DG_WTE)};
+    struct dg_tensor *head = weight(b, b->model->recipe.own_head ? DG_HEAD : DG_WTE);
+    struct dg_tensor *in[] = {factor(b, y, head), head};
 
     add_op(b, &dg_op_logits, "logits",
            dg_graph_end(b->g, describe(b, DG_OUTPUT, "logits", x->rows, b->model->sizes.vocab)), in,

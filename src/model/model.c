@@ -60,11 +60,15 @@ enum dg_precision dg_model_precision(enum dg_precision wanted, enum dg_dtype fro
 {
     if (wanted != DG_PRECISION_AUTO)
         return wanted;
+    if (from == DG_Q8_0 || from == DG_I8)
+        return DG_PRECISION_INT8;
     return from == DG_BF16 ? DG_PRECISION_BF16 : DG_PRECISION_F32;
 }
 
 static enum dg_dtype dtype_of(enum dg_precision precision)
 {
+    if (precision == DG_PRECISION_INT8)
+        return DG_I8;
     return precision == DG_PRECISION_BF16 ? DG_BF16 : DG_F32;
 }
 
@@ -235,7 +239,7 @@ enum dg_status dg_model_of_weights(struct dg_model **out, struct dg_weights *wei
     return st;
 }
 
-static const char *const precision_names[] = {"auto", "f32", "bf16"};
+static const char *const precision_names[] = {"auto", "f32", "bf16", "int8"};
 
 enum { N_PRECISIONS = sizeof precision_names / sizeof *precision_names };
 

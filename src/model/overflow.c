@@ -23,6 +23,8 @@ static const float *row_of(const struct dg_op *op, struct dg_box out, uint32_t r
 static enum dg_status check(const struct dg_op *op, struct dg_box out, const struct dg_step *step,
                             const float *scratch, const char *model, struct dg_error *err)
 {
+    if (op->out->dtype != DG_F32) /* integers of what is finite are */
+        return DG_OK;
     for (uint32_t r = out.r0; r < out.r1; r++) {
         const float *row = row_of(op, out, r, step, scratch);
 

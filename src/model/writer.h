@@ -14,8 +14,9 @@ struct dg_conversion {
     const struct dg_writer *writer;
     const struct dg_weights *weights;
     const struct dg_tokenizer *tokenizer; /* of sizes.vocab tokens; NULL: there is none at hand */
-    enum dg_dtype
-        dtype; /* DG_F32, DG_BF16, DG_F16: of all elements; DG_N_DTYPES: as the format has it */
+    /* DG_F32, DG_BF16, DG_F16: of all elements; of a packed file's matrices also DG_I8; DG_N_DTYPES: as the format
+     * has it. */
+    enum dg_dtype dtype;
 
     /* A new file for what is written from now on: a folder's of that name, or the only one, name NULL. It is closed by
      * who opened it, may be a pipe, and takes bytes from front to back: nobody seeks. NULL: it cannot be written. */

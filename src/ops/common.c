@@ -15,6 +15,16 @@ enum dg_status dg_expect_shape(const struct dg_op *op, const char *what, const s
     return DG_OK;
 }
 
+enum dg_status dg_expect_factor(const struct dg_op *op, const struct dg_tensor *x,
+                                const struct dg_tensor *w, uint32_t rows, struct dg_error *err)
+{
+    struct dg_tensor as_float = *x;
+
+    if (w->dtype == DG_I8)
+        as_float.dtype = x->dtype == DG_I8 ? DG_F32 : DG_I8;
+    return dg_expect_shape(op, "x", &as_float, DG_ROWS, rows, w->cols, err);
+}
+
 enum dg_status dg_expect_panels(const struct dg_op *op, const char *what, const struct dg_tensor *w,
                                 uint32_t rows, uint32_t cols, struct dg_error *err)
 {
@@ -76,7 +86,8 @@ uint64_t dg_product_bytes(const struct dg_op *op, struct dg_box out, unsigned mo
 {
     const uint64_t depth = op->in[1]->cols, rows = out.r1 - out.r0, cols = out.c1 - out.c0;
 
-    return dg_dtype_bytes(op->out->dtype) * (rows * depth + more * cols + rows * cols) +
+    return rows * dg_row_bytes(op->in[0]) +
+           dg_dtype_bytes(op->out->dtype) * (more * cols + rows * cols) +
            cols * dg_output_bytes(op->in[1]->dtype, depth);
 }
 

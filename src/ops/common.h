@@ -12,6 +12,12 @@ static inline float *dg_at(const struct dg_tensor *t, size_t row, size_t col)
     return (float *)t->data + row * t->cols + col;
 }
 
+/* Row `row` of a tensor in rows, of any dtype. */
+static inline void *dg_row(const struct dg_tensor *t, size_t row)
+{
+    return (char *)t->data + row * dg_row_bytes(t);
+}
+
 /* Rows row ... row + n - 1 of a step that are of one sequence, at positions one after the other, n <= most;
  * at least 1. */
 size_t dg_rows_alike(const struct dg_step *step, size_t row, size_t most);
@@ -25,8 +31,8 @@ static inline void dg_product(const struct dg_kernels *k, float *y, size_t y_str
     const size_t depth = w->cols;
     const char *panels = (const char *)w->data + out.c0 * dg_output_bytes(w->dtype, depth);
 
-    k->matmul[w->dtype](y, y_stride, dg_at(x, out.r0, 0), x->cols, panels, bias, out.r1 - out.r0,
-                        out.c1 - out.c0, depth);
+    k->matmul[w->dtype](y, y_stride, dg_row(x, out.r0), dg_row_bytes(x) / sizeof(float), panels,
+                        bias, out.r1 - out.r0, out.c1 - out.c0, depth);
 }
 
 /* y[i] = activation of x[i]. y may be x. */
@@ -45,6 +51,10 @@ static inline void dg_activate(const struct dg_kernels *k, enum dg_activation a,
 enum dg_status dg_expect_shape(const struct dg_op *op, const char *what, const struct dg_tensor *t,
                                enum dg_layout layout, uint32_t rows, uint32_t cols,
                                struct dg_error *err);
+
+/* The same of what is multiplied with the weight w, which with one of int8 is of int8. */
+enum dg_status dg_expect_factor(const struct dg_op *op, const struct dg_tensor *x,
+                                const struct dg_tensor *w, uint32_t rows, struct dg_error *err);
 
 /* DG_ERR_USAGE unless w is a weight [rows][cols] in panels, of a dtype that products take. */
 enum dg_status dg_expect_panels(const struct dg_op *op, const char *what, const struct dg_tensor *w,

@@ -64,7 +64,8 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
 
             if (failed)
                 return failed;
-            dg_pack_round(op->held, y, op->out->cols);
+            if (op->held != DG_I8 || !dg_source_is_int8(op->source))
+                dg_pack_round(op->held, y, op->out->cols);
         } else {
             dg_unpack(op->in[1], id, y);
         }

@@ -11,7 +11,7 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
     enum dg_status st = dg_expect_inputs(op, 2, err);
 
     if (st == DG_OK)
-        st = dg_expect_shape(op, "x", x, DG_ROWS, y->rows, w->cols, err);
+        st = dg_expect_factor(op, x, w, y->rows, err);
     if (st == DG_OK)
         st = dg_expect_panels(op, "w", w, y->cols, x->cols, err);
     if (st == DG_OK)

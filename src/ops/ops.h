@@ -20,6 +20,7 @@ extern const struct dg_op_type dg_op_relu;      /* the same */
 extern const struct dg_op_type dg_op_add;       /* a[T][C], b[T][C] -> [T][C] */
 extern const struct dg_op_type dg_op_tail;      /* x[T][C] -> [R][C] */
 extern const struct dg_op_type dg_op_logits;    /* x[T][C], wte[V][C] -> [T][V]: matmul, no bias */
+extern const struct dg_op_type dg_op_quantize;  /* x[T][C] -> [T][C] of int8, for such weights */
 extern const struct dg_op_type dg_op_load;      /* a file (op->source, source.h) -> a weight */
 
 /* The op of an activation, which is not DG_NO_ACTIVATION; and the activation of an op, which is that for

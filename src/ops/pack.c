@@ -1,7 +1,9 @@
 /* One packer for each dtype of weights. Rows go to panels [n / 16][k][16], so that a lane of the product's
  * kernels is an output; bias, gain and wpe stay in rows. */
 #include "pack.h"
+#include "kernels/kernels.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct packer {
@@ -142,11 +144,88 @@ static void round_bf16(float *row, size_t n)
         row[i] = float_of_bf16(dg_bf16_of(row[i]));
 }
 
+/* ---- int8 ---- */
+
+/* The group of columns 32 g ... of the panel that row is in. */
+static struct dg_panel_group *panel_group(const struct dg_tensor *w, size_t row, size_t g)
+{
+    return (struct dg_panel_group *)w->data + row / DG_LANES * dg_groups(w->cols) + g;
+}
+
+void dg_pack_group(const struct dg_tensor *w, size_t row, size_t g, float scale,
+                   const int8_t *values)
+{
+    struct dg_panel_group *to = panel_group(w, row, g);
+
+    to->scale[row % DG_LANES] = scale;
+    for (size_t k = 0; k < DG_GROUP; k++)
+        to->weight[k / 4][row % DG_LANES][k % 4] = (uint8_t)(values[k] + 128);
+}
+
+/* A row's part: n of its columns, from 32 g on. */
+static void pack_groups(const struct dg_tensor *w, size_t row, size_t g, size_t n, const float *x)
+{
+    for (size_t i = 0; i < n; i += DG_GROUP, g++) {
+        struct dg_group group;
+
+        dg_kernels_scalar.quantize(&group, x + i, n - i < DG_GROUP ? n - i : DG_GROUP);
+        dg_pack_group(w, row, g, group.scale, group.value);
+    }
+}
+
+static void pack_i8(const struct dg_tensor *w, size_t row, size_t n, const float *rows)
+{
+    for (size_t i = 0; i < n; i++)
+        pack_groups(w, row + i, 0, w->cols, rows + i * w->cols);
+}
+
+/* Whole groups of columns, the last of a row but for what is beyond its end. */
+static void pack_columns_i8(const struct dg_tensor *w, size_t col, size_t n, const float *columns)
+{
+    assert(col % DG_GROUP == 0 && (n % DG_GROUP == 0 || col + n == w->cols));
+    for (size_t r = 0; r < w->rows; r++) {
+        for (size_t c = 0, some; c < n; c += some) {
+            float x[DG_GROUP];
+
+            some = n - c < DG_GROUP ? n - c : DG_GROUP;
+            for (size_t k = 0; k < some; k++)
+                x[k] = columns[(c + k) * w->rows + r];
+            pack_groups(w, r, (col + c) / DG_GROUP, some, x);
+        }
+    }
+}
+
+void dg_unpack_group(const struct dg_panel_group *g, size_t lane, float *to, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        to[k] = g->scale[lane] * (float)(g->weight[k / 4][lane][k % 4] - 128);
+}
+
+static void unpack_i8(const struct dg_tensor *w, size_t row, float *to)
+{
+    for (size_t c = 0; c < w->cols; c += DG_GROUP)
+        dg_unpack_group(panel_group(w, row, c / DG_GROUP), row % DG_LANES, to + c,
+                        w->cols - c < DG_GROUP ? w->cols - c : DG_GROUP);
+}
+
+static void round_i8(float *row, size_t n)
+{
+    for (size_t i = 0; i < n; i += DG_GROUP) {
+        const size_t some = n - i < DG_GROUP ? n - i : DG_GROUP;
+        struct dg_group group;
+
+        dg_kernels_scalar.quantize(&group, row + i, some);
+        for (size_t k = 0; k < some; k++)
+            row[i + k] = group.scale * (float)group.value[k];
+    }
+}
+
 /* ---- by dtype ---- */
 
 static const struct packer packers[DG_N_DTYPES] = {
     [DG_F32] = {true, pack_f32, pack_columns_f32, unpack_f32, NULL},
     [DG_BF16] = {false, pack_bf16, pack_columns_bf16, unpack_bf16, round_bf16},
+    [DG_I8] = {false, pack_i8, pack_columns_i8, unpack_i8, round_i8},
 };
 
 bool dg_can_pack(const struct dg_tensor *w)

@@ -2,6 +2,7 @@
  * with gaps with one for each. What is read is widened to float on the way: narrow elements are read into the
  * upper part of the buffer and widened from the front, so that none is overwritten before it is read. */
 #include "source.h"
+#include "pack.h"
 #include "../base/checked.h"
 
 #include <assert.h>
@@ -38,10 +39,15 @@ static uint16_t half_at(const char *raw)
     return half;
 }
 
+float dg_q8_0_scale(const char *group)
+{
+    return float_of_half(half_at(group));
+}
+
 static void widen_q8_0(const char *raw, size_t n, float *buf)
 {
     for (size_t i = 0; i < n; i += DG_Q8_0_GROUP, raw += DG_Q8_0_BYTES) {
-        const float scale = float_of_half(half_at(raw));
+        const float scale = dg_q8_0_scale(raw);
         int8_t group[DG_Q8_0_GROUP];
 
         memcpy(group, raw + 2, sizeof group);
@@ -81,6 +87,25 @@ static size_t in_panel(enum dg_dtype dtype, size_t lane, size_t col)
     return dtype == DG_BF16 ? (col / 2 * DG_LANES + lane) * 2 + col % 2 : col * DG_LANES + lane;
 }
 
+/* Rows row ... row + n - 1, all of one panel of int8. */
+static int read_lanes_i8(const struct dg_source *s, size_t row, size_t n, size_t length, float *buf)
+{
+    const uint64_t panel = s->offset + row / DG_LANES * s->stride;
+    struct dg_panel_group group;
+
+    for (size_t c = 0; c < length; c += DG_GROUP) {
+        const int failed =
+            dg_file_read(s->file, panel + c / DG_GROUP * sizeof group, &group, sizeof group);
+
+        if (failed)
+            return failed;
+        for (size_t i = 0; i < n; i++)
+            dg_unpack_group(&group, row % DG_LANES + i, buf + i * length + c,
+                            length - c < DG_GROUP ? length - c : DG_GROUP);
+    }
+    return 0;
+}
+
 /* Rows row ... row + n - 1, all of one panel, some columns at a time. */
 static int read_lanes(const struct dg_source *s, size_t row, size_t n, size_t length, float *buf)
 {
@@ -113,7 +138,8 @@ static int read_panels(const struct dg_source *s, size_t row, size_t rows, size_
         const size_t left = DG_LANES - (row + done) % DG_LANES; /* lanes of this panel */
 
         some = rows - done < left ? rows - done : left;
-        failed = read_lanes(s, row + done, some, length, buf + done * length);
+        failed = (s->dtype == DG_I8 ? read_lanes_i8 : read_lanes)(s, row + done, some, length,
+                                                                  buf + done * length);
     }
     return failed;
 }
@@ -129,5 +155,17 @@ int dg_source_read(const struct dg_source *s, size_t line, size_t lines, size_t 
         return read_run(s, offset, lines * length, buf);
     for (size_t i = 0; i < lines && !failed; i++)
         failed = read_run(s, offset + i * s->stride, length, buf + i * length);
+    return failed;
+}
+
+int dg_source_read_q8_0(const struct dg_source *s, size_t line, size_t lines, size_t length,
+                        char *groups)
+{
+    const size_t bytes = (size_t)dg_dtype_run(DG_Q8_0, length);
+    int failed = 0;
+
+    assert(s->dtype == DG_Q8_0 && !s->panels);
+    for (size_t i = 0; i < lines && !failed; i++, groups += bytes)
+        failed = dg_file_read(s->file, s->offset + (line + i) * s->stride, groups, bytes);
     return failed;
 }

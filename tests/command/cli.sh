@@ -40,8 +40,8 @@ prompt='90 53 115 67 111 15 119 106' # of odd.txt
 run next -m "$golden/odd.bin" --all $prompt
 cp "$dir/out" "$dir/candidates"
 case $("$program" info -m "$tiny") in
-*neon*) isas='scalar neon' simd=neon foreign=avx2 ;;
-*) isas='scalar avx2 avx512' simd=avx2 foreign=neon ;;
+*neon*) isas='scalar neon neon-dot' simd=neon foreign=avx2 ;;
+*) isas='scalar avx2 avx-vnni avx512 avx512-vnni' simd=avx2 foreign=neon ;;
 esac
 [ -z "$SAN" ] && threads='-j1 -j2 -j3 -j7 -j16 -j256 --workers=4' || threads='-j1 -j3'
 for option in $threads --cpus=1 --cpus=3 --sched=serial --sched=barrier --sched=dataflow \
@@ -64,11 +64,22 @@ for weights in auto f32 bf16; do
 done
 run next -m "$golden/odd.bin" --all $prompt
 cp "$dir/out" "$dir/candidates"
-run next -m "$golden/odd.bin" --weights bf16 --all $prompt
-count 'dagpt next --weights bf16: the candidates of f32' [ "$(cat "$dir/out")" != "$(cat "$dir/candidates")" ]
-run info -m "$golden/odd.bin" --weights bf16
-count 'dagpt info --weights bf16: no bfloat16' has ' bfloat16 ' "$dir/out"
-expect_error 2 "--weights: got 'f16', expected auto or f32 or bf16" info --weights f16
+for weights in bf16 int8; do
+    run next -m "$golden/odd.bin" --weights $weights --all $prompt
+    count "dagpt next --weights $weights: the candidates of f32" [ "$(cat "$dir/out")" != "$(cat "$dir/candidates")" ]
+    cp "$dir/out" "$dir/narrow"
+    for option in $(printf ' --isa=%s' $isas) '-j 3 --chunk 2 --tile 3x7'; do
+        run next -m "$golden/odd.bin" --weights $weights --all $option $prompt
+        count "dagpt next --weights $weights $option: other candidates" cmp -s "$dir/out" "$dir/narrow"
+    done
+done
+for dtype in bfloat16 int8; do
+    run info -m "$golden/odd.bin" --weights $(echo $dtype | sed s/bfloat/bf/)
+    count "dagpt info --weights: no $dtype" has " $dtype " "$dir/out"
+done
+run graph -m "$golden/odd.bin" --weights int8
+count 'dagpt graph --weights int8: no op that quantizes' has quantize "$dir/out"
+expect_error 2 "--weights: got 'f16', expected auto or f32 or bf16 or int8" info --weights f16
 
 # ---- ways to say it ----
 
@@ -192,7 +203,8 @@ assert model["path"] == sys.argv[2]
 assert [model[k] for k in ("version", "maxT", "V", "L", "NH", "C", "parameters", "file_bytes")] == \
     [1, 64, 97, 2, 2, 16, 9168, 37696]
 assert [info["machine"][k] for k in ("workers", "awake")] == [int(sys.argv[3]), int(sys.argv[4])]
-assert info["machine"]["cpus"] >= 1 and info["machine"]["isa"] in ("scalar", "avx2", "avx512", "neon")
+assert info["machine"]["cpus"] >= 1 and info["machine"]["isa"] in (
+    "scalar", "avx2", "avx-vnni", "avx512", "avx512-vnni", "neon", "neon-dot")
 assert [p["rows"] for p in info["plans"]] == [1, 9]
 assert all(p[k] > 0 for p in info["plans"] for k in ("ops", "tiles", "edges", "arena_bytes"))
 ' "$dir/out" "$@"
@@ -243,7 +255,7 @@ check_help score model verify tokens stride json vocab file escapes special work
 check_help encode model verify null vocab file escapes special
 check_help decode model verify null vocab file
 check_help next model verify top all text vocab json workers cpus sched isa chunk tile weights stats
-check_help convert to dtype force vocab
+check_help convert to dtype weights force vocab
 check_help info model verify rows json workers cpus tile weights
 for option in -m -j -n; do
     run tokens --help

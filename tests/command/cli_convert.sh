@@ -42,11 +42,11 @@ cp "$golden/vocab.bpe" "$dir/real/merges.txt"
 
 for source in tiny.bin small.bin odd.bin padded.bin bf16.bin hf-bare hf-prefixed gguf/small-f32.gguf \
     gguf/small-bf16.gguf gguf/small-f16.gguf gguf/small-q8_0.gguf transformers; do
-    run next -m "$golden/$source" --all 1 2 3
+    run next -m "$golden/$source" --weights f32 --all 1 2 3
     mv "$dir/out" "$dir/logits"
     for to in llmc1 llmc3 hf gguf packed; do
         convert "$source to $to" "$golden/$source" "$dir/as-$to" --to $to
-        run next -m "$dir/as-$to" --all 1 2 3
+        run next -m "$dir/as-$to" --weights f32 --all 1 2 3
         count "convert $source to $to: other logits" said "$dir/logits"
         convert "$source to $to to llmc1" "$dir/as-$to" "$dir/back" --to llmc1
         same "$source to $to to llmc1" "$dir/as-llmc1" "$dir/back"

@@ -41,7 +41,31 @@ for file in half whole; do
         count "next: bf16 in $file.dagpt, as $weights" said "$dir/logits"
     done
 done
-expect_error 3 'expected float32 or bfloat16 in a packed file' convert --dtype f16 "$tiny" "$dir/no.dagpt"
+# Integers and their scales as they are: from floats rounded once, from Q8_0 and from a packed file not at all.
+for source in odd.bin hf-bare gguf/small-q8_0.gguf; do
+    run next -m "$golden/$source" --weights int8 --all 1 2 3
+    mv "$dir/out" "$dir/logits"
+    run convert --force --weights int8 "$golden/$source" "$dir/int8.dagpt"
+    count "convert --weights int8 $source" [ "$status" -eq 0 ]
+    for option in '' '--verify --weights int8' --isa=scalar; do
+        run next -m "$dir/int8.dagpt" $option --all 1 2 3
+        count "next: int8 of $source, packed $option" said "$dir/logits"
+    done
+    run info -m "$dir/int8.dagpt"
+    count "info: int8 of $source, in place" eval 'has " int8 " "$dir/out" && has "used where they lie" "$dir/out"'
+    run convert --force "$dir/int8.dagpt" "$dir/again.dagpt"
+    count "convert: int8 of $source stays so" cmp -s "$dir/int8.dagpt" "$dir/again.dagpt"
+done
+run next -m "$golden/gguf/small-q8_0.gguf" --weights f32 --all 1 2 3
+mv "$dir/out" "$dir/logits"
+run next -m "$dir/int8.dagpt" --weights f32 --all 1 2 3
+count 'next: what int8 means, in floats' said "$dir/logits"
+run convert --force "$dir/int8.dagpt" "$dir/floats.gguf"
+run next -m "$dir/floats.gguf" --all 1 2 3
+count 'convert: what int8 means, in floats' said "$dir/logits"
+expect_error 2 'got --dtype and --weights, expected one of them' convert --weights int8 --dtype f32 "$tiny" "$dir/no.dagpt"
+expect_error 2 '--weights: got int8 for a GGUF file, expected a packed file' convert --weights int8 "$tiny" "$dir/no.gguf"
+expect_error 3 'expected float32, bfloat16 or int8 in a packed file' convert --dtype f16 "$tiny" "$dir/no.dagpt"
 run convert demo "$dir/demo.dagpt"
 count 'convert demo: with its tokenizer' succeeded
 run complete -m demo -n 8 --seed 1 'One day'

@@ -21,15 +21,15 @@ struct cli_model cli_model = {.fallback = DEMO_NAME, .workers = 4, .isa = UINT_M
 
 static const char *const sched_choices[] = {"dataflow", "barrier", "serial", NULL};
 
-static const char *const weights_choices[] = {"auto", "f32", "bf16", NULL};
+static const char *const weights_choices[] = {"auto", "f32", "bf16", "int8", NULL};
 
 static const char *const isa_choices[] = {
     "scalar",
 #if defined(__x86_64__)
-    "avx2",
-    "avx512",
+    "avx2",   "avx-vnni", "avx512", "avx512-vnni",
 #elif defined(__aarch64__)
     "neon",
+    "neon-dot",
 #endif
     NULL,
 };
@@ -37,10 +37,10 @@ static const char *const isa_choices[] = {
 static const enum dg_isa isas[] = {
     DG_ISA_SCALAR,
 #if defined(__x86_64__)
-    DG_ISA_AVX2,
-    DG_ISA_AVX512,
+    DG_ISA_AVX2,   DG_ISA_AVX_VNNI, DG_ISA_AVX512, DG_ISA_AVX512_VNNI,
 #elif defined(__aarch64__)
     DG_ISA_NEON,
+    DG_ISA_NEON_DOT,
 #endif
 };
 
@@ -60,8 +60,8 @@ const struct cli_option cli_team_options[] = {
     {0, "tile", CLI_TILE, "RxC", "tiles of at most R rows and, in matmuls, C columns (chosen)",
      &cli_model.tile, 0, 0, NULL},
     {0, "weights", CLI_CHOICE, "AS",
-     "hold matrices as f32 or bf16; auto (default): as the file has them", &cli_model.weights, 0, 0,
-     weights_choices},
+     "hold matrices as f32, bf16 or int8; auto (default): as the file has them", &cli_model.weights,
+     0, 0, weights_choices},
     {0},
 };
 
@@ -69,8 +69,8 @@ const struct cli_option cli_run_options[] = {
     {0, "sched", CLI_CHOICE, "NAME", "dataflow (default), barrier or serial", &cli_model.sched, 0,
      0, sched_choices},
     {0, "isa", CLI_CHOICE, "NAME",
-     "at most scalar, avx2 or avx512; on Arm scalar or neon (the best there is)", &cli_model.isa, 0,
-     0, isa_choices},
+     "at most scalar, avx2, avx-vnni, avx512 or avx512-vnni; on Arm scalar, neon or neon-dot",
+     &cli_model.isa, 0, 0, isa_choices},
     {0, "chunk", CLI_NUMBER, "N", "read the prompt in steps of N tokens (all at once)",
      &cli_model.chunk, 1, 1 << 24, NULL},
     {0, "stats", CLI_FLAG, NULL, "times and rates, on standard error", &cli_model.stats, 0, 0,

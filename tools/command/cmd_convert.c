@@ -24,7 +24,9 @@ enum { MOST_WRITERS = 16, AS_IT_IS = 3 };
 static const char *formats[MOST_WRITERS + 1]; /* names of dg_writers, in their order */
 static const char *const dtype_names[] = {"f32", "bf16", "f16", NULL};
 static const enum dg_dtype dtypes[] = {DG_F32, DG_BF16, DG_F16, [AS_IT_IS] = DG_N_DTYPES};
-static unsigned format, dtype = AS_IT_IS;
+static const enum dg_dtype held[] = {DG_N_DTYPES, DG_F32, DG_BF16, DG_I8}; /* by weights */
+static const char *const weights_names[] = {"auto", "f32", "bf16", "int8", NULL};
+static unsigned format, dtype = AS_IT_IS, weights;
 static bool force;
 
 static const struct cli_option options[] = {
@@ -32,6 +34,9 @@ static const struct cli_option options[] = {
      &format, 0, 0, formats},
     {0, "dtype", CLI_CHOICE, "TYPE", "f32, bf16 or f16, rounded to nearest (as in IN)", &dtype, 0,
      0, dtype_names},
+    {0, "weights", CLI_CHOICE, "AS",
+     "of a packed file: matrices as f32, bf16 or int8 (auto: as in IN, Q8_0 as int8)", &weights, 0,
+     0, weights_names},
     {0, "force", CLI_FLAG, NULL, "OUT takes the place of what has its name", &force, 0, 0, NULL},
     {0},
 };
@@ -43,7 +48,7 @@ static const struct cli_command command = {
     "Writes the model IN, of any format that -m takes, to OUT: an llm.c checkpoint (*.bin), a "
     "GGUF\n"
     "file (*.gguf), a packed file (*.dagpt) or a Hugging Face folder (a name without a point).\n"
-    "Only --to llmc5 and --dtype lose bits of weights.",
+    "Only --to llmc5, --dtype and --weights lose bits of weights.",
     tables};
 
 static struct {
@@ -98,10 +103,17 @@ static bool is_folder_name(const char *path)
     return !strchr(base, '.') && strcmp(path, "-") != 0;
 }
 
-/* What --to or OUT's name asks for. */
-static const struct dg_writer *find_writer(const struct dg_weights *w)
+static enum dg_dtype find_dtype(void)
 {
-    const struct dg_writer *writer = dg_writer_for(out.path, w, dtypes[dtype]);
+    if (cli_given(&weights) && cli_given(&dtype))
+        cli_die(DG_ERR_USAGE, "got --dtype and --weights, expected one of them");
+    return cli_given(&weights) ? held[weights] : dtypes[dtype];
+}
+
+/* What --to or OUT's name asks for. */
+static const struct dg_writer *find_writer(const struct dg_conversion *c)
+{
+    const struct dg_writer *writer = dg_writer_for(out.path, c->weights, c->dtype);
 
     if (cli_given(&format))
         return dg_writers[format];
@@ -150,6 +162,9 @@ static void check_name(const struct dg_writer *writer)
     struct stat st;
     bool there;
 
+    if (cli_given(&weights) && writer != &dg_writer_packed)
+        cli_die(DG_ERR_USAGE, "--weights: got %s for %s, expected a packed file, or --dtype",
+                weights_names[weights], writer->about);
     if (!*out.path || (writer->files && cli_output_descriptor(out.path) >= 0))
         cli_die(DG_ERR_USAGE, "OUT: got '%s', expected the name of a %s for %s", out.path,
                 writer->files ? "folder" : "file", writer->about);
@@ -255,8 +270,8 @@ int cmd_convert(int argc, char **argv)
     out.path = argv[2];
     cli_signals_catch();
     c.weights = cli_weights();
-    c.dtype = dtypes[dtype];
-    c.writer = find_writer(c.weights);
+    c.dtype = find_dtype();
+    c.writer = find_writer(&c);
     check_name(c.writer);
     verify(c.weights);
     c.tokenizer = find_tokenizer(&c);

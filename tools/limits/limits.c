@@ -38,9 +38,12 @@ static const struct limits_loops *loops_for(enum dg_isa isa)
         [DG_ISA_SCALAR] = &limits_scalar,
 #if defined(__x86_64__)
         [DG_ISA_AVX2] = &limits_avx2,
+        [DG_ISA_AVX_VNNI] = &limits_avx2,
         [DG_ISA_AVX512] = &limits_avx512,
+        [DG_ISA_AVX512_VNNI] = &limits_avx512,
 #elif defined(__aarch64__)
         [DG_ISA_NEON] = &limits_neon,
+        [DG_ISA_NEON_DOT] = &limits_neon,
 #endif
     };
 

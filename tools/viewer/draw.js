@@ -9,7 +9,7 @@ const CHAR = 6.4; // the width of a character of FONT, at most
 const TYPE_HUES = { // OKLCH hue and chroma, near the hues of Okabe and Ito's palette
   __proto__: null, // a type may be called "constructor"
   matmul: [250, 0.12], attention: [45, 0.15], layernorm: [165, 0.12], logits: [340, 0.13],
-  embed: [205, 0.1], gelu: [105, 0.14], add: [80, 0.13], load: [285, 0.03],
+  embed: [205, 0.1], gelu: [105, 0.14], add: [80, 0.13], load: [285, 0.03], quantize: [140, 0.1],
 };
 const OTHER_HUES = [[310, 0.12], [130, 0.12], [20, 0.1], [230, 0.06]];
 const MAX_SLOTS = 32; // colours at once; ops past the last share it

@@ -31,7 +31,7 @@ static const struct {
     {"bytes", DG_N_DTYPES, 0},
     {"float32", DG_F32, 0},
     {"bfloat16", DG_BF16, 0},
-    {"int8", DG_N_DTYPES, 32},
+    {"int8", DG_I8, 32},
 };
 
 enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };

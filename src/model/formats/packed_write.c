@@ -187,6 +187,7 @@ static enum dg_status put_all(struct writer *w, const struct dg_conversion *c,
 static enum dg_precision precision_of(const struct dg_conversion *c)
 {
     return c->dtype == DG_BF16  ? DG_PRECISION_BF16
+           : c->dtype == DG_I8  ? DG_PRECISION_INT8
            : c->dtype == DG_F32 ? DG_PRECISION_F32
                                 : DG_PRECISION_AUTO;
 }
@@ -223,10 +224,10 @@ static enum dg_status write_file(const struct dg_conversion *c, struct dg_error 
 
 static enum dg_status check(const struct dg_conversion *c, struct dg_error *err)
 {
-    if (c->dtype == DG_F32 || c->dtype == DG_BF16 || c->dtype == DG_N_DTYPES)
+    if (c->dtype != DG_F16)
         return DG_OK;
     return dg_fail(err, DG_ERR_MODEL,
-                   "%s: dtype: got %s, expected float32 or bfloat16 in a packed file",
+                   "%s: dtype: got %s, expected float32, bfloat16 or int8 in a packed file",
                    c->weights->name, dg_dtype_name(c->dtype));
 }
 

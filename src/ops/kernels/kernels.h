@@ -5,6 +5,9 @@
  *
  *   - matmul: acc = bias; for k ascending: acc = fma(x[k], w[k], acc). An output is a SIMD lane. A weight
  *     of bf16 is widened to a float, exactly, then the same.
+ *   - matmul of int8: acc = bias; for groups of 32 k ascending: acc = fma(sum, scale of w * scale of x, acc), the
+ *     product of the scales rounded. sum is that of 32 products of integers, exact in any order: 2^20 at most,
+ *     and a float holds each integer up to 2^24.
  *   - attention: a score is summed like that over the head dimension, with a key in each lane; the
  *     weighted sum of values over positions from 0, with a head dimension in each lane.
  *   - sums along a row (layernorm, softmax): 16 lanes, element i in lane i % 16, added to in order
@@ -20,6 +23,9 @@
 #include "../../dagpt.h"
 #include "../../graph/tensor.h"
 
+/* A group whose largest magnitude is below this is one of zeros: its scale would be no normal number. */
+#define DG_QUANTIZE_LEAST 0x1p-119f
+
 /* The most rows that attention handles at once, and so has scratch for. */
 #define DG_ATTENTION_ROWS 8
 
@@ -30,9 +36,9 @@ struct dg_blocks {
 };
 
 /* y[r][c] = bias[c] + sum over k of x[r][k] * w[c][k], for r < rows, c < cols, k < depth.
- * w: the panel of output 0 and those after it, as DG_PANELS says. bias: [cols] or NULL for zeros. y must
- * not overlap x. */
-typedef void dg_matmul(float *y, size_t y_stride, const float *x, size_t x_stride, const void *w,
+ * w: the panel of output 0 and those after it, as DG_PANELS says. x: floats; of weights in DG_I8 groups, and
+ * x_stride is that of a row of groups, in floats. bias: [cols] or NULL for zeros. y must not overlap x. */
+typedef void dg_matmul(float *y, size_t y_stride, const void *x, size_t x_stride, const void *w,
                        const float *bias, size_t rows, size_t cols, size_t depth);
 
 struct dg_kernels {
@@ -40,6 +46,11 @@ struct dg_kernels {
 
     /* By the dtype of the weights. NULL, in all tables: no product takes it. */
     dg_matmul *matmul[DG_N_DTYPES];
+
+    /* y[0 ... dg_groups(n) - 1] = x in groups. a being the largest |x[i]| of a group: its scale is a / 127, and
+     * value[i] is x[i] * (127 / a), each rounded, to the nearest integer, of two as near the even one. Where a
+     * is below 2^-119 the scale is 0, where one of x is infinite or NaN it is NaN, and the values are 0. */
+    void (*quantize)(struct dg_group *y, const float *x, size_t n);
 
     /* y[i] = (x[i] - mean) / sqrt(variance + epsilon) * gain[i] + bias[i]. y may be x. */
     void (*layernorm)(float *y, const float *x, const float *gain, const float *bias, float epsilon,
@@ -86,8 +97,14 @@ struct dg_kernels {
 const struct dg_kernels *dg_kernels_for(enum dg_isa isa);
 
 extern const struct dg_kernels dg_kernels_scalar;
-extern const struct dg_kernels dg_kernels_avx2;   /* x86-64 only */
-extern const struct dg_kernels dg_kernels_avx512; /* x86-64 only */
-extern const struct dg_kernels dg_kernels_neon;   /* AArch64 only */
+extern const struct dg_kernels dg_kernels_avx2; /* x86-64 only, as those with avx in their names */
+extern const struct dg_kernels dg_kernels_avx_vnni;
+extern const struct dg_kernels dg_kernels_avx512;
+extern const struct dg_kernels dg_kernels_avx512_vnni;
+extern const struct dg_kernels dg_kernels_neon; /* AArch64 only */
+extern const struct dg_kernels dg_kernels_neon_dot;
+
+/* Products of int8 with instructions that the rest of their tables does without. */
+extern dg_matmul dg_matmul_avx_vnni, dg_matmul_avx512_vnni, dg_matmul_neon_dot;
 
 #endif

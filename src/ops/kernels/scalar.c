@@ -9,10 +9,10 @@
 
 enum { P = DG_LANES };
 
-static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, const void *weights,
-                   const float *bias, size_t rows, size_t cols, size_t depth)
+static void matmul(float *y, size_t y_stride, const void *rows_of_x, size_t x_stride,
+                   const void *weights, const float *bias, size_t rows, size_t cols, size_t depth)
 {
-    const float *w = weights;
+    const float *x = rows_of_x, *w = weights;
 
     for (size_t r = 0; r < rows; r++) {
         for (size_t c = 0; c < cols; c++) {
@@ -35,10 +35,11 @@ static float widen(uint16_t bf16)
     return f;
 }
 
-static void matmul_bf16(float *y, size_t y_stride, const float *x, size_t x_stride,
+static void matmul_bf16(float *y, size_t y_stride, const void *rows_of_x, size_t x_stride,
                         const void *weights, const float *bias, size_t rows, size_t cols,
                         size_t depth)
 {
+    const float *x = rows_of_x;
     const uint16_t *w = weights;
 
     for (size_t r = 0; r < rows; r++) {
@@ -48,6 +49,72 @@ static void matmul_bf16(float *y, size_t y_stride, const float *x, size_t x_stri
 
             for (size_t k = 0; k < depth; k++)
                 acc = fmaf(x[r * x_stride + k], widen(panel[(k / 2 * P + c % P) * 2 + k % 2]), acc);
+            y[r * y_stride + c] = acc;
+        }
+    }
+}
+
+/* x as the nearest integer, of two as near the even one; |x| < 2^7. */
+static int8_t nearest(float x)
+{
+    return (int8_t)(x + POLY_ROUND - POLY_ROUND);
+}
+
+static void quantize_group(struct dg_group *g, const float *x, size_t n)
+{
+    float top = 0.0f, odd = 0.0f, factor;
+    int32_t sum = 0;
+
+    memset(g, 0, sizeof *g);
+    for (size_t i = 0; i < n; i++) {
+        top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
+        odd += x[i] - x[i]; /* 0, or NaN */
+    }
+    if (odd != odd)
+        g->scale = NAN;
+    if (odd != odd || top < DG_QUANTIZE_LEAST)
+        return;
+    g->scale = top / 127.0f;
+    factor = 127.0f / top;
+    for (size_t i = 0; i < n; i++) {
+        g->value[i] = nearest(x[i] * factor);
+        sum += g->value[i];
+    }
+    g->start = -128 * sum;
+}
+
+static void quantize(struct dg_group *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += DG_GROUP)
+        quantize_group(y++, x + i, n - i < DG_GROUP ? n - i : DG_GROUP);
+}
+
+static float sum_of_group(const struct dg_group *x, const struct dg_panel_group *w, size_t lane)
+{
+    int32_t sum = 0;
+
+    for (size_t k = 0; k < DG_GROUP; k++)
+        sum += x->value[k] * (w->weight[k / 4][lane][k % 4] - 128);
+    return (float)sum;
+}
+
+static void matmul_i8(float *y, size_t y_stride, const void *rows_of_x, size_t x_stride,
+                      const void *weights, const float *bias, size_t rows, size_t cols,
+                      size_t depth)
+{
+    const size_t groups = dg_groups(depth);
+
+    for (size_t r = 0; r < rows; r++) {
+        const struct dg_group *x =
+            (const void *)((const char *)rows_of_x + r * x_stride * sizeof(float));
+
+        for (size_t c = 0; c < cols; c++) {
+            const struct dg_panel_group *w =
+                (const struct dg_panel_group *)weights + c / P * groups;
+            float acc = bias ? bias[c] : 0.0f;
+
+            for (size_t g = 0; g < groups; g++)
+                acc = fmaf(sum_of_group(&x[g], &w[g], c % P), w[g].scale[c % P] * x[g].scale, acc);
             y[r * y_stride + c] = acc;
         }
     }
@@ -250,7 +317,8 @@ static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, stru
 
 const struct dg_kernels dg_kernels_scalar = {
     .isa = DG_ISA_SCALAR,
-    .matmul = {[DG_F32] = matmul, [DG_BF16] = matmul_bf16},
+    .matmul = {[DG_F32] = matmul, [DG_BF16] = matmul_bf16, [DG_I8] = matmul_i8},
+    .quantize = quantize,
     .layernorm = layernorm,
     .gelu = map_gelu,
     .gelu_erf = map_gelu_erf,

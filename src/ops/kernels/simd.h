@@ -8,12 +8,14 @@
  *   v16_fma(a, b, c)           a * b + c, rounded once
  *   v16_max(a, b)              a > b ? a : b
  *   v16_low(p), v16_high(p)    floats whose upper halves are the first, or second, of each two bf16 at p
+ *   v16_store_bytes(p, v)      the low byte of each lane, 16 of them
  *   v16_load_n(p, n)           lanes 0 ... n - 1 from p, the others 0; reads n floats only
  *   v16_store_n(p, v, n)       writes n floats only
  *   v16_first(n, a, b)         lanes 0 ... n - 1 of a, the others of b
  *   v16_less(a, b, x, y)       a < b ? x : y, lane by lane
  *   v16_abs, v16_sign_of(a, s) |a|; |a| with the sign of s
  *   v16_scale(p, t)            p * 2^n, n being the integer in the low mantissa bits of t
+ *   what int8.h asks for
  *   v16_sum, v16_top           the fixed fold of the lanes, by addition and by max
  *   ISA                        the enum value;  TABLE  the table's name
  *   MAX_ROWS                   rows of x that matmul keeps in registers at most, 5, 6 or 12
@@ -23,15 +25,11 @@
  *   SCORE_BLOCKS(rows)         blocks of keys that it then takes at a time (1, 2 or 4)
  *   MIX_ROWS, MIX_VECTORS      rows (1, 2 or 4) and vectors of dimensions that mix takes at a time
  */
-#include "kernels.h"
+#include "int8.h"
 #include "poly.h"
 
 #include <math.h>
 #include <stdint.h>
-
-#define INLINE static inline __attribute__((always_inline))
-
-enum { P = DG_LANES };
 
 /* ---- matmul ----
  *
@@ -228,7 +226,7 @@ INLINE void products(const struct product *m, size_t rows, const size_t W)
     }
 }
 
-static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, const void *w,
+static void matmul(float *y, size_t y_stride, const void *x, size_t x_stride, const void *w,
                    const float *bias, size_t rows, size_t cols, size_t depth)
 {
     const struct product m = {y, x, bias, w, y_stride, x_stride, cols, depth, depth};
@@ -236,7 +234,7 @@ static void matmul(float *y, size_t y_stride, const float *x, size_t x_stride, c
     products(&m, rows, 1);
 }
 
-static void matmul_bf16(float *y, size_t y_stride, const float *x, size_t x_stride, const void *w,
+static void matmul_bf16(float *y, size_t y_stride, const void *x, size_t x_stride, const void *w,
                         const float *bias, size_t rows, size_t cols, size_t depth)
 {
     const struct product m = {y, x, bias, w, y_stride, x_stride, cols, depth, (depth + 1) / 2};
@@ -401,6 +399,48 @@ static void softmax(float *x, size_t n)
         v16_store_n(x + whole, v16_mul(v16_load_n(x + whole, tail), scale), tail);
 }
 
+/* ---- int8 ---- */
+
+/* The largest magnitude of 32 elements; NaN where one is infinite or NaN. */
+INLINE float group_top(v16 x0, v16 x1)
+{
+    const v16 odd = v16_add(v16_sub(x0, x0), v16_sub(x1, x1)); /* 0, or NaN */
+
+    return v16_top(v16_max(v16_abs(x0), v16_abs(x1))) + v16_sum(odd);
+}
+
+static void quantize_group(struct dg_group *g, v16 x0, v16 x1)
+{
+    const float top = group_top(x0, x1);
+    const v16 magic = v16_set1(POLY_ROUND);
+    v16 factor, t0, t1;
+
+    if (!(top >= DG_QUANTIZE_LEAST)) {
+        *g = (struct dg_group){.scale = top != top ? NAN : 0.0f};
+        return;
+    }
+    factor = v16_set1(127.0f / top);
+    t0 = v16_add(v16_mul(x0, factor), magic); /* the integer in the low bits */
+    t1 = v16_add(v16_mul(x1, factor), magic);
+    v16_store_bytes(g->value, t0);
+    v16_store_bytes(g->value + P, t1);
+    g->scale = top / 127.0f;
+    t0 = v16_add(v16_sub(t0, magic), v16_sub(t1, magic)); /* integers: exact in any order */
+    g->start = -128 * (int32_t)v16_sum(t0);
+}
+
+static void quantize(struct dg_group *y, const float *x, size_t n)
+{
+    size_t i = 0;
+
+    for (; i + DG_GROUP <= n; i += DG_GROUP)
+        quantize_group(y++, v16_load(x + i), v16_load(x + i + P));
+    if (i + P < n)
+        quantize_group(y, v16_load(x + i), v16_load_n(x + i + P, n - i - P));
+    else if (i < n)
+        quantize_group(y, v16_load_n(x + i, n - i), v16_set1(0.0f));
+}
+
 /* ---- attention ---- */
 
 /* R rows of q against N blocks of keys, of whose last one n <= P count. */
@@ -561,18 +601,14 @@ static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, stru
             y + r * y_stride, y_stride, p + r * p_stride, p_stride, &v, n + r);
 }
 
-const struct dg_kernels TABLE = {
-    .isa = ISA,
-    .matmul = {[DG_F32] = matmul, [DG_BF16] = matmul_bf16},
-    .layernorm = layernorm,
-    .gelu = map_gelu,
-    .gelu_erf = map_gelu_erf,
-    .relu = map_relu,
-    .add = add,
-    .softmax = softmax,
-    .exp = map_exp,
-    .tanh = map_tanh,
-    .erf = map_erf,
-    .scores = scores,
-    .mix = mix,
-};
+/* The table of a set, with that product of int8. */
+#define KERNELS(set, product_of_int8)                                                              \
+    {                                                                                              \
+        .isa = set,                                                                                \
+        .matmul = {[DG_F32] = matmul, [DG_BF16] = matmul_bf16, [DG_I8] = product_of_int8},         \
+        .quantize = quantize, .layernorm = layernorm, .gelu = map_gelu, .gelu_erf = map_gelu_erf,  \
+        .relu = map_relu, .add = add, .softmax = softmax, .exp = map_exp, .tanh = map_tanh,        \
+        .erf = map_erf, .scores = scores, .mix = mix,                                              \
+    }
+
+const struct dg_kernels TABLE = KERNELS(ISA, matmul_i8);

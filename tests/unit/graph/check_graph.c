@@ -57,10 +57,15 @@ START_TEST(bytes_by_dtype)
     struct dg_tensor t = tensor(DG_WEIGHT, DG_PANELS, 17, 7);
 
     ck_assert_uint_eq(dg_tensor_bytes(&t), 4 * 32 * 7);
-    t.dtype = DG_BF16;
-    ck_assert_uint_eq(dg_tensor_bytes(&t), 2 * 32 * 8); /* an odd depth takes one more */
-    for (enum dg_dtype d = 0; d < DG_N_DTYPES; d++) {   /* each is described */
-        ck_assert_uint_gt(dg_dtype_run(d, 32), 0);
+    t.dtype = DG_BF16; /* an odd depth takes one more */
+    ck_assert_uint_eq(dg_tensor_bytes(&t), 2 * 32 * 8);
+    t.dtype = DG_I8;
+    ck_assert_uint_eq(dg_tensor_bytes(&t), 32 * 36);
+    t.layout = DG_ROWS;
+    t.cols = 33;
+    ck_assert_uint_eq(dg_tensor_bytes(&t), 17 * 2 * 40);
+    for (enum dg_dtype d = 0; d < DG_N_DTYPES; d++) { /* each is described */
+        ck_assert_uint_gt(dg_dtype_run(d, 32) + dg_output_bytes(d, 32), 0);
         ck_assert_ptr_nonnull(dg_dtype_name(d));
     }
 }

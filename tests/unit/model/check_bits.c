@@ -57,7 +57,8 @@ static void compare(struct dg_model *model, struct dg_team *team,
 }
 
 /* All combinations of one team. Every worker is awake, however few CPUs there are. */
-static void compare_team(const char *path, unsigned workers, const char *expected, unsigned *count)
+static void compare_team(const char *path, enum dg_precision precision, unsigned workers,
+                         const char *expected, unsigned *count)
 {
     const uint32_t *chunks = full() ? full_chunks : quick_chunks;
     const size_t n_tiles = full() ? sizeof tiles / sizeof *tiles : 2;
@@ -66,7 +67,7 @@ static void compare_team(const char *path, unsigned workers, const char *expecte
     struct dg_team *team;
 
     ck_assert_msg(dg_team_new(&team, workers, workers, &err) == DG_OK, "%s", err.text);
-    ck_assert_msg(dg_model_open(&model, path, team, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_model_open_as(&model, path, precision, team, &err) == DG_OK, "%s", err.text);
     for (enum dg_sched sched = DG_SCHED_DATAFLOW; sched <= DG_SCHED_SERIAL; sched++) {
         for (enum dg_isa isa = DG_ISA_SCALAR; isa; isa = dg_isa_next(isa)) {
             for (const uint32_t *chunk = chunks; *chunk; chunk++) {
@@ -89,7 +90,7 @@ static void compare_team(const char *path, unsigned workers, const char *expecte
     dg_team_free(team);
 }
 
-static void compare_all(const char *path, const char *expected)
+static void compare_all(const char *path, enum dg_precision precision, const char *expected)
 {
     const struct dg_engine_options oracle = {.isa = DG_ISA_SCALAR, .sched = DG_SCHED_SERIAL};
     struct dg_error err = {0};
@@ -98,13 +99,13 @@ static void compare_all(const char *path, const char *expected)
     unsigned count = 0;
 
     ck_assert_msg(dg_team_new(&team, 1, 1, &err) == DG_OK, "%s", err.text);
-    ck_assert_msg(dg_model_open(&model, path, team, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_model_open_as(&model, path, precision, team, &err) == DG_OK, "%s", err.text);
     compare(model, team, &oracle, expected, &count);
     dg_model_free(model);
     dg_team_free(team);
     for (const unsigned *w = full() ? full_workers : quick_workers; *w; w++)
-        compare_team(path, *w, expected, &count);
-    printf("%s  %s: %u combinations\n", expected, path, count);
+        compare_team(path, precision, *w, expected, &count);
+    printf("%s  %s, %s: %u combinations\n", expected, path, dg_precision_name(precision), count);
 }
 
 START_TEST(sha256_of_a_known_text)
@@ -120,15 +121,25 @@ END_TEST
 
 START_TEST(odd)
 {
-    compare_all("tests/golden/odd.bin",
+    compare_all("tests/golden/odd.bin", DG_PRECISION_AUTO,
                 "3e3036a0c410b2142639e6047349f1b7d7c3e6e30d1ad0b3242cae55027c3c93");
+}
+END_TEST
+
+/* The same weights in fewer bytes: bits of their own, and as many ways to compute them. */
+START_TEST(odd_narrow)
+{
+    compare_all("tests/golden/odd.bin", DG_PRECISION_BF16,
+                "b871290984e90b1c62ed7a020729ac01263a253627b3bd209cb010e4d6dfc76a");
+    compare_all("tests/golden/odd.bin", DG_PRECISION_INT8,
+                "6ef4ae26a61c7a98bddb1899ddea54e8a0f99e0462d4664345c83e7a4f38df94");
 }
 END_TEST
 
 START_TEST(small)
 {
     if (full())
-        compare_all("tests/golden/small.bin",
+        compare_all("tests/golden/small.bin", DG_PRECISION_AUTO,
                     "26bebb234e39cd245799ef225ca865b9e79a9352e89d495ab9b94623e3f16d9a");
 }
 END_TEST
@@ -139,7 +150,7 @@ static void compare_packed(const char *from, const char *expected)
     char path[256];
 
     pack_file(from, "bits.dagpt", path, sizeof path);
-    compare_all(path, expected);
+    compare_all(path, DG_PRECISION_AUTO, expected);
     remove(path);
 }
 
@@ -160,7 +171,7 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {sha256_of_a_known_text, odd, small, odd_packed,
+    const TTest *const tests[] = {sha256_of_a_known_text, odd, odd_narrow, small, odd_packed,
                                   small_packed,           NULL};
 
     return run_suite("bits", tests);

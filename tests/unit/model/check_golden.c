@@ -21,7 +21,8 @@ struct golden {
 };
 
 /* `answers`: the .txt beside, by its name. */
-static void open_golden(struct golden *g, const char *name, const char *answers, enum dg_isa isa)
+static void open_golden(struct golden *g, const char *name, const char *answers, enum dg_isa isa,
+                        enum dg_precision precision)
 {
     const struct dg_engine_options opt = {.isa = isa};
     struct dg_error err = {0};
@@ -29,7 +30,8 @@ static void open_golden(struct golden *g, const char *name, const char *answers,
 
     ck_assert_msg(dg_team_new(&g->team, 2, 2, &err) == DG_OK, "%s", err.text);
     snprintf(path, sizeof path, "tests/golden/%s", name);
-    ck_assert_msg(dg_model_open(&g->model, path, g->team, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_model_open_as(&g->model, path, precision, g->team, &err) == DG_OK, "%s",
+                  err.text);
     g->one = one_new(g->model, g->team, &opt);
     g->sizes = dg_model_sizes(g->model);
     snprintf(path, sizeof path, "tests/golden/%s.txt", answers);
@@ -102,7 +104,7 @@ static void check_model(const char *name, const char *answers, enum dg_isa isa)
     struct golden g;
     char *line = NULL;
 
-    open_golden(&g, name, answers, isa);
+    open_golden(&g, name, answers, isa, DG_PRECISION_AUTO);
     while (getline(&line, &room, g.text) > 0) {
         const char kind = line[0];
 
@@ -183,7 +185,7 @@ static uint64_t hash_of_logits(const char *name)
     uint64_t hash = 0xCBF29CE484222325u;
     struct golden g;
 
-    open_golden(&g, name, "small", DG_ISA_BEST);
+    open_golden(&g, name, "small", DG_ISA_BEST, DG_PRECISION_F32);
     one_eval(g.one, ids, N, N);
     for (size_t i = 0; i < N * sizeof(float) * g.sizes.vocab; i++)
         hash =
@@ -192,7 +194,7 @@ static uint64_t hash_of_logits(const char *name)
     return hash;
 }
 
-/* A file of narrow weights gives the bits of what they mean in float. */
+/* A file of narrow weights gives, in floats, the bits of what they mean. */
 START_TEST(expansions)
 {
     static const char *const kinds[] = {"f16", "bf16", "q8_0"};

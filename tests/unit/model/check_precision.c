@@ -6,6 +6,7 @@
 #include "../../../src/ops/pack.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +88,7 @@ START_TEST(weights_are_rounded_once)
     for (size_t i = 0; i < N_MODELS; i++) {
         compare_weights(models[i], DG_PRECISION_F32, DG_F32);
         compare_weights(models[i], DG_PRECISION_BF16, DG_BF16);
+        compare_weights(models[i], DG_PRECISION_INT8, DG_I8);
         compare_weights(models[i], DG_PRECISION_AUTO, strstr(models[i], "bf16") ? DG_BF16 : DG_F32);
     }
 }
@@ -173,6 +175,103 @@ START_TEST(bf16_has_the_bits_of_its_floats)
 }
 END_TEST
 
+/* int8 has one hash on all sets, loaded at once or in the first step, in whatever steps and tiles. */
+START_TEST(int8_has_the_same_bits_everywhere)
+{
+    struct dg_team *team = team_new(3);
+
+    for (size_t i = 0; i < N_MODELS; i++) {
+        struct dg_model *loaded = open_as(models[i], DG_PRECISION_INT8, team);
+        float *want = logits_of(loaded, team, DG_ISA_SCALAR);
+
+        for (enum dg_isa isa = DG_ISA_SCALAR; isa; isa = dg_isa_next(isa)) {
+            struct dg_model *unread = open_as(models[i], DG_PRECISION_INT8, NULL);
+
+            expect_logits(loaded, team, isa, want, models[i]);
+            expect_logits(unread, team, isa, want, models[i]);
+            dg_model_free(unread);
+        }
+        free(want);
+        dg_model_free(loaded);
+    }
+    dg_team_free(team);
+}
+END_TEST
+
+/* A file's groups of Q8_0 are in memory what they are in the file: the scale widened, each integer, -128 too. */
+START_TEST(q8_0_stays_as_it_is)
+{
+    static const char path[] = "tests/golden/gguf/small-q8_0.gguf";
+    struct dg_team *team = team_new(2);
+    struct dg_model *floats = open_as(path, DG_PRECISION_F32, team),
+                    *held = open_as(path, DG_PRECISION_AUTO, team),
+                    *unread = open_as(path, DG_PRECISION_INT8, NULL);
+    float *want = logits_of(held, team, DG_ISA_SCALAR);
+    size_t found = 0;
+
+    for (uint32_t i = 0; i < dg_weight_count(&held->sizes); i++) {
+        const struct dg_tensor *t = &held->tensors[i];
+        float *exact = new_row(t->cols), *got = new_row(t->cols);
+
+        for (size_t r = 0; r < t->rows && t->dtype == DG_I8; r++) {
+            dg_unpack(&floats->tensors[i], r, exact);
+            dg_unpack(t, r, got);
+            ck_assert(memcmp(exact, got, t->cols * sizeof *got) == 0);
+            found++;
+        }
+        free(exact);
+        free(got);
+    }
+    ck_assert_uint_gt(found, 0);
+    expect_logits(unread, team, DG_ISA_BEST, want, path);
+    free(want);
+    dg_model_free(floats);
+    dg_model_free(held);
+    dg_model_free(unread);
+    dg_team_free(team);
+}
+END_TEST
+
+static unsigned char *read_all(const char *path, size_t *n)
+{
+    FILE *f = fopen(path, "rb");
+    unsigned char *bytes = malloc(1 << 20);
+
+    ck_assert(f && bytes);
+    *n = fread(bytes, 1, 1 << 20, f);
+    ck_assert_uint_lt(*n, 1 << 20);
+    fclose(f);
+    return bytes;
+}
+
+/* A scale that is infinite or NaN is refused, and its weight named, whatever its integers become. */
+START_TEST(scales_are_finite)
+{
+    static const uint16_t scales[] = {0x7c00, 0xfc00, 0x7e00, 0x7c01};
+    struct dg_team *team = team_new(1);
+    struct dg_error err = {0};
+    struct dg_weights *w;
+    struct dg_model *m;
+    size_t n, at;
+    unsigned char *file = read_all("tests/golden/gguf/small-q8_0.gguf", &n);
+
+    ck_assert_int_eq(dg_weights_open_memory(&w, file, n, "file", &err), DG_OK);
+    ck_assert_int_eq(dg_weights_find(w, DG_WTE, 0)->dtype, DG_Q8_0);
+    at = dg_weights_find(w, DG_WTE, 0)->offset + 5 * DG_Q8_0_BYTES; /* row 2 of 64 columns */
+    dg_weights_close(w);
+    for (size_t i = 0; i < 4 * 4; i++) {
+        memcpy(file + at, &scales[i / 4], sizeof *scales);
+        ck_assert_int_eq(
+            dg_model_parse_as(&m, file, n, "file", (enum dg_precision)(i % 4), team, &err),
+            DG_ERR_MODEL);
+        ck_assert_msg(strstr(err.text, "file: wte: row 2, column 32: got ") == err.text, "%s",
+                      err.text);
+    }
+    free(file);
+    dg_team_free(team);
+}
+END_TEST
+
 /* ---- rounding ---- */
 
 static float float_of(uint32_t bits)
@@ -235,8 +334,14 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {weights_are_rounded_once, bf16_has_the_bits_of_its_floats,
-                                  bf16_is_the_nearest, other_numbers_are_refused, NULL};
+    const TTest *const tests[] = {weights_are_rounded_once,
+                                  bf16_has_the_bits_of_its_floats,
+                                  int8_has_the_same_bits_everywhere,
+                                  q8_0_stays_as_it_is,
+                                  scales_are_finite,
+                                  bf16_is_the_nearest,
+                                  other_numbers_are_refused,
+                                  NULL};
 
     return run_suite("precision", tests);
 }

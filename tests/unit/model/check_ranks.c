@@ -9,6 +9,7 @@ enum { LENGTH = 24, PROMPT = 17, MOST_RANKS = 7 };
 
 struct setting {
     const char *path;
+    enum dg_precision weights;
     struct dg_engine_options opt;
     enum dg_placing how;
     unsigned ranks, workers;
@@ -56,7 +57,8 @@ static void *run_rank(void *arg)
     const unsigned workers = s->workers - (r->number == 1 && s->workers > 1);
 
     ck_assert_msg(dg_team_new(&team, workers, workers, &err) == DG_OK, "%s", err.text);
-    ck_assert_msg(dg_model_open(&model, s->path, NULL, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_model_open_as(&model, s->path, s->weights, NULL, &err) == DG_OK, "%s",
+                  err.text);
     o = one_new(model, team, &s->opt);
     ck_assert_msg(dg_engine_join(o->engine, s->how, r->number, s->ranks, s->ranks * s->workers,
                                  r->transport, &err) == DG_OK,
@@ -86,7 +88,7 @@ static void run_ranks(const struct setting *s, float *logits, struct post_office
     dg_mutex_destroy(&office->mutex);
 }
 
-static float *run_alone(const char *path, size_t *n)
+static float *run_alone(const char *path, enum dg_precision weights, size_t *n)
 {
     struct dg_error err = {0};
     struct dg_model *model;
@@ -95,7 +97,7 @@ static float *run_alone(const char *path, size_t *n)
     float *logits;
 
     ck_assert_msg(dg_team_new(&team, 2, 2, &err) == DG_OK, "%s", err.text);
-    ck_assert_msg(dg_model_open(&model, path, NULL, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_model_open_as(&model, path, weights, NULL, &err) == DG_OK, "%s", err.text);
     *n = ROWS * (size_t)dg_model_sizes(model).vocab;
     logits = calloc(*n, sizeof *logits);
     ck_assert_ptr_nonnull(logits);
@@ -115,14 +117,14 @@ static void compare(const struct setting *s, const float *expected, size_t n)
     ck_assert_ptr_nonnull(logits);
     run_ranks(s, logits, &office);
     ck_assert_msg(memcmp(logits, expected, n * sizeof *logits) == 0,
-                  "%s, %u ranks by %s, %u workers, %s, chunk %u, tile %ux%u, %s: other bits",
-                  s->path, s->ranks, dg_placing_name(s->how), s->workers,
-                  dg_sched_name(s->opt.sched), s->opt.chunk, s->opt.row_block, s->opt.col_block,
-                  s->opt.no_fuse ? "unfused" : "fused");
+                  "%s, %s, %u ranks by %s, %u workers, %s, chunk %u, tile %ux%u, %s: other bits",
+                  s->path, dg_precision_name(s->weights), s->ranks, dg_placing_name(s->how),
+                  s->workers, dg_sched_name(s->opt.sched), s->opt.chunk, s->opt.row_block,
+                  s->opt.col_block, s->opt.no_fuse ? "unfused" : "fused");
     free(logits);
 }
 
-static void compare_model(const char *name)
+static void compare_model(const char *name, enum dg_precision weights)
 {
     static const unsigned ranks[] = {1, 2, 3, 4, 7, 0};
     size_t n;
@@ -130,11 +132,12 @@ static void compare_model(const char *name)
     float *expected;
 
     snprintf(path, sizeof path, "tests/golden/%s", name);
-    expected = run_alone(path, &n);
+    expected = run_alone(path, weights, &n);
     for (const unsigned *r = ranks; *r; r++)
         for (enum dg_placing how = 0; how < DG_N_PLACINGS; how++)
-            compare(&(struct setting){.path = path, .how = how, .ranks = *r, .workers = 1 + *r % 2},
-                    expected, n);
+            compare(
+                &(struct setting){path, weights, .how = how, .ranks = *r, .workers = 1 + *r % 2},
+                expected, n);
     free(expected);
 }
 
@@ -144,7 +147,7 @@ START_TEST(models_of_llmc)
                                         "padded.bin", "bf16.bin",  NULL};
 
     for (int i = 0; names[i]; i++)
-        compare_model(names[i]);
+        compare_model(names[i], DG_PRECISION_AUTO);
 }
 END_TEST
 
@@ -154,7 +157,17 @@ START_TEST(models_of_folders)
     static const char *const names[] = {"hf-bare", "hf-prefixed", NULL};
 
     for (int i = 0; names[i]; i++)
-        compare_model(names[i]);
+        compare_model(names[i], DG_PRECISION_AUTO);
+}
+END_TEST
+
+/* Rows of integers are sent in groups with their scales. */
+START_TEST(models_of_int8)
+{
+    static const char *const names[] = {"odd.bin", "hf-bare", NULL};
+
+    for (int i = 0; names[i]; i++)
+        compare_model(names[i], DG_PRECISION_INT8);
 }
 END_TEST
 
@@ -162,7 +175,7 @@ START_TEST(options)
 {
     static const char path[] = "tests/golden/odd.bin";
     size_t n;
-    float *expected = run_alone(path, &n);
+    float *expected = run_alone(path, DG_PRECISION_AUTO, &n);
 
     for (enum dg_placing how = 0; how < DG_N_PLACINGS; how++) {
         for (enum dg_sched sched = DG_SCHED_DATAFLOW; sched <= DG_SCHED_SERIAL; sched++) {
@@ -185,7 +198,7 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {models_of_llmc, models_of_folders, options, NULL};
+    const TTest *const tests[] = {models_of_llmc, models_of_folders, models_of_int8, options, NULL};
 
     return run_suite("ranks", tests);
 }

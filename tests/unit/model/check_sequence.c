@@ -607,13 +607,13 @@ START_TEST(options_out_of_range)
     } wrong[] = {
         {{.sched = (enum dg_sched)4}, "sched: got 4, expected 0 to 3"},
         {{.sched = (enum dg_sched) - 1}, "sched: got -1, expected 0 to 3"},
-        {{.isa = (enum dg_isa)5}, "isa: got 5 (unknown), expected"},
+        {{.isa = (enum dg_isa)8}, "isa: got 8 (unknown), expected"},
         {{.isa = (enum dg_isa) - 1}, "isa: got -1 (unknown), expected"},
         {{.no_fuse = 2}, "no_fuse: got 2, expected 0 or 1"},
         {{.size = 1}, "engine options: size: got 1, expected"},
         {{.size = SIZE_MAX}, "engine options: size: got"},
 #if defined(__x86_64__)
-        {{.isa = DG_ISA_NEON}, "isa: got 4 (neon), expected one of this processor architecture"},
+        {{.isa = DG_ISA_NEON}, "isa: got 6 (neon), expected one of this processor architecture"},
 #else
         {{.isa = DG_ISA_AVX2}, "isa: got 2 (avx2), expected one of this processor architecture"},
 #endif
@@ -841,7 +841,7 @@ START_TEST(schedules_and_instruction_sets)
 
     open_oracle(&o);
     for (enum dg_sched sched = 0; sched <= DG_SCHED_SERIAL; sched++) {
-        for (enum dg_isa isa = 0; isa <= DG_ISA_NEON; isa++) {
+        for (enum dg_isa isa = 0; isa <= DG_ISA_NEON_DOT; isa++) {
             if (isa != DG_ISA_BEST && !dg_isa_built(isa))
                 continue;
             for (int no_fuse = 0; no_fuse < 2; no_fuse++) {

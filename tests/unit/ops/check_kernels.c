@@ -670,6 +670,260 @@ START_TEST(matmul_carries_its_sums)
 }
 END_TEST
 
+/* ---- int8 ---- */
+
+/* A product of groups, of the largest shape of a series. `extreme`: all values are the largest, and weights -128, whose
+ * sums are the largest there are; else any, scales too. */
+struct groups_product {
+    size_t rows, cols, depth, x_floats, w_floats; /* of a row of x, of a panel */
+    float *x, *w, *bias, *want;
+    struct room x_room, w_room, bias_room, y_room;
+};
+
+static float any_scale(uint64_t *seed)
+{
+    static const float odd[] = {0.0f, NAN, INFINITY, FLT_MAX, 0x1p-126f, 0x1p-149f, -1.0f};
+
+    if (random_below(seed, 40) == 0)
+        return odd[random_below(seed, sizeof odd / sizeof *odd)];
+    return random_float(seed, 1e-3f, 2.0f);
+}
+
+static void fill_groups(const struct groups_product *m, bool extreme, uint64_t *seed)
+{
+    struct dg_group *x = (struct dg_group *)(void *)m->x;
+    struct dg_panel_group *w = (struct dg_panel_group *)(void *)m->w;
+
+    for (size_t i = 0; i < m->rows * dg_groups(m->depth); i++) {
+        int32_t sum = 0;
+
+        for (size_t k = 0; k < DG_GROUP; k++) {
+            const bool beyond = i % dg_groups(m->depth) * DG_GROUP + k >= m->depth;
+
+            x[i].value[k] = (int8_t)(beyond    ? 0
+                                     : extreme ? (i % 2 ? -127 : 127)
+                                               : (int)random_below(seed, 255) - 127);
+            sum += x[i].value[k];
+        }
+        x[i].start = -128 * sum;
+        x[i].scale = extreme ? 1.0f : any_scale(seed);
+    }
+    for (size_t i = 0; i < dg_div_up(m->cols, P) * dg_groups(m->depth); i++) {
+        for (size_t l = 0; l < P; l++)
+            w[i].scale[l] = extreme ? 1.0f : any_scale(seed);
+        for (size_t k = 0; k < DG_GROUP; k++)
+            for (size_t l = 0; l < P; l++)
+                w[i].weight[k / 4][l][k % 4] =
+                    extreme ? (uint8_t)(l % 2 ? 0 : 255) : (uint8_t)random_below(seed, 256);
+    }
+}
+
+static void groups_new(struct groups_product *m, size_t rows, size_t cols, size_t depth,
+                       bool extreme)
+{
+    const size_t x_floats = dg_groups(depth) * sizeof(struct dg_group) / sizeof(float);
+    const size_t w_floats = dg_groups(depth) * sizeof(struct dg_panel_group) / sizeof(float);
+    uint64_t seed = rows + cols + depth;
+
+    *m = (struct groups_product){rows,     cols,     depth,
+                                 x_floats, w_floats, .x = new_floats(rows * x_floats)};
+    m->w = new_floats(dg_div_up(cols, P) * w_floats);
+    m->bias = values(cols, ORDINARY, seed);
+    m->want = new_floats(rows * cols);
+    m->x_room = room_new(rows * x_floats);
+    m->w_room = room_new(dg_div_up(cols, P) * w_floats);
+    m->bias_room = room_new(cols);
+    m->y_room = room_new(rows * (cols + GAP));
+    fill_groups(m, extreme, &seed);
+    dg_kernels_scalar.matmul[DG_I8](m->want, cols, m->x, x_floats, m->w, m->bias, rows, cols,
+                                    depth);
+}
+
+static void groups_free(struct groups_product *m)
+{
+    free(m->x);
+    free(m->w);
+    free(m->bias);
+    free(m->want);
+    room_free(m->x_room);
+    room_free(m->w_room);
+    room_free(m->bias_room);
+    room_free(m->y_room);
+}
+
+static void groups_check(const struct groups_product *m, const struct dg_kernels *k, size_t rows,
+                         size_t cols)
+{
+    const struct run run = {k, "int8", rows, cols, m->depth};
+    const float *w = place(m->w_room, m->w, dg_div_up(cols, P) * m->w_floats);
+    const float *bias = place(m->bias_room, m->bias, cols);
+    const float *x = place(m->x_room, m->x, rows * m->x_floats);
+    float *y = take(m->y_room, (rows - 1) * (cols + GAP) + cols);
+
+    k->matmul[DG_I8](y, cols + GAP, x, m->x_floats, w, bias, rows, cols, m->depth);
+    expect_matrix(&run, y, cols + GAP, m->want, m->cols, cols);
+}
+
+static void groups_of(const struct dg_kernels *k)
+{
+    static const size_t depths[] = {1, 31, 32, 33, 96, 300};
+
+    for (size_t d = 0; d < 2 * sizeof depths / sizeof *depths; d++) {
+        struct groups_product m;
+
+        groups_new(&m, 17, LONGEST, depths[d / 2], d % 2);
+        for (size_t rows = 1; rows <= m.rows; rows += 1 + rows / 8)
+            for (size_t cols = 1; cols <= LONGEST; cols += sanitized() ? 11 : 3)
+                groups_check(&m, k, rows, cols);
+        groups_free(&m);
+    }
+}
+
+START_TEST(int8_equals_scalar)
+{
+    each_simd(groups_of);
+}
+END_TEST
+
+/* What scalar gives: the sums of integers in 64 bits, then the order that arithmetic.md says. */
+START_TEST(int8_is_its_definition)
+{
+    for (int extreme = 0; extreme < 2; extreme++) {
+        struct groups_product m;
+
+        groups_new(&m, 5, 37, 200, extreme);
+        for (size_t r = 0; r < m.rows; r++) {
+            const struct dg_group *x =
+                (const struct dg_group *)(const void *)(m.x + r * m.x_floats);
+
+            for (size_t c = 0; c < m.cols; c++) {
+                const struct dg_panel_group *w =
+                    (const struct dg_panel_group *)(const void *)(m.w + c / P * m.w_floats);
+                float acc = m.bias[c];
+
+                for (size_t g = 0; g < dg_groups(m.depth); g++) {
+                    int64_t sum = 0;
+
+                    for (size_t k = 0; k < DG_GROUP; k++)
+                        sum += (int64_t)x[g].value[k] * (w[g].weight[k / 4][c % P][k % 4] - 128);
+                    ck_assert(llabs(sum) <= 32 * 127 * 128);
+                    acc = fmaf((float)sum, w[g].scale[c % P] * x[g].scale, acc);
+                }
+                ck_assert(same(acc, m.want[r * m.cols + c]));
+            }
+        }
+        groups_free(&m);
+    }
+}
+END_TEST
+
+/* ORDINARY, TINY, LARGE, halves between two integers, one that is infinite or NaN, zeros. */
+static float quantizable(unsigned kind, uint64_t *seed)
+{
+    if (kind < N_FILL)
+        return value((enum fill)kind, seed);
+    if (kind == N_FILL)
+        return (float)((int)random_below(seed, 509) - 254) / 4.0f;
+    if (kind == N_FILL + 1)
+        return random_below(seed, 90) ? 1.0f : random_below(seed, 2) ? -INFINITY : NAN;
+    return random_below(seed, 2) ? -0.0f : 0.0f;
+}
+
+static void expect_groups(const struct run *run, const struct dg_group *got,
+                          const struct dg_group *want, size_t n)
+{
+    for (size_t g = 0; g < n; g++)
+        if (memcmp(got[g].value, want[g].value, DG_GROUP) != 0 || got[g].start != want[g].start ||
+            !same(got[g].scale, want[g].scale))
+            ck_abort_msg("%s quantize, n %zu: group %zu is another", dg_isa_name(run->k->isa),
+                         run->n, g);
+}
+
+static void quantizes_of(const struct dg_kernels *k)
+{
+    const size_t floats = sizeof(struct dg_group) / sizeof(float);
+    const struct room in = room_new(LONGEST), out = room_new(dg_groups(LONGEST) * floats);
+    struct run run = {.k = k, .kernel = "quantize", .rows = 1};
+    uint64_t seed = 3;
+
+    for (run.n = 1; run.n <= LONGEST; run.n++) {
+        for (unsigned kind = 0; kind < N_FILL + 3; kind++) {
+            struct dg_group want[(LONGEST + DG_GROUP - 1) / DG_GROUP];
+            float x[LONGEST], *y = take(out, dg_groups(run.n) * floats);
+
+            for (size_t i = 0; i < run.n; i++)
+                x[i] = quantizable(kind, &seed);
+            dg_kernels_scalar.quantize(want, x, run.n);
+            k->quantize((struct dg_group *)(void *)y, place(in, x, run.n), run.n);
+            expect_groups(&run, (const struct dg_group *)(const void *)y, want, dg_groups(run.n));
+            expect_untouched(&run, y - MARGIN, MARGIN);
+        }
+    }
+    room_free(in);
+    room_free(out);
+}
+
+START_TEST(quantize_equals_scalar)
+{
+    each_simd(quantizes_of);
+}
+END_TEST
+
+/* Against doubles: the largest magnitude becomes 127; all others the nearest integer, of two the even one. */
+START_TEST(quantize_is_its_definition)
+{
+    uint64_t seed = 11;
+
+    for (int i = 0; i < 2000; i++) {
+        struct dg_group g;
+        float x[DG_GROUP], top = 0;
+
+        for (size_t k = 0; k < DG_GROUP; k++) {
+            x[k] = quantizable((unsigned)i % 4, &seed);
+            top = fmaxf(top, fabsf(x[k]));
+        }
+        dg_kernels_scalar.quantize(&g, x, DG_GROUP);
+        if (top < 0x1p-119f) {
+            ck_assert(g.scale == 0.0f && g.start == 0);
+            continue;
+        }
+        ck_assert(g.scale == top / 127.0f);
+        for (size_t k = 0; k < DG_GROUP; k++) {
+            const float scaled = x[k] * (127.0f / top);
+
+            ck_assert_int_eq(g.value[k], (int)nearbyint((double)scaled));
+            ck_assert(fabs((double)g.value[k] * top / 127 - x[k]) <= 0.5001 * top / 127);
+        }
+    }
+}
+END_TEST
+
+START_TEST(quantize_special)
+{
+    float x[DG_GROUP] = {1.0f, -2.0f, 0.5f};
+    struct dg_group g;
+
+    for (int i = 0; i < 3; i++) {
+        const float odd[] = {NAN, INFINITY, -INFINITY};
+
+        x[7] = odd[i];
+        dg_kernels_scalar.quantize(&g, x, DG_GROUP);
+        ck_assert(g.scale != g.scale && g.start == 0 && g.value[1] == 0);
+    }
+    x[7] = FLT_MAX;
+    dg_kernels_scalar.quantize(&g, x, DG_GROUP);
+    ck_assert(g.scale == FLT_MAX / 127.0f && g.value[7] == 127 && g.value[0] == 0);
+    x[0] = 0x1p-119f;
+    x[1] = -0x1p-120f;
+    dg_kernels_scalar.quantize(&g, x, 2);
+    ck_assert(g.scale > 0 && g.value[0] == 127 && g.value[1] == -64 && g.value[2] == 0);
+    ck_assert_int_eq(g.start, -128 * 63);
+    x[0] = 0x1.fffffep-120f;
+    dg_kernels_scalar.quantize(&g, x, 2);
+    ck_assert(g.scale == 0.0f && g.value[0] == 0);
+}
+END_TEST
+
 /* ---- attention ---- */
 
 static const size_t head_sizes[] = {1,  2,  3,  5,  7,  8,  12, 15, 16, 17, 24, 31, 32,
@@ -1357,6 +1611,11 @@ int main(void)
                                   matmul_equals_scalar,
                                   matmul_of_bf16_equals_scalar,
                                   bf16_is_its_floats,
+                                  int8_equals_scalar,
+                                  int8_is_its_definition,
+                                  quantize_equals_scalar,
+                                  quantize_is_its_definition,
+                                  quantize_special,
                                   matmul_at_real_shapes,
                                   matmul_knows_no_tiles,
                                   matmul_carries_its_sums,
