@@ -52,6 +52,10 @@ OTHERS := $(if $(filter x86_64,$(ARCH)),,%avx2.c %avx512.c %vnni.c) $(if $(filte
 AVX2   := -mavx2 -mfma
 AVX512 := -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
 SRC    := $(filter-out $(OTHERS),$(wildcard src/*/*.c src/*/*/*.c))
+# A sanitizer of addresses sees one block of an arena as one piece of memory: each request is one of the heap's.
+ifneq ($(filter address,$(subst $(comma), ,$(SAN))),)
+SRC    := $(SRC:src/base/arena.c=tests/support/heap_arena.c)
+endif
 $(BUILD)/src/ops/kernels/avx2.o $(BUILD)/pic/src/ops/kernels/avx2.o: ISA_CFLAGS := -O3 $(AVX2)
 $(BUILD)/src/ops/kernels/avx512.o $(BUILD)/pic/src/ops/kernels/avx512.o: ISA_CFLAGS := -O3 $(AVX512)
 $(BUILD)/src/ops/kernels/avx_vnni.o $(BUILD)/pic/src/ops/kernels/avx_vnni.o: ISA_CFLAGS := -O3 $(AVX2) -mavxvnni
@@ -287,6 +291,7 @@ test-all: test test-bits  ## test, test-bits, and test under each sanitizer
 $(BUILD)/tests/unit/text/check_split: NEED_LDLIBS += -lpcre2-8
 $(BUILD)/tests/unit/base/check_base:  private NEED_LDFLAGS += -Wl,--wrap=sched_getaffinity
 $(BUILD)/tests/unit/model/check_closing: private NEED_LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc close)
+$(BUILD)/tests/unit/model/check_sequence: private NEED_LDFLAGS += -Wl,--wrap=posix_memalign
 $(BUILD)/tests/unit/runtime/check_team: private NEED_LDFLAGS += -Wl,--wrap=pthread_create
 
 # The unit tests are the Check library's. Where that is not for this compiler (musl, another machine), or with

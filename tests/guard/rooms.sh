@@ -22,7 +22,7 @@ tools/bench src src/base src/graph src/model src/runtime tools/cli tools/limits 
 tools/command src src/base src/graph src/dump src/model tools/cli tools/trace tools/bench
 tools/dev src src/base src/model tools/cli
 mpi src src/base src/graph src/model src/runtime tools/cli tools/command
-tests/support src src/graph src/ops src/runtime src/model tests/prove
+tests/support src src/base src/graph src/ops src/runtime src/model tests/prove
 tests/prove src src/base src/graph src/runtime
 tests/unit src src/base src/graph src/dump src/ops src/runtime src/text src/model tests/support tools/cli tools/trace
 tests/guard src src/base src/ops tests/support

@@ -29,6 +29,15 @@ void *mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t
     return (void *)syscall(SYS_mmap, address, bytes, protection, flags, fd, offset);
 }
 
+int __wrap_posix_memalign(void **out, size_t align, size_t bytes),
+    __real_posix_memalign(void **out, size_t align, size_t bytes);
+
+/* What tests/support/heap_arena.c calls (Makefile: --wrap). */
+int __wrap_posix_memalign(void **out, size_t align, size_t bytes)
+{
+    return out_of_memory ? ENOMEM : __real_posix_memalign(out, align, bytes);
+}
+
 /* tests/golden/odd.bin: 5 heads of 12 channels, V = 131: nothing is a multiple of 16 */
 enum { MAX_T = 40, VOCAB = 131, SEED = 612 };
 static const char *const model_path = "tests/golden/odd.bin";
