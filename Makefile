@@ -88,7 +88,7 @@ PROVE  := $(BUILD)-sync_prove/tests/prove/prove
         help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/dagpt $(BUILD)/make-model $(BUILD)/spec-gpt2  ## build the command, make-model and the specification (the default)
+all: $(BUILD)/dagpt $(BUILD)/make-model $(BUILD)/spec-gpt2 $(BUILD)/spec-int8  ## build the command, make-model and the specification (the default)
 
 # What objects, and what programs, were made with: new flags make them anew.
 COMPILE = $(CC) $(NEED_CPPFLAGS) $(CPPFLAGS) $(CFLAGS) $(NEED_CFLAGS)
@@ -124,7 +124,7 @@ $(BUILD)/make-model: $(patsubst %,$(BUILD)/tools/%.o,dev/make_model cli/output c
 	$(call link)
 
 # The specification in one file. It needs nothing of the library.
-$(BUILD)/spec-gpt2: $(BUILD)/spec/gpt2.o $(BUILD)/linked-with
+$(BUILD)/spec-gpt2 $(BUILD)/spec-int8: $(BUILD)/spec-%: $(BUILD)/spec/%.o $(BUILD)/linked-with
 	@echo "LINK $@"
 	@$(LINK) -o $@ $< $(LDLIBS) -lm
 
@@ -311,7 +311,7 @@ $(filter-out $(STAND_IN),$(SUITES)): $(BUILD)/tests/support/$(if $(filter 1,$(CH
 $(STAND_IN): %: %.o $(BUILD)/tests/support/no_check/check.o $(LIB) $(BUILD)/linked-with
 	$(call link)
 
-$(BUILD)/tests/unit/model/check_spec: | $(BUILD)/spec-gpt2
+$(BUILD)/tests/unit/model/check_spec: | $(BUILD)/spec-gpt2 $(BUILD)/spec-int8
 
 $(BUILD)/tests/unit/trace/check_trace: $(patsubst %,$(BUILD)/tools/trace/trace_%.o,write file text read plans facts events path gaps analysis \
                                                replay)

@@ -41,8 +41,7 @@
 #error "floats must be computed as floats; on a 32-bit x86: -msse2 -mfpmath=sse"
 #endif
 
-enum { BAD_USAGE = 2, BAD_MODEL = 3, BAD_TOKEN = 4, BAD_OUTPUT = 5, NO_MEMORY = 6 };
-enum { HEADER_BYTES = 1024 };
+enum { BAD_USAGE = 2, BAD_MODEL, BAD_TOKEN, BAD_OUTPUT, NO_MEMORY, HEADER_BYTES = 1024 };
 
 /* One line on standard error, and the end of the program with that code. */
 static void fail(int code, const char *what, const char *wrong)
@@ -63,14 +62,12 @@ static void *allocate(size_t n, size_t size)
 /* Cuts the next n floats off a block; *rest is what is left of it. */
 static float *take(float **rest, size_t n)
 {
-    float *cut = *rest;
-
-    *rest += n;
-    return cut;
+    return (*rest += n) - n;
 }
 
 /* ---- arithmetic: what all of the network is made of ---- */
 
+#ifndef OTHER_PRODUCT /* int8.c has one */
 /* y = W x + b, with y[n], w[n][k], x[k], b[n] or NULL for zeros. Nearly all time goes here. */
 static void product(float *y, const float *w, const float *x, const float *b, size_t n, size_t k)
 {
@@ -83,6 +80,13 @@ static void product(float *y, const float *w, const float *x, const float *b, si
     }
 }
 
+/* y = a row w of a matrix. */
+static void take_row(float *y, const float *w, size_t n)
+{
+    memcpy(y, w, n * sizeof *y);
+}
+#endif
+
 /* x += y. A layer need only learn what to change in x, not all of x [ResNet]. */
 static void add(float *x, const float *y, size_t n)
 {
@@ -90,9 +94,8 @@ static void add(float *x, const float *y, size_t n)
         x[i] = x[i] + y[i];
 }
 
-/* The sum of all x[i], or of their squares, as a processor adds whose registers hold 16 floats:
- * element i goes to lane i % 16; then the upper half of the lanes is added to the lower half, until
- * one is left. */
+/* The sum of all x[i], or of their squares, in 16 lanes, as registers of 16 floats add: element i
+ * goes to lane i % 16; then the upper half of the lanes is added to the lower, until one is left. */
 static float sum_of(const float *x, size_t n, int squared)
 {
     float lane[16] = {0};
@@ -119,7 +122,7 @@ static float largest_of(const float *x, size_t n)
  * polynomial [CW]: e^r = 1 + (r + r^2 Q(r)). tools/dev/derive_poly.py derives it, and tanh_of()'s;
  * all rounding counted, they err by at most 1.009 and 1.068 units in the last place. A float from
  * 2^23 on has no digits behind the point: adding 1.5 * 2^23 rounds to an integer, and taking that
- * off leaves it. One float is not exact enough for ln 2: it is 0x1.62e430p-1 - 0x1.05c610p-29. */
+ * off leaves it. One float does not hold ln 2 well: it is 0x1.62e430p-1 - 0x1.05c610p-29. */
 static float exp_of(float x)
 {
     const float n = fmaf(x, 0x1.715476p+0f /* 1 / ln 2 */, 0x1.8p+23f) - 0x1.8p+23f;
@@ -239,8 +242,7 @@ static uint32_t number_at(const unsigned char *p, size_t bytes)
     return number;
 }
 
-/* The sizes in llm.c's header (docs/formats/llmc-checkpoint.md). Returns the bytes of a weight: in
- * versions 1 and 3 it is a float, in version 5 a bf16. */
+/* Reads llm.c's header (docs/formats/llmc-checkpoint.md). Returns the bytes of a weight. */
 static size_t read_header(struct model *m, FILE *file, const char *path)
 {
     static const uint32_t most[] = {1 << 24, 1 << 26, 1 << 14, 1 << 20, 1 << 20, 1 << 26};
@@ -261,11 +263,10 @@ static size_t read_header(struct model *m, FILE *file, const char *path)
     }
     if (m->channels % m->heads != 0 || m->padded < m->vocab)
         fail(BAD_MODEL, path, "C is no multiple of NH, or Vp is below V");
-    return version == 5 ? 2 : 4;
+    return version == 5 ? 2 /* bf16, the upper half of a float */ : 4;
 }
 
-/* The n weights become floats where they lie; the last one first, since a bf16, which is the upper
- * half of a float, takes less room. */
+/* To floats where they lie, the last one first: a bf16, half of a float, takes less room. */
 static void widen(float *weights, size_t n, size_t bytes)
 {
     const unsigned char *raw = (const unsigned char *)weights;
@@ -392,7 +393,7 @@ static void forward(const struct model *m, struct text *s, int id, size_t t)
 {
     const size_t C = m->channels;
 
-    memcpy(s->x, m->wte + (size_t)id * C, C * sizeof *s->x);
+    take_row(s->x, m->wte + (size_t)id * C, C);
     add(s->x, m->wpe + t * C, C);
     for (size_t l = 0; l < m->layers; l++) {
         attention(m, s, l, t);
@@ -461,10 +462,9 @@ int main(int argc, char **argv)
 {
     const char *path = "gpt2_124M.bin";
     size_t n, total = 10;
-    int no_cache = 0, logits = 0, i = 1;
+    int no_cache = 0, logits = 0, i = 1, *ids;
     struct model m;
     struct text s;
-    int *ids;
 
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "--no-cache") == 0)

@@ -13,21 +13,26 @@ spec() {
     status=$?
 }
 
-# builds COMMAND... - with the flags of the file's first lines, and without a warning.
+# builds NAME COMMAND... - spec/NAME.c, with the flags of the file's first lines, and without a warning.
 builds() {
-    "$@" -ffp-contract=off -Wall -Wextra -Wshadow -Werror -o "$dir/gpt2" spec/gpt2.c -lm >"$dir/err" 2>&1
+    name=$1
+    shift
+    "$@" -ffp-contract=off -Wall -Wextra -Wshadow -Werror -o "$dir/$name" "spec/$name.c" -lm >"$dir/err" 2>&1
 }
 
-# completes PROMPT IDS
+# completes NAME PROMPT IDS
 completes() {
-    [ "$("$dir/gpt2" -m "$golden/odd.bin" $1 | paste -s -d ' ')" = "$2" ]
+    [ "$("$dir/$1" -m "$golden/odd.bin" $2 | paste -s -d ' ')" = "$3" ]
 }
 
 for compiler in ${CC:-gcc} clang; do
     command -v "$compiler" >/dev/null 2>&1 || continue
     for flags in -O2 '-std=c11 -pedantic -O0' '-std=c11 -pedantic -O3'; do
-        count "$compiler $flags spec/gpt2.c: does not build" builds $compiler $flags
-        count "$compiler $flags: other ids" completes '90 53 115 67 111 15 119 106' '18 78'
+        count "$compiler $flags spec/gpt2.c: does not build" builds gpt2 $compiler $flags
+        count "$compiler $flags: other ids" completes gpt2 '90 53 115 67 111 15 119 106' '18 78'
+        count "$compiler $flags spec/int8.c: does not build" builds int8 $compiler $flags
+        count "$compiler $flags: other ids of int8" completes int8 '90 53 115 67 111 15 119 106' \
+            "$("$build/dagpt" tokens -m "$golden/odd.bin" --weights int8 90 53 115 67 111 15 119 106 | paste -s -d ' ')"
     done
 done
 

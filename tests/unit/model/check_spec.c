@@ -1,5 +1,5 @@
-/* spec/gpt2.c against the library: the same logits, bit for bit, and the same ids, for every golden model and
- * each format of weights. Built as BUILD/spec-gpt2; `--logits` writes those that each id is chosen from. */
+/* spec/gpt2.c and spec/int8.c against the library: the same logits, bit for bit, and the same ids, for every golden
+ * model and each format of weights. Built as BUILD/spec-gpt2 and BUILD/spec-int8; `--logits` writes those that each id is chosen from. */
 #include "../../support/one.h"
 
 #include <stdio.h>
@@ -10,19 +10,22 @@ enum { MORE = 9, MAX_IDS = 64 };
 
 struct both {
     const char *path; /* of the model */
+    const char *spec; /* the specification's program */
     struct dg_team *team;
     struct dg_model *model;
     struct one *one;
     size_t vocab;
 };
 
-static void open_both(struct both *b, const char *path)
+static void open_both(struct both *b, const char *path, enum dg_precision weights)
 {
     struct dg_error err = {0};
 
     b->path = path;
+    b->spec = weights == DG_PRECISION_INT8 ? "spec-int8" : "spec-gpt2";
     ck_assert_msg(dg_team_new(&b->team, 2, 2, &err) == DG_OK, "%s", err.text);
-    ck_assert_msg(dg_model_open(&b->model, path, b->team, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_model_open_as(&b->model, path, weights, b->team, &err) == DG_OK, "%s",
+                  err.text);
     b->one = one_new(b->model, b->team, NULL);
     b->vocab = dg_model_sizes(b->model).vocab;
 }
@@ -40,7 +43,7 @@ static FILE *run_spec(const struct both *b, const char *options, size_t total, c
     FILE *out;
 
     snprintf(command, sizeof command, "%s -m %s -n %zu %s %s",
-             build_path("spec-gpt2", program, sizeof program), b->path, total, options, prompt);
+             build_path(b->spec, program, sizeof program), b->path, total, options, prompt);
     out = popen(command, "r");
     ck_assert_ptr_nonnull(out);
     return out;
@@ -95,7 +98,7 @@ static size_t read_ids(const char *text, int32_t *ids)
 }
 
 /* All prompts of tests/golden/NAME.txt. */
-static void compare_golden(const char *name)
+static void compare_golden(const char *name, enum dg_precision weights)
 {
     char path[128];
     struct both b;
@@ -107,7 +110,7 @@ static void compare_golden(const char *name)
     text = fopen(path, "r");
     ck_assert_ptr_nonnull(text);
     snprintf(path, sizeof path, "tests/golden/%s.bin", name);
-    open_both(&b, path);
+    open_both(&b, path, weights);
     while (getline(&line, &room, text) > 0) {
         int32_t ids[MAX_IDS + MORE];
         size_t n;
@@ -128,21 +131,31 @@ static void compare_golden(const char *name)
 
 START_TEST(floats)
 {
-    compare_golden("tiny");
-    compare_golden("odd");
-    compare_golden("small");
+    compare_golden("tiny", DG_PRECISION_AUTO);
+    compare_golden("odd", DG_PRECISION_AUTO);
+    compare_golden("small", DG_PRECISION_AUTO);
 }
 END_TEST
 
 START_TEST(floats_padded)
 {
-    compare_golden("padded");
+    compare_golden("padded", DG_PRECISION_AUTO);
 }
 END_TEST
 
 START_TEST(bf16)
 {
-    compare_golden("bf16");
+    compare_golden("bf16", DG_PRECISION_AUTO);
+}
+END_TEST
+
+/* Depths that are whole groups and others. */
+START_TEST(int8)
+{
+    static const char *const names[] = {"tiny", "odd", "small", "padded", "bf16"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        compare_golden(names[i], DG_PRECISION_INT8);
 }
 END_TEST
 
@@ -152,7 +165,7 @@ START_TEST(a_long_text)
     int32_t ids[128] = {838, 659};
     struct both b;
 
-    open_both(&b, "tests/golden/small.bin");
+    open_both(&b, "tests/golden/small.bin", DG_PRECISION_AUTO);
     compare(&b, "", "838 659", ids, 2, 128);
     close_both(&b);
 }
@@ -163,7 +176,7 @@ START_TEST(the_model_in_the_program)
     int32_t ids[64] = {576, 577, 258, 498};
     struct both b;
 
-    open_both(&b, "models/demo/demo.bin");
+    open_both(&b, "models/demo/demo.bin", DG_PRECISION_AUTO);
     compare(&b, "", "576 577 258 498", ids, 4, 40);
     close_both(&b);
 }
@@ -172,7 +185,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        floats, floats_padded, bf16, a_long_text, the_model_in_the_program, NULL};
+        floats, floats_padded, bf16, int8, a_long_text, the_model_in_the_program, NULL};
 
     return run_suite("spec", tests);
 }
