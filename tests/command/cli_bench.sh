@@ -88,6 +88,14 @@ for s in r["sched"]:
     positive(s, "ns_per_tile")
     assert s["ns_per_tile"] <= s["median"] <= s["p90"], s
 assert [s["name"] for s in r["schedules"]] == ["dataflow", "barrier", "serial"]
+assert [w["weights"] for w in r["weights"]] == ["f32", "bf16", "int8"]
+assert [[p["tokens"] for p in w["prefill"]] for w in r["weights"]] == [[64, 128]] * 3
+for w in r["weights"]:
+    positive(w, "decode_speedup")
+    limited(w["decode"], "ms_per_token")
+    for p in w["prefill"]:
+        limited(p, "ms", "speedup")
+assert r["weights"][0]["decode"]["bytes"] > r["weights"][1]["decode"]["bytes"] > r["weights"][2]["decode"]["bytes"]
 assert [w["workers"] for w in r["workers"]] == [1, 2]
 for w in r["workers"]:
     positive(w, "decode_speedup", "prefill_speedup", "read_speedup", "fma_speedup")
@@ -122,7 +130,7 @@ count "dagpt bench -j 3: limits of '$limits' workers, expected '1 2 3'" \
     eval 'succeeded && [ "$limits" = "1 2 3" ]'
 
 # A section alone, in text: its own heading, and no other's.
-[ -z "$SAN" ] && sections='decode prompt lab sched schedules workers neighbours what-if' || sections='decode'
+[ -z "$SAN" ] && sections='decode prompt lab sched schedules weights workers neighbours what-if' || sections='decode'
 for section in $sections; do
     run bench --quick -j 1 -m "$small" $section
     headings=$(sed -n 's/^\([a-z-]\{1,\}\) .*/\1/p' "$dir/out" | paste -s -d ' ')
@@ -174,7 +182,7 @@ run bench --quick -j 1 --json -m "$dir/short"
 count 'dagpt bench, 3 positions: not a prompt of 3, or other than 1 id out' \
     eval 'succeeded && has "\"tokens\": 3" "$dir/out" && has "\"ids_out\": 1," "$dir/out"'
 make_model --layers 1 --heads 1 --channels 4 --vocab 5 --positions 1 -o "$dir/one"
-run bench --quick -j 1 -m "$dir/one" decode prompt sched schedules workers
+run bench --quick -j 1 -m "$dir/one" decode prompt sched schedules weights workers
 count 'dagpt bench, 1 position: failed' succeeded
 expect_error 4 'expected maxT of 3 or more, got 1' bench --quick -m "$dir/one"
 

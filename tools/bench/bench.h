@@ -18,6 +18,8 @@ enum {
     BENCH_PROMPTS = 5,
     BENCH_SHAPES = 3,
     BENCH_SCHEDS = 3, /* from DG_SCHED_DATAFLOW on */
+    BENCH_HELD = 3,   /* weights, from DG_PRECISION_F32 on */
+    BENCH_KINDS = 3,  /* of work that is done with each: a token, two prompts */
     BENCH_SHARES = 3, /* teams beside neighbours */
     BENCH_NEIGHBOURS = 2,
 };
@@ -185,11 +187,13 @@ struct bench_report {
     struct bench_stat no_cache[2];
     unsigned n_tiles;
     struct bench_tiles tiles[BENCH_CREWS * BENCH_SHAPES];
-    bool has_schedules, has_workers, has_guesses;
+    bool has_schedules, has_held, has_workers, has_guesses;
     uint32_t schedules_tokens, workers_tokens;
     struct bench_stat schedules[BENCH_SCHEDS][2]; /* dataflow, ...: decode, prompt */
-    struct bench_stat scaling[BENCH_CREWS][2];    /* of crew i: decode, prompt */
-    struct limits beside[BENCH_CREWS];            /* medians of the brackets of `scaling` alone */
+    uint32_t held_tokens[BENCH_KINDS];            /* of a prompt; of decode 0 */
+    struct bench_stat held[BENCH_HELD][BENCH_KINDS];
+    struct bench_stat scaling[BENCH_CREWS][2]; /* of crew i: decode, prompt */
+    struct limits beside[BENCH_CREWS];         /* medians of the brackets of `scaling` alone */
     unsigned n_shares;
     struct bench_share shares[BENCH_SHARES];
     unsigned n_guesses;
@@ -203,6 +207,7 @@ void bench_print_prompts(const struct bench_report *r);
 void bench_print_lab(const struct bench_report *r);
 void bench_print_tiles(const struct bench_report *r);
 void bench_print_schedules(const struct bench_report *r);
+void bench_print_weights(const struct bench_report *r);
 void bench_print_workers(const struct bench_report *r);
 void bench_print_neighbours(const struct bench_report *r);
 void bench_print_what_if(const struct bench_report *r);

@@ -108,6 +108,32 @@ void bench_print_schedules(const struct bench_report *r)
     }
 }
 
+static const char *held_name(int i)
+{
+    return dg_precision_name(DG_PRECISION_F32 + (enum dg_precision)i);
+}
+
+/* Times, and then the megabytes and what of the time of f32 each takes. */
+void bench_print_weights(const struct bench_report *r)
+{
+    char what[64];
+
+    print_head("weights");
+    for (int k = 0; k < BENCH_KINDS; k++) {
+        for (int i = 0; i < BENCH_HELD; i++) {
+            snprintf(what, sizeof what, k ? "%s, %u tokens" : "%s, one token", held_name(i),
+                     r->held_tokens[k]);
+            print_stat("", what, &r->held[i][k]);
+        }
+    }
+    printf("\n          %-22s%10s%10s%10s%10s\n", "of the time of f32", "MB", "one token", "prompt",
+           "prompt");
+    for (int i = 0; i < BENCH_HELD; i++)
+        printf("          %-22s%10.1f%10.2f%10.2f%10.2f\n", held_name(i),
+               1e-6 * r->held[i][0].bytes, 1 / r->held[i][0].speedup, 1 / r->held[i][1].speedup,
+               1 / r->held[i][2].speedup);
+}
+
 void bench_print_workers(const struct bench_report *r)
 {
     char what[64];
@@ -239,6 +265,25 @@ static void json_pair(const struct bench_stat pair[2], uint32_t tokens)
     printf("}}");
 }
 
+static void json_weights(const struct bench_report *r)
+{
+    for (int i = 0; i < BENCH_HELD; i++) {
+        const struct bench_stat *s = r->held[i];
+
+        printf("%s{\"weights\": \"%s\", \"decode_speedup\": %s, \"decode\": {",
+               i ? ",\n  " : ",\n \"weights\": [", held_name(i), real(s->speedup).text);
+        json_stat(s, "ms_per_token");
+        for (int k = 1; k < BENCH_KINDS; k++) {
+            printf("%s{\"tokens\": %u, \"speedup\": %s, ",
+                   k > 1 ? ",\n    " : "},\n   \"prefill\": [", r->held_tokens[k],
+                   real(s[k].speedup).text);
+            json_stat(&s[k], "ms");
+            printf("}");
+        }
+        printf("]}%s", i + 1 == BENCH_HELD ? "]" : "");
+    }
+}
+
 static void json_workers(const struct bench_report *r)
 {
     printf(",\n \"workers\": [");
@@ -316,6 +361,8 @@ void bench_print_json(const struct bench_report *r)
         json_pair(r->schedules[s], r->schedules_tokens);
         printf("%s", s + 1 == BENCH_SCHEDS ? "]" : "");
     }
+    if (r->has_held)
+        json_weights(r);
     if (r->has_workers)
         json_workers(r);
     json_shares(r);

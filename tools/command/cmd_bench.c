@@ -43,6 +43,7 @@ static const struct cli_command command = {
     "  lab        dagpt tokens as a process: 2 ids in, 8 out; and 64 ids with --no-cache\n"
     "  sched      what scheduling a tile costs: steps of empty tiles\n"
     "  schedules  dataflow, barrier and serial side by side\n"
+    "  weights    f32, bf16 and int8 side by side\n"
     "  workers    1, 2, 4 ... workers: speed-up and efficiency\n"
     "  neighbours what 2, 4 and 8 workers keep of the machine beside two busy threads\n"
     "  what-if    what a trace of one worker predicts for the others, and what they take\n"
@@ -58,6 +59,7 @@ enum { SCHEDULES_TOKENS = 64, WORKERS_TOKENS = 256, WHAT_IF_TOKENS = 64 };
 struct bench {
     struct bench_effort effort;
     struct dg_model *model;
+    struct dg_model *held[BENCH_HELD]; /* the model again, as other weights; NULL: none */
     unsigned n_crews;
     struct bench_crew crews[BENCH_CREWS];
     struct bench_crew beside[BENCH_SHARES]; /* neighbours */
@@ -144,6 +146,8 @@ static void close_all(void)
         free(b->crews[i].read);
         free(b->crews[i].fma);
     }
+    for (unsigned i = 0; i < BENCH_HELD; i++)
+        dg_model_free(b->held[i]);
     dg_model_free(b->model);
 }
 
@@ -160,28 +164,28 @@ static struct limits brackets(const struct bench_crew *c, size_t first)
 
 /* ---- sections ---- */
 
-static struct bench_item decode_item(struct bench *b, struct bench_crew *c, enum dg_sched sched)
+static struct bench_item decode_item(struct dg_model *m, struct bench_crew *c, enum dg_sched sched)
 {
-    struct bench_decode *d = bench_decode_new(b->model, c->team, sched);
+    struct bench_decode *d = bench_decode_new(m, c->team, sched);
     struct bench_item item = {.run = bench_decode_run, .arg = d, .crew = c};
 
-    bench_step_cost(b->model, c->workers, 1, bench_decode_past(d), &item.flops, &item.bytes);
+    bench_step_cost(m, c->workers, 1, bench_decode_past(d), &item.flops, &item.bytes);
     return item;
 }
 
-static struct bench_item prompt_item(struct bench *b, struct bench_crew *c, enum dg_sched sched,
+static struct bench_item prompt_item(struct dg_model *m, struct bench_crew *c, enum dg_sched sched,
                                      uint32_t tokens)
 {
     struct bench_item item = {.run = bench_prompt_run, .crew = c};
 
-    item.arg = bench_prompt_new(b->model, c->team, sched, tokens);
-    bench_step_cost(b->model, c->workers, tokens, 0, &item.flops, &item.bytes);
+    item.arg = bench_prompt_new(m, c->team, sched, tokens);
+    bench_step_cost(m, c->workers, tokens, 0, &item.flops, &item.bytes);
     return item;
 }
 
 static void measure_decode(struct bench *b)
 {
-    struct bench_item item = decode_item(b, largest_crew(b), cli_model_sched());
+    struct bench_item item = decode_item(b->model, largest_crew(b), cli_model_sched());
 
     bench_measure(&item, 1, &b->effort);
     b->report.decode = item.stat;
@@ -197,11 +201,12 @@ static void measure_prompts(struct bench *b)
         if (prompts[i] > b->report.sizes.positions)
             continue;
         b->report.tokens[n] = prompts[i];
-        items[n++] = prompt_item(b, largest_crew(b), cli_model_sched(), prompts[i]);
+        items[n++] = prompt_item(b->model, largest_crew(b), cli_model_sched(), prompts[i]);
     }
     if (n == 0) { /* a model of fewer positions: as many as it has */
         b->report.tokens[n] = b->report.sizes.positions;
-        items[n++] = prompt_item(b, largest_crew(b), cli_model_sched(), b->report.sizes.positions);
+        items[n++] =
+            prompt_item(b->model, largest_crew(b), cli_model_sched(), b->report.sizes.positions);
     }
     bench_measure(items, n, &b->effort);
     b->report.n_prompts = n;
@@ -255,8 +260,8 @@ static void measure_schedules(struct bench *b)
 
     r->schedules_tokens = least(SCHEDULES_TOKENS, r->sizes.positions);
     for (int s = 0; s < BENCH_SCHEDS; s++) {
-        decode[s] = decode_item(b, largest_crew(b), DG_SCHED_DATAFLOW + (enum dg_sched)s);
-        prompt[s] = prompt_item(b, largest_crew(b), DG_SCHED_DATAFLOW + (enum dg_sched)s,
+        decode[s] = decode_item(b->model, largest_crew(b), DG_SCHED_DATAFLOW + (enum dg_sched)s);
+        prompt[s] = prompt_item(b->model, largest_crew(b), DG_SCHED_DATAFLOW + (enum dg_sched)s,
                                 r->schedules_tokens);
     }
     bench_measure(decode, BENCH_SCHEDS, &b->effort);
@@ -270,6 +275,50 @@ static void measure_schedules(struct bench *b)
     r->has_schedules = true;
 }
 
+/* The model as those weights: the one that is open, or one more. */
+static struct dg_model *held_as(struct bench *b, enum dg_precision weights)
+{
+    const enum dg_dtype is = dg_model_weight(b->model, DG_WTE, 0)->dtype;
+    struct dg_model **m = &b->held[weights - DG_PRECISION_F32];
+    struct dg_error err;
+
+    if (dg_model_precision(DG_PRECISION_AUTO, is) == weights)
+        return b->model;
+    cli_model.weights = weights;
+    cli_check(cli_model_open(m, largest_crew(b)->team, &err), &err);
+    return *m;
+}
+
+static void measure_weights(struct bench *b)
+{
+    static const uint32_t tokens[BENCH_KINDS - 1] = {64, 512};
+    struct bench_report *r = &b->report;
+    struct bench_item items[BENCH_KINDS][BENCH_HELD];
+    struct bench_crew *c = largest_crew(b);
+
+    for (int i = 0; i < BENCH_HELD; i++) {
+        struct dg_model *m = held_as(b, DG_PRECISION_F32 + (enum dg_precision)i);
+
+        items[0][i] = decode_item(m, c, cli_model_sched());
+        for (int k = 1; k < BENCH_KINDS; k++) {
+            r->held_tokens[k] = least(tokens[k - 1], r->sizes.positions);
+            items[k][i] = prompt_item(m, c, cli_model_sched(), r->held_tokens[k]);
+        }
+    }
+    for (int k = 0; k < BENCH_KINDS; k++)
+        bench_measure(items[k], BENCH_HELD, &b->effort);
+    for (int i = 0; i < BENCH_HELD; i++) {
+        for (int k = 0; k < BENCH_KINDS; k++) {
+            r->held[i][k] = items[k][i].stat;
+            if (k)
+                bench_prompt_free(items[k][i].arg);
+            else
+                bench_decode_free(items[k][i].arg);
+        }
+    }
+    r->has_held = true;
+}
+
 static void measure_workers(struct bench *b)
 {
     struct bench_report *r = &b->report;
@@ -279,8 +328,8 @@ static void measure_workers(struct bench *b)
     r->workers_tokens = least(WORKERS_TOKENS, r->sizes.positions);
     for (unsigned i = 0; i < b->n_crews; i++) {
         before[i] = b->crews[i].n_probes;
-        decode[i] = decode_item(b, &b->crews[i], cli_model_sched());
-        prompt[i] = prompt_item(b, &b->crews[i], cli_model_sched(), r->workers_tokens);
+        decode[i] = decode_item(b->model, &b->crews[i], cli_model_sched());
+        prompt[i] = prompt_item(b->model, &b->crews[i], cli_model_sched(), r->workers_tokens);
     }
     bench_measure(decode, b->n_crews, &b->effort);
     bench_measure(prompt, b->n_crews, &b->effort);
@@ -307,7 +356,7 @@ static void measure_neighbours(struct bench *b)
         cli_check(dg_team_new(&c->team, 2u << i, (unsigned)cli_model.cpus, &err), &err);
         c->workers = dg_team_awake(c->team);
         cli_check(limits_probe_new(&c->probe, c->team, r->isa, 1, &err), &err);
-        items[i] = decode_item(b, c, cli_model_sched());
+        items[i] = decode_item(b->model, c, cli_model_sched());
         r->shares[i].workers = 2u << i;
         r->shares[i].awake = c->workers;
     }
@@ -328,9 +377,9 @@ static void measure_what_if(struct bench *b)
     if (n == 0)
         return;
     for (unsigned i = 0; i <= n; i++) {
-        decode[i] = decode_item(b, &b->crews[i], DG_SCHED_DATAFLOW);
+        decode[i] = decode_item(b->model, &b->crews[i], DG_SCHED_DATAFLOW);
         decode[i].run = bench_decode_step;
-        prompt[i] = prompt_item(b, &b->crews[i], DG_SCHED_DATAFLOW, tokens);
+        prompt[i] = prompt_item(b->model, &b->crews[i], DG_SCHED_DATAFLOW, tokens);
     }
     bench_what_if(r->guesses, decode, n + 1, &b->effort);
     bench_what_if(r->guesses + n, prompt, n + 1, &b->effort);
@@ -353,6 +402,7 @@ static const struct {
     {"lab", measure_lab, bench_print_lab},
     {"sched", measure_tiles, bench_print_tiles},
     {"schedules", measure_schedules, bench_print_schedules},
+    {"weights", measure_weights, bench_print_weights},
     {"workers", measure_workers, bench_print_workers},
     {"neighbours", measure_neighbours, bench_print_neighbours},
     {"what-if", measure_what_if, bench_print_what_if},
@@ -368,7 +418,7 @@ static void check_section(const char *name)
         if (strcmp(name, sections[i].name) == 0)
             return;
     cli_die(DG_ERR_USAGE,
-            "bench: got '%s', expected decode, prompt, lab, sched, schedules, workers, "
+            "bench: got '%s', expected decode, prompt, lab, sched, schedules, weights, workers, "
             "neighbours or what-if",
             name);
 }
