@@ -5,6 +5,7 @@
  * engine that has joined the others; the others leave it behind the options, open the same model and follow. Ids travel
  * with each step; sampling is rank 0's. Until they follow, what is wrong on another rank is rank 0's to say, once. */
 #include "agree.h"
+#include "keeper.h"
 #include "talk.h"
 #include "transport.h"
 #include "world.h"
@@ -260,6 +261,7 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
     parse(argc, argv);
+    keeper_begin(own.timeout);
     if (!world_begin(own.timeout))
         return DG_ERR_RESOURCE;
     cli_signals_begin();

@@ -144,7 +144,7 @@ static uint64_t part_of_timeout(double part)
     return (uint64_t)(1e9 * world.timeout * part);
 }
 
-/* Is it for another to say? Each rank finds out by itself; of those that live the lowest speaks. */
+/* Is it for another to say? Of those that live the lowest speaks. */
 static bool another_speaks(uint64_t now)
 {
     for (int r = 0; r < world.rank; r++)
@@ -153,8 +153,30 @@ static bool another_speaks(uint64_t now)
     return false;
 }
 
-/* Ends this process alone; the others do the same. Who does not speak waits until that is done, since whoever started
- * the ranks may end all of them when one ends. With the lock held, or MPI does not return. */
+/* All others are to exit with the code. Waits a moment for that to be on its way. With the lock held. */
+static void tell_to_exit(int code)
+{
+    const uint64_t start = dg_now_ns();
+    int done, all = 0;
+
+    own.abandoned = 1 + code;
+    for (int r = 0; r < world.ranks; r++)
+        if (r != world.rank)
+            MPI_Isend(&own, sizeof own, MPI_BYTE, r, WORLD_LIVES, MPI_COMM_WORLD, &peers[r].sent);
+    while (!all && dg_now_ns() - start < part_of_timeout(LAST_WORDS) / 2) {
+        all = 1;
+        for (int r = 0; r < world.ranks; r++)
+            if (r != world.rank) {
+                MPI_Test(&peers[r].sent, &done, MPI_STATUS_IGNORE);
+                all &= done;
+            }
+        sched_yield();
+    }
+}
+
+/* Ends all that live, and one that was stopped should it ever go on. Each rank finds out by itself; who does not speak
+ * waits until that is done, since whoever started the ranks may end all of them when one ends. With the lock held, or
+ * MPI does not return. */
 _Noreturn static void give_up(int rank, uint64_t now, double silence)
 {
     char what[160] = "";
@@ -170,6 +192,8 @@ _Noreturn static void give_up(int rank, uint64_t now, double silence)
                 "dagpt-mpi: rank %d on %s: not heard of for %.1f s; rank %d on %s waited for %s\n",
                 rank, world_host(rank), silence, world.rank, world.host,
                 what[0] ? what : "its next step");
+    if (rank != world.rank)
+        tell_to_exit(DG_ERR_RESOURCE);
     _exit(DG_ERR_RESOURCE);
 }
 
@@ -198,28 +222,33 @@ static void exchange_signs(uint64_t now, bool send)
 }
 
 /* Who was stopped itself, and goes on, has missed what the others sent: they get their time again. */
-static void forgive(uint64_t now, uint64_t looked)
+static bool was_stopped(uint64_t now, uint64_t before)
 {
-    for (int r = 0; r < world.ranks && now - looked > part_of_timeout(SUSPECT); r++)
+    if (now - before < part_of_timeout(SUSPECT))
+        return false;
+    for (int r = 0; r < world.ranks; r++)
         peers[r].heard = now;
+    return true;
 }
 
 static void *watch_peers(void *arg)
 {
     const uint64_t limit = part_of_timeout(GONE), pause = part_of_timeout(BETWEEN_SIGNS);
-    uint64_t sent = 0, looked = dg_now_ns();
+    uint64_t sent = 0, turned = dg_now_ns(), looked = turned;
 
     (void)arg;
     while (dg_load_acquire(&watching)) {
         const uint64_t now = dg_now_ns();
 
+        if (was_stopped(now, turned))
+            looked = now;
+        turned = now;
         if (!world_try_lock()) { /* somebody is quick, or MPI does not return */
             if (now - looked > limit)
                 give_up(world.rank, now, 1e-9 * (double)(now - looked));
             sched_yield();
             continue;
         }
-        forgive(now, looked);
         looked = now;
         exchange_signs(now, now - sent > pause);
         sent = now - sent > pause ? now : sent;
@@ -260,24 +289,9 @@ static void stop_watch(void)
 
 void world_abandon(int code)
 {
-    const uint64_t start = dg_now_ns();
-    int done, all = 0;
-
     stop_watch();
     world_lock();
-    own.abandoned = 1 + code;
-    for (int r = 0; r < world.ranks; r++)
-        if (r != world.rank)
-            MPI_Isend(&own, sizeof own, MPI_BYTE, r, WORLD_LIVES, MPI_COMM_WORLD, &peers[r].sent);
-    while (!all && dg_now_ns() - start < part_of_timeout(LAST_WORDS)) {
-        all = 1;
-        for (int r = 0; r < world.ranks; r++)
-            if (r != world.rank) {
-                MPI_Test(&peers[r].sent, &done, MPI_STATUS_IGNORE);
-                all &= done;
-            }
-        sched_yield();
-    }
+    tell_to_exit(code);
     _exit(code);
 }
 

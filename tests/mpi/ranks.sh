@@ -3,14 +3,8 @@
 
 mpi=$build/dagpt-mpi$KIND
 suite=$suite$KIND
-# What either MPI is told: as root, on fewer CPUs than ranks; $alone: that a rank which ends does not end the others.
-if mpirun$KIND --version | grep -qE 'Open ?(MPI|RTE)'; then
-    launch="mpirun$KIND --oversubscribe --allow-run-as-root"
-    alone="$launch --enable-recovery"
-else
-    launch=mpirun$KIND
-    alone="$launch -disable-auto-cleanup"
-fi
+launch=mpirun$KIND
+! $launch --version | grep -qE 'Open ?(MPI|RTE)' || launch="$launch --oversubscribe --allow-run-as-root"
 
 # ranks N ARGUMENT... - dagpt-mpi on N ranks; leaves $dir/out, $dir/err and $status.
 ranks() {
