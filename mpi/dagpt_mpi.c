@@ -7,6 +7,7 @@
 #include "agree.h"
 #include "keeper.h"
 #include "talk.h"
+#include "tracing.h"
 #include "transport.h"
 #include "world.h"
 #include "../src/base/status.h"
@@ -81,17 +82,40 @@ static void compare_models(const struct dg_model *m)
     leave_unless(v, &err);
 }
 
-/* The workers of all ranks. */
+/* The workers of all ranks together. */
 static uint32_t count_workers(const struct dg_team *team)
 {
-    int mine = (int)dg_team_awake(team), all;
+    const int mine = (int)dg_team_awake(team);
+    uint32_t all = 0;
     MPI_Request request;
 
     world_lock();
-    MPI_Iallreduce(&mine, &all, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD, &request);
+    MPI_Iallgather(&mine, 1, MPI_INT, world.workers, 1, MPI_INT, MPI_COMM_WORLD, &request);
     world_unlock();
     world_wait(&request);
-    return (uint32_t)all;
+    for (int r = 0; r < world.ranks; r++)
+        all += (uint32_t)world.workers[r];
+    return all;
+}
+
+static bool has_failed(void)
+{
+    bool failed;
+
+    world_lock();
+    failed = talk_failed();
+    world_unlock();
+    return failed;
+}
+
+/* What rank 0 has recorded, and the others with it. */
+static struct dg_trace *join_traces(struct dg_trace *trace, struct trace_facts *facts)
+{
+    if (world.rank > 0)
+        return NULL;
+    if (!own.joined)
+        return trace;
+    return has_failed() ? NULL : tracing_join(trace, facts);
 }
 
 /* The others do not come back. */
@@ -110,15 +134,17 @@ static void join(struct cli_engine *e)
     own.joined = true;
     if (world.rank == 0)
         return;
-    talk_follow(e, &mpi_sent);
+    tracing_is(dg_team_trace(e->team));
+    talk_follow(e, &mpi_sent, tracing_answer);
     cli_leave(0);
 }
 
 /* The options are read: who follows needs no more of them. */
 static void part_ways(void)
 {
-    if (cli_given(cli_trace_options[0].target))
-        cli_die(DG_ERR_USAGE, "got --trace, expected none: dagpt-mpi records nothing");
+    cli_records_elsewhere = world.rank > 0;
+    cli_when_recorded = join_traces;
+    mpi_tracing = world.rank == 0 && cli_given(cli_trace_options[0].target);
     if (world.rank == 0)
         return;
     cli_model.chunk = 0; /* a step that is told is a whole one */
@@ -155,12 +181,7 @@ static void leave_world(void)
     if (!own.joined && !own.over)
         say_that_it_leaves();
     if (own.joined && world.rank == 0) {
-        bool failed;
-
-        world_lock();
-        failed = talk_failed();
-        world_unlock();
-        if (failed)
+        if (has_failed())
             world_abandon(cli_exit_code());
         talk_bye();
         print_traffic();

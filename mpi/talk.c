@@ -11,7 +11,8 @@
 
 enum { WORDS_OF_ERROR = 400 };
 
-/* A part, in what is told: n_parts, those, and the ids of each. n_parts 0: there are no more steps. */
+/* A part, in what is told: n_parts, those, and the ids of each. n_parts 0: there are no more steps; below 0: something
+ * else is asked. */
 struct told_part {
     int32_t position, n, n_logits;
 };
@@ -77,8 +78,8 @@ bool talk_failed(void)
 {
     int which, done;
 
-    if (one_failed)
-        return true;
+    if (one_failed || !requests)
+        return one_failed;
     MPI_Testany(world.ranks, requests, &which, &done, MPI_STATUS_IGNORE);
     one_failed = done && which != MPI_UNDEFINED && answers[which].status != DG_OK;
     return one_failed;
@@ -96,6 +97,11 @@ enum dg_status talk_answers(struct traffic *sum, struct dg_error *err)
                            world_host(r), answers[r].text);
     }
     return DG_OK;
+}
+
+void talk_ask(int rank, int32_t what)
+{
+    world_send(rank, WORLD_STEP, &what, sizeof what);
 }
 
 void talk_bye(void)
@@ -127,7 +133,7 @@ static enum dg_status run_told(struct cli_engine *e, const char *told, struct dg
     return st;
 }
 
-void talk_follow(struct cli_engine *e, const struct traffic *sent)
+void talk_follow(struct cli_engine *e, const struct traffic *sent, void (*answer)(int32_t what))
 {
     for (;;) {
         const struct traffic before = *sent;
@@ -143,6 +149,10 @@ void talk_follow(struct cli_engine *e, const struct traffic *sent)
         free(told);
         if (n_parts == 0)
             return;
+        if (n_parts < 0) {
+            answer(n_parts);
+            continue;
+        }
         if (a.status != DG_OK)
             snprintf(a.text, sizeof a.text, "%.*s", (int)sizeof a.text - 1, err.text);
         a.messages = sent->messages - before.messages;

@@ -25,11 +25,16 @@ bool talk_failed(void);
 /* After it: waits for all answers, unless one cannot run it. What was wrong with one is *err. */
 enum dg_status talk_answers(struct traffic *sum, struct dg_error *err);
 
+/* Asks another for what it is that answers (talk_follow()). Between steps. */
+enum { TALK_CLOCK = -1, TALK_TRACE = -2 };
+void talk_ask(int rank, int32_t what);
+
 void talk_bye(void); /* there are no more steps; not after talk_failed() */
 
 /* ---- the others ---- */
 
-/* Runs the steps that are told, until there are no more. *sent: what this rank's transport counts. */
-void talk_follow(struct cli_engine *e, const struct traffic *sent);
+/* Runs the steps that are told, until there are no more; answer(what) what is asked. *sent: what this rank's transport
+ * counts. */
+void talk_follow(struct cli_engine *e, const struct traffic *sent, void (*answer)(int32_t what));
 
 #endif

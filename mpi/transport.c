@@ -3,6 +3,7 @@
  * Messages come in about the order in which they are numbered, so that only the first of those that have not come are
  * tested: a test of hundreds took as long as a tile. All are in the end, since those that have come make room. */
 #include "transport.h"
+#include "tracing.h"
 #include "world.h"
 #include "../src/base/status.h"
 #include "../src/runtime/sched.h"
@@ -18,6 +19,7 @@ enum { TESTED = 32 };
 struct line {
     struct dg_piece *piece;
     struct dg_run *run;
+    size_t whole; /* tracing_plan(), where steps are recorded */
     const struct dg_step *step;
     char *buffers;                 /* of receives, then of sends: one for all messages of a tile */
     char **received, **sent;       /* [n_receives], [n_sends] into buffers */
@@ -134,7 +136,7 @@ static enum dg_status open_line(void *arg, void **out, struct dg_piece *piece, s
 
     (void)arg;
     if (l)
-        *l = (struct line){.piece = piece, .run = run};
+        *l = (struct line){.piece = piece, .run = run, .whole = mpi_tracing ? tracing_plan() : 0};
     if (st != DG_OK || !l || !allocate(l)) {
         if (l)
             close_line(NULL, l);
@@ -176,6 +178,8 @@ static enum dg_status begin(void *arg, void *line, const struct dg_step *step, c
     running = l;
     mpi_sent.steps++;
     world_unlock();
+    if (mpi_tracing)
+        tracing_step(l->whole);
     return world.rank == 0 ? talk_step(step, ids, n_logits, err) : DG_OK;
 }
 
@@ -218,7 +222,7 @@ static uint32_t give_up(struct line *l, uint32_t **failed)
     return n;
 }
 
-static void poll_line(void *line)
+static bool poll_line(void *line, unsigned worker)
 {
     struct line *l = line;
     uint32_t came[TESTED], n_failed = 0, *failed = NULL;
@@ -226,7 +230,7 @@ static void poll_line(void *line)
 
     if (!world_try_lock()) {
         sched_yield();
-        return;
+        return false;
     }
     n = test(l, came);
     if (n == 0 && world.rank == 0 && talk_failed())
@@ -237,11 +241,15 @@ static void poll_line(void *line)
     for (int i = 0; i < n; i++) {
         const struct dg_message *m = &l->piece->receives[came[i]];
 
+        dg_run_take(l->run, worker, m->tile);
         dg_message_unpack(l->piece, m, l->step, l->received[came[i]]);
-        dg_run_post(l->run, m->tile, 0);
+        dg_run_taken(l->run, worker, m->tile, 0);
     }
-    for (uint32_t i = 0; i < n_failed; i++)
-        dg_run_post(l->run, l->piece->receives[failed[i]].tile, EIO);
+    for (uint32_t i = 0; i < n_failed; i++) {
+        dg_run_take(l->run, worker, l->piece->receives[failed[i]].tile);
+        dg_run_taken(l->run, worker, l->piece->receives[failed[i]].tile, EIO);
+    }
+    return n > 0 || n_failed > 0;
 }
 
 static enum dg_status end(void *arg, void *line, struct dg_error *err)
@@ -263,9 +271,18 @@ static enum dg_status end(void *arg, void *line, struct dg_error *err)
     return DG_OK;
 }
 
+static void look(void *arg, const struct dg_plan *plan, const struct dg_placed *placed)
+{
+    (void)arg;
+    tracing_look(plan, placed);
+}
+
+bool mpi_tracing;
+
 struct dg_transport mpi_transport(void)
 {
-    return (struct dg_transport){open_line, close_line, begin, poll_line, end, NULL};
+    return (struct dg_transport){
+        mpi_tracing ? look : NULL, open_line, close_line, begin, poll_line, end, NULL};
 }
 
 void mpi_waited_for(char *to, size_t size)

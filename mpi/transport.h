@@ -8,6 +8,8 @@
 
 struct dg_transport mpi_transport(void);
 
+extern bool mpi_tracing; /* this is rank 0, and steps are recorded; set it before */
+
 /* What this rank has sent, and, rank 0, what it has heard that the others have. Between steps. */
 extern struct traffic mpi_sent, mpi_sent_elsewhere;
 

@@ -12,7 +12,7 @@
 
 struct world world;
 
-enum { MOST = 256, TICK_NS = 20 * 1000 * 1000, NAP_NS = 50 * 1000 };
+enum { TICK_NS = 20 * 1000 * 1000, NAP_NS = 50 * 1000 };
 
 /* Parts of the timeout. */
 static const double BETWEEN_SIGNS = 0.1, SUSPECT = 0.35, GONE = 0.7, LAST_WORDS = 0.2;
@@ -31,7 +31,7 @@ struct peer {
     char host[WORLD_HOST];
 };
 
-static struct peer peers[MOST];
+static struct peer peers[WORLD_MOST];
 static struct sign own;
 
 /* 1: somebody calls MPI. Order: acquire, release. Partner: each other. */
@@ -304,12 +304,13 @@ bool world_begin(double timeout)
     MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &world.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &world.ranks);
-    if (provided < MPI_THREAD_SERIALIZED || world.ranks > MOST) {
+    if (provided < MPI_THREAD_SERIALIZED || world.ranks > WORLD_MOST) {
         if (world.rank == 0 && provided < MPI_THREAD_SERIALIZED)
             fprintf(stderr, "dagpt-mpi: MPI: got threads of level %d, expected SERIALIZED (%d)\n",
                     provided, MPI_THREAD_SERIALIZED);
         else if (world.rank == 0)
-            fprintf(stderr, "dagpt-mpi: ranks: got %d, expected 1 to %d\n", world.ranks, MOST);
+            fprintf(stderr, "dagpt-mpi: ranks: got %d, expected 1 to %d\n", world.ranks,
+                    WORLD_MOST);
         MPI_Finalize();
         return false;
     }

@@ -13,13 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WORLD_HOST = 64 };
+enum { WORLD_HOST = 64, WORLD_MOST = 256 };
 
 struct world {
     int rank, ranks;
-    int most_tag;      /* of a message */
-    MPI_Comm messages; /* between pieces */
-    double timeout;    /* seconds */
+    int most_tag;            /* of a message */
+    MPI_Comm messages;       /* between pieces */
+    double timeout;          /* seconds */
+    int workers[WORLD_MOST]; /* of each rank, once they have joined */
     char host[WORLD_HOST];
 
     /* What is waited for, or "": for the line. With the lock held. */
@@ -42,7 +43,7 @@ void world_wait(MPI_Request *request);
 
 /* Bytes from one rank to another, in the order in which they were sent. Both wait; what was received is the caller's
  * to free(). */
-enum world_tag { WORLD_LIVES, WORLD_AGREE, WORLD_STEP, WORLD_DONE };
+enum world_tag { WORLD_LIVES, WORLD_AGREE, WORLD_STEP, WORLD_DONE, WORLD_TRACE };
 void world_send(int to, enum world_tag tag, const void *bytes, size_t n);
 void *world_receive(int from, enum world_tag tag, size_t *n);
 

@@ -242,6 +242,8 @@ static enum dg_status take_piece(struct dg_engine *e, struct prepared *p, struct
     if (st != DG_OK)
         return st;
     st = dg_piece_new(&p->piece, p->plan, &placed, e->rank, dg_team_awake(e->team), err);
+    if (st == DG_OK && e->transport->look)
+        e->transport->look(e->transport->arg, p->plan, &placed);
     dg_placed_free(&placed);
     if (st != DG_OK)
         return st;

@@ -45,6 +45,9 @@ struct dg_run;
 
 /* What carries messages between ranks. `line` is what it made of a piece, `arg` its own. */
 struct dg_transport {
+    /* Is shown each plan, and which ranks its tiles are on, before its piece is opened. NULL: need not be. */
+    void (*look)(void *arg, const struct dg_plan *plan, const struct dg_placed *placed);
+
     /* Makes ready for a piece, which `run` runs, and sets piece->sender. */
     enum dg_status (*open)(void *arg, void **line, struct dg_piece *piece, struct dg_run *run,
                            struct dg_error *err);
@@ -55,8 +58,8 @@ struct dg_transport {
     enum dg_status (*begin)(void *arg, void *line, const struct dg_step *step, const int32_t *ids,
                             uint32_t n_logits, struct dg_error *err);
 
-    /* dg_run_poll()'s: posts the messages that have come. */
-    void (*poll)(void *line);
+    /* dg_run_poll()'s: takes the messages that have come. */
+    bool (*poll)(void *line, unsigned worker);
 
     /* After the step: all that was sent has left. */
     enum dg_status (*end)(void *arg, void *line, struct dg_error *err);

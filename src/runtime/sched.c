@@ -84,9 +84,9 @@ struct dg_run {
     enum dg_sched sched;
     struct dg_traced traced;
     struct dg_arena *arena;
-    unsigned workers;        /* that are awake */
-    bool posts;              /* some of the plan's tiles are posted */
-    void (*poll)(void *arg); /* dg_run_poll(), or NULL */
+    unsigned workers;                         /* that are awake */
+    bool posts;                               /* some of the plan's tiles are posted */
+    bool (*poll)(void *arg, unsigned worker); /* dg_run_poll(), or NULL */
     void *poll_arg;
     uint32_t *inputs; /* [n_nodes] the plan's waits, and one more where a tile is posted */
     uint32_t *queue;  /* [n_nodes] index of the queue that a ready tile goes to, or NO_QUEUE */
@@ -290,8 +290,9 @@ static int compute(const struct dg_run *run, const struct lane *lane, uint32_t t
     return op->type->run(op, run->plan->tiles[tile].out, run->step, lane->scratch);
 }
 
-static int watch(const struct dg_run *run, const struct lane *lane, uint32_t tile)
+static int watch(const struct dg_run *run, unsigned worker, uint32_t tile)
 {
+    const struct lane *lane = &run->lanes[worker];
     int failed;
 
     if (lane->trace)
@@ -302,7 +303,7 @@ static int watch(const struct dg_run *run, const struct lane *lane, uint32_t til
     if (lane->tells) /* tiles are run in about the order in which they stand in the plan */
         dg_team_tell(run->team, (tile + 1.0) / run->plan->n_tiles);
     if (run->poll)
-        run->poll(run->poll_arg);
+        run->poll(run->poll_arg, worker);
     return failed;
 }
 
@@ -315,7 +316,7 @@ static void run_tile(struct dg_run *run, unsigned worker, uint32_t tile)
         lane->left_out = true;
         return;
     }
-    failed = lane->watched ? watch(run, lane, tile) : compute(run, lane, tile);
+    failed = lane->watched ? watch(run, worker, tile) : compute(run, lane, tile);
     if (failed && !lane->failed)
         lane->failed = failed;
 }
@@ -349,8 +350,10 @@ static uint32_t wait_for(struct dg_run *run, unsigned worker, look_function *loo
             if (now - start >= spin_ns && !run->poll)
                 break;
         }
-        if (run->poll)
-            run->poll(run->poll_arg);
+        if (run->poll && run->poll(run->poll_arg, worker)) {
+            start = 0; /* another wait begins */
+            turn = UINT_MAX;
+        }
         dg_pause();
     }
     if (trace)
@@ -501,7 +504,8 @@ int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sc
         reset_dataflow(run);
     else if (sched == DG_SCHED_BARRIER || run->posts) /* serial waits for posts alone */
         reset_ops(run);
-    if (trace && (run->posts || !dg_trace_begin(trace, run->plan, &run->traced, step)))
+    if (trace &&
+        ((run->posts && !run->poll) || !dg_trace_begin(trace, run->plan, &run->traced, step)))
         trace = NULL;
     for (unsigned w = 0; w < run->workers; w++) {
         run->lanes[w].failed = 0;
@@ -546,7 +550,20 @@ void dg_run_post(struct dg_run *run, uint32_t tile, int failed)
         dg_team_wake(run->team, run->workers);
 }
 
-void dg_run_poll(struct dg_run *run, void (*poll)(void *arg), void *arg)
+void dg_run_take(struct dg_run *run, unsigned worker, uint32_t tile)
+{
+    if (run->lanes[worker].trace)
+        dg_trace_tile(run->lanes[worker].trace, tile);
+}
+
+void dg_run_taken(struct dg_run *run, unsigned worker, uint32_t tile, int failed)
+{
+    if (run->lanes[worker].trace)
+        dg_trace_done(run->lanes[worker].trace);
+    dg_run_post(run, tile, failed);
+}
+
+void dg_run_poll(struct dg_run *run, bool (*poll)(void *arg, unsigned worker), void *arg)
 {
     run->poll = poll;
     run->poll_arg = arg;

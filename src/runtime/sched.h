@@ -20,8 +20,8 @@ void dg_run_free(struct dg_run *run); /* takes NULL */
 /* Runs every tile of the plan once, each after all that it waits for. Returns 0, or the errno value
  * of a tile or post that failed; the other tiles have run all the same. ECANCELED: dg_team_cancel() has
  * been called before the last tile began; some tiles have not run, and the request is fulfilled.
- * A plan with tiles that are posted is neither cancelled, since others go on with it, nor recorded,
- * since such a tile has no time on a worker. */
+ * A plan with tiles that are posted is not cancelled, since others go on with it, and recorded only where workers
+ * poll: else such a tile has no time on a worker. */
 int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sched);
 
 /* A tile of an op whose type is `posted` is done: something outside, such as a message that came, has
@@ -36,10 +36,15 @@ int dg_run_step(struct dg_run *run, const struct dg_step *step, enum dg_sched sc
  *                   dg_run_post() has returned, which may be after dg_run_step() has. */
 void dg_run_post(struct dg_run *run, uint32_t tile, int failed);
 
-/* From now on, poll(arg) is called again and again during this run's steps: by workers that have nothing to do,
- * which then do not park, and by each worker after a tile. It looks whether a message has come, and posts; it returns
- * soon, and may give up the CPU. NULL: no longer.
+/* The same in two calls, of what a worker has found that polls: before it writes the tile's output, and when it has. A
+ * recorded step has the tile as one that this worker ran. */
+void dg_run_take(struct dg_run *run, unsigned worker, uint32_t tile);
+void dg_run_taken(struct dg_run *run, unsigned worker, uint32_t tile, int failed);
+
+/* From now on, poll(arg, worker) is called again and again during this run's steps: by workers that have nothing to do,
+ * which then do not park, and by each worker after a tile. It looks whether a message has come, and takes it: true; it
+ * returns soon, and may give up the CPU. NULL: no longer.
  * Threads: set it between steps; poll() is called by several workers at once. */
-void dg_run_poll(struct dg_run *run, void (*poll)(void *arg), void *arg);
+void dg_run_poll(struct dg_run *run, bool (*poll)(void *arg, unsigned worker), void *arg);
 
 #endif

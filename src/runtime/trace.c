@@ -145,8 +145,8 @@ static void *copy(struct dg_arena *arena, const void *from, size_t n, size_t siz
     return to ? memcpy(to, from, n * size) : NULL;
 }
 
-static struct dg_trace_plan *copy_plan(struct dg_arena *arena, const struct dg_plan *plan,
-                                       uint32_t rows)
+struct dg_trace_plan *dg_trace_plan_copy(struct dg_arena *arena, const struct dg_plan *plan,
+                                         uint32_t rows)
 {
     struct dg_trace_plan *p = dg_arena_alloc(arena, sizeof *p);
 
@@ -192,7 +192,7 @@ static bool have_plan(struct dg_trace *t, const struct dg_plan *plan, struct dg_
     if (!plans)
         return false;
     t->plans = plans;
-    plans[t->n_plans] = copy_plan(t->arena, plan, rows);
+    plans[t->n_plans] = dg_trace_plan_copy(t->arena, plan, rows);
     if (!plans[t->n_plans])
         return false;
     *traced = (struct dg_traced){t->number, t->n_plans++};
@@ -224,6 +224,7 @@ static bool have_room(struct dg_trace *t, const struct dg_plan *plan)
 bool dg_trace_begin(struct dg_trace *t, const struct dg_plan *plan, struct dg_traced *traced,
                     const struct dg_step *step)
 {
+    const uint64_t number = t->begun++;
     const uint32_t past = dg_step_past(step);
     const uint64_t first = past, end = first + (step->rows ? step->rows : 1);
 
@@ -233,7 +234,8 @@ bool dg_trace_begin(struct dg_trace *t, const struct dg_plan *plan, struct dg_tr
         t->dropped += plan->n_tiles;
         return false;
     }
-    t->steps[t->n_steps] = (struct dg_trace_step){.plan = traced->plan, .past = past};
+    t->steps[t->n_steps] =
+        (struct dg_trace_step){.number = number, .plan = traced->plan, .past = past};
     t->steps[t->n_steps].start = dg_now_ns();
     return true;
 }

@@ -41,6 +41,8 @@ struct dg_trace_visit {
 };
 
 struct dg_trace_step {
+    uint64_t
+        number; /* of the steps that the team has begun since recording did, recorded or not; from 0 */
     uint32_t plan; /* index in plans */
     uint32_t past; /* positions before it */
     uint64_t start, end;
@@ -82,6 +84,7 @@ struct dg_trace {
     size_t max_events;   /* of all workers together */
     uint64_t first, end; /* positions to record */
     uint64_t start;      /* when recording began */
+    uint64_t begun;      /* steps */
     uint64_t dropped;    /* tiles of steps that there was no room for */
 
     void (*tell)(void *arg, const struct dg_traced_tile *tile); /* or NULL */
@@ -103,6 +106,10 @@ struct dg_traced {
     uint64_t trace; /* number; 0: none yet */
     uint32_t plan;
 };
+
+/* A copy of a plan of steps of so many rows, in the arena; NULL: there is no room. */
+struct dg_trace_plan *dg_trace_plan_copy(struct dg_arena *arena, const struct dg_plan *plan,
+                                         uint32_t rows);
 
 /* Opens the record of a step. False: outside the window, or no room, and nothing is recorded. */
 bool dg_trace_begin(struct dg_trace *trace, const struct dg_plan *plan, struct dg_traced *traced,

@@ -21,7 +21,7 @@ tools/cli src src/base src/text src/model tools/trace
 tools/bench src src/base src/graph src/model src/runtime tools/cli tools/limits tools/trace
 tools/command src src/base src/graph src/dump src/model tools/cli tools/trace tools/bench
 tools/dev src src/base src/model tools/cli
-mpi src src/base src/graph src/model src/runtime tools/cli tools/command
+mpi src src/base src/graph src/model src/runtime tools/cli tools/command tools/trace
 tests/support src src/base src/graph src/ops src/runtime src/model tests/prove
 tests/prove src src/base src/graph src/runtime
 tests/unit src src/base src/graph src/dump src/ops src/runtime src/text src/model tests/support tools/cli tools/trace

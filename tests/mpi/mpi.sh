@@ -44,6 +44,46 @@ same 'complete in chunks' 2 '' complete -n 20 --seed 3 --chunk 3 -j2 "Once upon 
 same 'complete with a window' 2 '--place columns' complete -n 300 --window 60 --ignore-eos --seed 1 -j1 Once
 same 'score' 3 '--place both' score "Once upon a time there was a cat."
 
+# ---- a trace ----
+
+# traced FILE - it has all steps and ids, tiles of both ranks, each once, and arrows from one to the other.
+traced() {
+    "$program" trace --json "$1" >"$dir/json" 2>"$dir/err" && python '
+import json, sys
+d = json.load(open(sys.argv[1]))
+s = json.load(open(sys.argv[2]))
+e = d["traceEvents"]
+tiles = [x for x in e if x.get("cat") == "tile"]
+steps = d["dagpt"]["steps"]
+wanted = sum(len(d["dagpt"]["plans"][s["plan"]]["tiles"]) for s in steps)
+assert len(steps) == s["steps"] == 9 and len(tiles) == wanted == s["tiles"]
+assert {x["pid"] for x in tiles} == {1, 2} and len(d["dagpt"]["ranks"]) == len(s["ranks"]) == 2
+assert all(x["pid"] == 1 + int(x["name"][-1]) and x["name"][-2] == "@" for x in tiles)
+sent = sum(x["args"]["type"] == "send" for x in tiles)
+got = [x for x in tiles if x["args"]["type"] == "receive"]
+assert sent == len(got) > 0 and sum(m["number"] for m in s["messages"]) == sent
+begin = {x["id"]: x["pid"] for x in e if x["ph"] == "s"}
+assert any(begin[x["id"]] != x["pid"] for x in e if x["ph"] == "f")
+assert all(x["args"]["last"] is not None for x in got)
+' "$1" "$dir/json"
+}
+
+run tokens -m "$tiny" --total 12 --greedy 5 6 7
+mv "$dir/out" "$dir/want"
+ranks 2 --place columns tokens -m "$tiny" -j1 --total 12 --greedy --trace "$dir/trace.json" 5 6 7
+count '--trace: the same ids' said_by_ranks "$dir/want"
+count '--trace: one file of both ranks' traced "$dir/trace.json"
+"$program" trace --what-if 2 "$dir/trace.json" >"$dir/out" 2>"$dir/err"
+status=$?
+count 'trace --what-if of ranks' failed_with 2 dagpt 'got a run of 2 processes'
+ranks 3 tokens -m "$tiny" -j1 --total 12 --sched barrier --trace "$dir/trace.json" --trace-tokens 3:7 5 6 7
+count '--trace-tokens' [ "$("$program" trace --json "$dir/trace.json" | grep -c '"steps": 4,')" -eq 1 ]
+sed 's/"workers": 1, "clock/"workers": 2, "clock/' "$dir/trace.json" >"$dir/more.json"
+run trace "$dir/more.json"
+count 'trace: workers of no rank' failed_with 3 dagpt 'expected ranks whose workers are those that are awake'
+ranks 2 tokens -m "$tiny" --trace "$dir/none/trace.json" 1
+count '--trace where no file can be' one_line 5 'none/trace.json'
+
 # Of a model of which each rank has half, each maps and reads about half.
 make_model --layers 8 --heads 8 --channels 512 --positions 64 --vocab 512 --seed 9 -o "$dir/large.bin"
 if command -v strace >/dev/null; then

@@ -104,7 +104,7 @@ static uint32_t addressee(const struct line *line, const struct letter *l)
     return i;
 }
 
-static void post_poll(void *p)
+static bool post_poll(void *p, unsigned worker)
 {
     struct line *line = p;
     struct post_office *o = line->office;
@@ -120,6 +120,7 @@ static void post_poll(void *p)
             continue;
         }
         line->got[found] = true;
+        dg_run_take(line->run, worker, line->piece->receives[found].tile);
         dg_message_unpack(line->piece, &line->piece->receives[found], line->step, got->data);
         *l = got->next;
         if (o->last == &got->next)
@@ -127,10 +128,12 @@ static void post_poll(void *p)
         free(got);
     }
     dg_mutex_unlock(&o->mutex);
-    if (found < line->piece->n_receives)
-        dg_run_post(line->run, line->piece->receives[found].tile, 0);
-    else
+    if (found == line->piece->n_receives) {
         sched_yield();
+        return false;
+    }
+    dg_run_taken(line->run, worker, line->piece->receives[found].tile, 0);
+    return true;
 }
 
 static enum dg_status post_end(void *arg, void *line, struct dg_error *err)
@@ -142,7 +145,7 @@ static enum dg_status post_end(void *arg, void *line, struct dg_error *err)
 static inline bool post_office_open(struct post_office *o, struct dg_transport *t)
 {
     *o = (struct post_office){.last = &o->first};
-    *t = (struct dg_transport){post_open, post_close, post_begin, post_poll, post_end, o};
+    *t = (struct dg_transport){NULL, post_open, post_close, post_begin, post_poll, post_end, o};
     return dg_mutex_init(&o->mutex);
 }
 

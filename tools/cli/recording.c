@@ -111,14 +111,14 @@ static bool wants_limits(const struct recording *r)
 }
 
 /* errno of what failed, or 0. */
-static int write_trace(struct recording *r)
+static int write_trace(struct recording *r, struct dg_trace *trace)
 {
     bool ok;
 
     if (!cli_output_begin(&r->output))
         return errno;
     cli_progress_begin("writing the trace");
-    ok = trace_write(r->output.writing.to, r->trace, &r->facts, cli_progress_at);
+    ok = trace_write(r->output.writing.to, trace, &r->facts, cli_progress_at);
     cli_progress_end();
     if (!ok) {
         cli_output_drop(&r->output);
@@ -127,18 +127,30 @@ static int write_trace(struct recording *r)
     return cli_output_keep(&r->output) ? 0 : errno;
 }
 
+bool cli_records_elsewhere;
+struct dg_trace *(*cli_when_recorded)(struct dg_trace *trace, struct trace_facts *facts);
+
 static void end_recording(void)
 {
     struct recording *r = &recording;
-    const uint64_t dropped = r->trace->dropped;
-    const bool empty = r->trace->n_steps == 0;
+    struct dg_trace *trace = r->trace;
+    uint64_t dropped;
+    bool empty;
     int failed;
 
     cli_signals_cancel(NULL);
     r->facts.all_edges = edges == 1;
-    if (wants_limits(r))
+    if (cli_when_recorded)
+        trace = cli_when_recorded(trace, &r->facts);
+    else if (wants_limits(r))
         measure_limits(r);
-    failed = write_trace(r);
+    if (!trace) {
+        dg_trace_free(r->trace);
+        return;
+    }
+    dropped = trace->dropped;
+    empty = trace->n_steps == 0;
+    failed = write_trace(r, trace);
     dg_trace_free(r->trace);
     if (dropped)
         fprintf(stderr,
@@ -168,9 +180,11 @@ void cli_record(struct dg_team *team, enum dg_isa isa, const struct trace_facts 
             cli_die(DG_ERR_USAGE, "got --%s, expected --trace with it", o->name);
     if (!path)
         return;
-    cli_writes("--trace", path, false);
-    if (!cli_output_prepare(&r->output, path))
-        cli_cannot_write(path, errno);
+    if (!cli_records_elsewhere) {
+        cli_writes("--trace", path, false);
+        if (!cli_output_prepare(&r->output, path))
+            cli_cannot_write(path, errno);
+    }
     cli_check(dg_trace_new(&r->trace, team, events, &err), &err);
     dg_trace_window(r->trace, first, end);
     r->isa = isa;

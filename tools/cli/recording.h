@@ -15,4 +15,9 @@ extern const struct cli_option cli_trace_options[]; /* --trace --trace-tokens --
 void cli_record(struct dg_team *team, enum dg_isa isa, const struct trace_facts *facts,
                 struct dg_model *const *model);
 
+/* Where another program than dagpt has set them. cli_records_elsewhere: what is recorded is for another process, and no
+ * file is written here. cli_when_recorded(): gives the trace to be written, or NULL: none, and may add facts. */
+extern bool cli_records_elsewhere;
+extern struct dg_trace *(*cli_when_recorded)(struct dg_trace *trace, struct trace_facts *facts);
+
 #endif

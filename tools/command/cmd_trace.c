@@ -121,6 +121,9 @@ static void run_what_if(char **paths, int n_paths)
     struct trace_summary s;
     uint64_t one[2];
 
+    if (t->n_ranks > 0)
+        cli_die(DG_ERR_USAGE, "%s: got a run of %zu processes, expected --what-if of one", paths[0],
+                t->n_ranks);
     summarize(&s, t);
     if (!replay_costs(&costs, t))
         cli_die(DG_ERR_RESOURCE, "out of memory for a replay");

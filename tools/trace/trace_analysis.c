@@ -267,6 +267,21 @@ static void keep_gap(struct trace_summary *s, const struct trace_gap *gap)
     s->gaps[at] = *gap;
 }
 
+/* A gap that ended with a message. */
+static void add_message(struct trace_summary *s, const struct trace_file *t,
+                        const struct trace_gap *gap)
+{
+    const struct trace_step *of = &t->steps[gap->step];
+    const struct trace_plan *p = trace_plan_of(t, of);
+    struct trace_group *g;
+
+    if (gap->next == DG_NO_TILE || strcmp(trace_op_of(p, gap->next)->type, "receive") != 0)
+        return;
+    g = &s->groups[s->group_of[of->plan][p->tiles[gap->next].op]];
+    g->awaited += gap->end - gap->start - gap->preempted;
+    g->late += gap->reason == TRACE_PREEMPTED ? 0 : gap->late;
+}
+
 static void add_gaps(struct trace_summary *s, struct trace_gaps *gaps, size_t step, unsigned worker)
 {
     const struct trace_step *of = &gaps->t->steps[step];
@@ -278,6 +293,7 @@ static void add_gaps(struct trace_summary *s, struct trace_gaps *gaps, size_t st
 
         s->idle[gap->reason] += gap->end - gap->start - late;
         s->idle[TRACE_LATE] += late;
+        add_message(s, gaps->t, gap);
         if (trace_took_part(&of->visits[worker]))
             keep_gap(s, gap);
     }

@@ -18,7 +18,9 @@ struct trace_group {
         most; /* time of tiles, but preemption; least: of those without any */
     double bytes, flops;
     uint64_t path, path_tiles; /* on the critical path */
-    uint32_t was;              /* its place in the order in which names were met */
+    uint64_t awaited,
+        late;     /* of messages: gaps before them, and how much of those after they were sent */
+    uint32_t was; /* its place in the order in which names were met */
 };
 
 /* tile time but preemption + queue + spinning + parked + preempted + outside = wall of the steps */

@@ -128,6 +128,45 @@ static void read_machine(struct trace_reader *r)
     }
 }
 
+static void read_rank(struct trace_reader *r, struct trace_process *rank)
+{
+    char key[16];
+
+    if (!dg_json_object(&r->j))
+        return;
+    while (dg_json_key(&r->j, key, sizeof key)) {
+        if (!strcmp(key, "host"))
+            dg_json_string(&r->j, rank->host, sizeof rank->host);
+        else if (!strcmp(key, "workers"))
+            trace_read_u32(r, DG_MAX_WORKERS, &rank->workers);
+        else if (!strcmp(key, "clock_error_ns"))
+            trace_read_u64(r, &rank->clock_error);
+        else
+            dg_json_skip(&r->j);
+    }
+}
+
+static void read_ranks(struct trace_reader *r)
+{
+    struct trace_file *t = r->t;
+    size_t room = t->n_ranks;
+
+    if (!dg_json_array(&r->j))
+        return;
+    while (dg_json_item(&r->j) && trace_grow(r, &t->ranks, t->n_ranks, &room, sizeof *t->ranks))
+        read_rank(r, &t->ranks[t->n_ranks++]);
+}
+
+/* Are all workers some rank's? */
+static bool have_workers(const struct trace_file *t)
+{
+    uint64_t workers = 0;
+
+    for (size_t i = 0; i < t->n_ranks; i++)
+        workers += t->ranks[i].workers;
+    return t->n_ranks == 0 || workers == t->awake;
+}
+
 /* Looks ahead: how the rest is read depends on it. */
 static void read_version(struct trace_reader *r)
 {
@@ -172,6 +211,8 @@ void trace_read_facts(struct trace_reader *r)
             read_model(r);
         else if (!strcmp(key, "machine"))
             read_machine(r);
+        else if (!strcmp(key, "ranks"))
+            read_ranks(r);
         else if (!strcmp(key, "plans"))
             trace_read_plans(r);
         else if (!strcmp(key, "steps"))
@@ -182,6 +223,8 @@ void trace_read_facts(struct trace_reader *r)
     if (t->awake == 0 || t->awake > t->workers)
         dg_json_fail(&r->j,
                      "at least one worker awake, and no more than there are, before this place");
+    else if (!have_workers(t))
+        dg_json_fail(&r->j, "ranks whose workers are those that are awake, before this place");
 }
 
 enum dg_status trace_check_facts(struct trace_reader *r, struct dg_error *err)

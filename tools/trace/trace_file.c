@@ -124,5 +124,6 @@ void trace_file_free(struct trace_file *t)
     free(t->plans);
     free(t->steps);
     free(t->slices);
+    free(t->ranks);
     free(t);
 }

@@ -70,6 +70,13 @@ struct trace_step {
     struct trace_visit *visits; /* [awake] */
 };
 
+/* One of several processes. */
+struct trace_process {
+    char host[64];
+    uint32_t workers;     /* those of the ranks before come first */
+    uint64_t clock_error; /* how wrong its times may be beside rank 0's */
+};
+
 struct trace_file {
     char *command, *model;
     char program[64], isa[16], sched[16];
@@ -83,7 +90,9 @@ struct trace_file {
     struct trace_step *steps;
     struct trace_slice *slices; /* by step, worker, time */
     size_t n_plans, n_steps, n_slices;
-    bool only_loads; /* no step is of a plan that does more */
+    struct trace_process *ranks; /* [n_ranks] */
+    size_t n_ranks;              /* 0: it is one process */
+    bool only_loads;             /* no step is of a plan that does more */
 };
 
 /* From a file or pipe, or from standard input ("-"), also packed by gzip. DG_ERR_MODEL: not a trace, or a
@@ -110,6 +119,16 @@ static inline unsigned trace_at_work(const struct trace_file *t)
 static inline struct limits trace_own_limits(const struct trace_file *t)
 {
     return trace_limits(t, trace_at_work(t));
+}
+
+/* Of a worker; 0 where there is one process. */
+static inline unsigned trace_rank_of(const struct trace_file *t, unsigned worker)
+{
+    unsigned rank = 0;
+
+    while (rank + 1 < t->n_ranks && worker >= t->ranks[rank].workers)
+        worker -= t->ranks[rank++].workers;
+    return rank;
 }
 
 static inline bool trace_took_part(const struct trace_visit *v)

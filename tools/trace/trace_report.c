@@ -107,6 +107,15 @@ static void print_head(const char *name, const struct trace_file *t)
     print_text(", ", t->sched);
     print_text(", ", t->isa);
     putchar('\n');
+    for (size_t i = 0; i < t->n_ranks; i++) {
+        printf(i == 0 ? "ranks     " : i % 4 == 0 ? ",\n          " : ", ");
+        printf("%zu: %u workers on ", i, t->ranks[i].workers);
+        print_text("", t->ranks[i].host);
+        if (i > 0)
+            printf(" (clock +-%.1f us)", us(t->ranks[i].clock_error));
+    }
+    if (t->n_ranks > 0)
+        putchar('\n');
 }
 
 static void print_steps(const struct trace_file *t, const struct trace_summary *s)
@@ -213,6 +222,45 @@ static void print_groups(const struct trace_file *t, const struct trace_summary 
     }
 }
 
+static int by_awaited(const void *a, const void *b)
+{
+    const struct trace_group *x = *(const struct trace_group *const *)a,
+                             *y = *(const struct trace_group *const *)b;
+
+    return x->awaited != y->awaited ? (x->awaited < y->awaited) - (x->awaited > y->awaited)
+                                    : (x > y) - (x < y);
+}
+
+/* The groups of messages, those that were waited for longest first; the caller's to free(). */
+static const struct trace_group **list_messages(const struct trace_summary *s, size_t *n)
+{
+    const struct trace_group **list = calloc(s->n_groups + 1, sizeof(struct trace_group *));
+
+    *n = 0;
+    for (size_t i = 0; list && i < s->n_groups; i++)
+        if (!strcmp(s->groups[i].type, "receive"))
+            list[(*n)++] = &s->groups[i];
+    if (list)
+        qsort(list, *n, sizeof(struct trace_group *), by_awaited);
+    return list;
+}
+
+/* What each rank waited for. */
+static void print_messages(const struct trace_summary *s)
+{
+    size_t n;
+    const struct trace_group **list = list_messages(s, &n);
+
+    if (list && n > 0)
+        puts("\nmessages, @ who receives    number       kB  waited ms  of it on the way");
+    for (size_t i = 0; list && i < n; i++) {
+        print_cell(list[i]->name, 26);
+        printf(" %7" PRIu64 " %8.1f %10.3f %10.3f\n", list[i]->tiles, 1e-3 * list[i]->bytes,
+               ms(list[i]->awaited), ms(list[i]->late));
+    }
+    free(list);
+}
+
 static const struct trace_plan *plan_of(const struct trace_file *t, const struct trace_gap *g)
 {
     return trace_plan_of(t, &t->steps[g->step]);
@@ -293,6 +341,7 @@ void report_summary(const char *name, const struct trace_file *t, const struct t
     print_machine(t, s);
     print_workers(t, s);
     print_groups(t, s);
+    print_messages(s);
     print_gaps(t, s);
 }
 
@@ -323,6 +372,32 @@ static void json_workers(const struct trace_file *t, const struct trace_summary 
                w ? ",\n  " : "", w, k->tiles, us(k->busy), us(k->queue), us(k->spinning),
                us(k->parked), us(k->preempted), us(k->outside), us(k->cpu), k->preemptions);
     }
+}
+
+/* Of a run of several processes. */
+static void json_ranks(const struct trace_file *t, const struct trace_summary *s)
+{
+    size_t n;
+    const struct trace_group **list = list_messages(s, &n);
+
+    if (t->n_ranks == 0 || !list) {
+        free(list);
+        return;
+    }
+    printf("],\n \"ranks\": [");
+    for (size_t i = 0; i < t->n_ranks; i++) {
+        json_string(i ? ", {\"host\": " : "{\"host\": ", t->ranks[i].host);
+        printf(", \"workers\": %u, \"clock_error_us\": %.3f}", t->ranks[i].workers,
+               us(t->ranks[i].clock_error));
+    }
+    printf("],\n \"messages\": [");
+    for (size_t i = 0; i < n; i++) {
+        json_string(i ? ",\n  {\"name\": " : "{\"name\": ", list[i]->name);
+        printf(", \"number\": %" PRIu64
+               ", \"bytes\": %.0f, \"waited_us\": %.3f, \"on_the_way_us\": %.3f}",
+               list[i]->tiles, list[i]->bytes, us(list[i]->awaited), us(list[i]->late));
+    }
+    free(list);
 }
 
 static void json_groups(const struct trace_summary *s)
@@ -415,6 +490,7 @@ void report_summary_json(const char *name, const struct trace_file *t,
     json_beyond(t, s);
     printf(" \"by_worker\": [");
     json_workers(t, s);
+    json_ranks(t, s);
     printf("],\n \"by_op\": [");
     json_groups(s);
     printf("],\n \"gaps\": [");

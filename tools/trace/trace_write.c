@@ -32,6 +32,7 @@ struct writer {
     size_t n_text;
     const struct dg_trace *trace;
     bool all_edges, comma;
+    const struct trace_facts *facts;
     uint64_t arrows; /* written so far: their ids */
 
     /* Of the step at hand. */
@@ -148,12 +149,23 @@ static inline void put_time(struct writer *w, const char *key, uint64_t at)
     put_ns(w, key, at - w->trace->start);
 }
 
+/* Of a worker; 0 where there is one process. */
+static unsigned rank_of(const struct writer *w, unsigned worker)
+{
+    unsigned rank = 0;
+
+    while (rank + 1 < w->facts->n_ranks && worker >= w->facts->ranks[rank].workers)
+        worker -= w->facts->ranks[rank++].workers;
+    return rank;
+}
+
 /* Begins an event; the caller adds args and the closing brace. */
 static void open_event(struct writer *w, const char *phase, unsigned worker)
 {
     put(w, w->comma ? ",\n{\"ph\": \"" : "\n{\"ph\": \"");
     put(w, phase);
-    put_number(w, "\", \"pid\": 1, \"tid\": ", worker);
+    put_number(w, "\", \"pid\": ", 1 + rank_of(w, worker));
+    put_number(w, ", \"tid\": ", worker);
     w->comma = true;
 }
 
@@ -230,6 +242,18 @@ static void put_steps(struct writer *w)
     pass_on(w);
 }
 
+static void put_ranks(FILE *to, const struct trace_facts *f)
+{
+    fputs(" \"ranks\": [", to);
+    for (unsigned i = 0; i < f->n_ranks; i++) {
+        fprintf(to, "%s{\"host\": ", i ? ",\n  " : "");
+        trace_write_string(to, f->ranks[i].host);
+        fprintf(to, ", \"workers\": %u, \"clock_error_ns\": %" PRIu64 "}", f->ranks[i].workers,
+                f->ranks[i].clock_error_ns);
+    }
+    fputs("],\n", to);
+}
+
 static void put_facts(struct writer *w, const struct trace_facts *f, uint64_t overhead)
 {
     FILE *to = w->to;
@@ -251,6 +275,8 @@ static void put_facts(struct writer *w, const struct trace_facts *f, uint64_t ov
                 f->limits[i].workers, f->limits[i].read_gbps, f->limits[i].fma_gflops);
     fprintf(to, "]},\n \"workers\": %u, \"awake\": %u, \"sched\": \"%s\",\n", f->workers,
             w->trace->workers, f->sched);
+    if (f->n_ranks > 0)
+        put_ranks(to, f);
     fprintf(to, " \"overhead_ns\": %" PRIu64 ", \"dropped\": %" PRIu64 ",\n \"plans\": [", overhead,
             w->trace->dropped);
     for (uint32_t i = 0; i < w->trace->n_plans; i++) {
@@ -264,9 +290,17 @@ static void put_facts(struct writer *w, const struct trace_facts *f, uint64_t ov
 
 static void put_names(struct writer *w)
 {
-    open_event(w, "M", 0);
-    put(w, ", \"name\": \"process_name\", \"args\": {\"name\": \"dagpt\"}}");
     for (unsigned i = 0; i < w->trace->workers; i++) {
+        const unsigned rank = rank_of(w, i);
+
+        if (i == 0 || rank != rank_of(w, i - 1)) {
+            open_event(w, "M", i);
+            put(w, ", \"name\": \"process_name\", \"args\": {\"name\": \"");
+            put(w, w->facts->n_ranks ? "rank " : "dagpt");
+            if (w->facts->n_ranks)
+                put_number(w, "", rank);
+            put(w, "\"}}");
+        }
         open_event(w, "M", i);
         put_number(w, ", \"name\": \"thread_name\", \"args\": {\"name\": \"worker ", i);
         put(w, "\"}}");
@@ -308,6 +342,9 @@ static void gather(struct writer *w)
         }
     }
     dg_trace_arrivals(w->plan, w->step->start, w->end, w->ready, w->last);
+    for (uint32_t t = 0; t < w->plan->n_tiles; t++) /* clocks of ranks may be wrong by a little */
+        if (w->ready[t] > w->ran[t].start)
+            w->ready[t] = w->ran[t].start;
 }
 
 static void put_tile(struct writer *w, uint32_t t)
@@ -509,7 +546,7 @@ static bool put_step(struct writer *w, const struct dg_trace_step *step)
 bool trace_write(FILE *to, struct dg_trace *trace, const struct trace_facts *facts,
                  void (*tell)(double done))
 {
-    struct writer w = {.to = to, .trace = trace, .all_edges = facts->all_edges};
+    struct writer w = {.to = to, .trace = trace, .facts = facts, .all_edges = facts->all_edges};
 
     put_facts(&w, facts, dg_trace_overhead(trace));
     fputs("\"traceEvents\": [", to);

@@ -7,6 +7,13 @@
 
 #include <stdio.h>
 
+/* One of several processes that ran the steps together. */
+struct trace_rank {
+    const char *host;
+    unsigned workers;        /* awake; those of the ranks before come first */
+    uint64_t clock_error_ns; /* how wrong its times may be beside rank 0's */
+};
+
 /* What the recorder does not know. */
 struct trace_facts {
     const char *command, *model;
@@ -16,6 +23,8 @@ struct trace_facts {
     const char *isa, *sched;
     struct limits limits[LIMITS_MOST]; /* what so many workers can do; more and more of them */
     unsigned n_limits;                 /* 0: not measured */
+    const struct trace_rank *ranks;    /* [n_ranks] */
+    unsigned n_ranks;                  /* 0: it is one process */
     bool all_edges; /* an arrow for every pair of tiles, not for the last alone */
 };
 
