@@ -37,7 +37,7 @@ all_suites() {
         split | spec | cli_bench | cli_build | cli_readme) ;;
         *) echo "$name" ;;
         esac
-    done
+    done | sort -u # two folders have a suite of one name
 }
 if [ "$machine" = s390x ]; then
     ! said=$(${MAKE:-make} --no-print-directory CC=$cc SAN= DEBUG= 2>&1) || exit 1
@@ -48,15 +48,16 @@ fi
 [ $# -gt 0 ] || set -- $(all_suites)
 
 programs="$build/dagpt $build/make-model"
+units=
 for suite in "$@"; do
     if [ -n "$(ls tests/unit/*/check_"$suite".c 2>/dev/null)" ]; then
-        programs="$programs $(ls tests/unit/*/check_"$suite".c | sed "s|^|$build/|; s|\.c$||")"
+        units="$units $(ls tests/unit/*/check_"$suite".c | sed "s|^|$build/|; s|\.c$||")"
     elif [ ! -f "tests/command/$suite.sh" ]; then
         echo "no suite $suite: neither tests/unit/*/check_$suite.c nor tests/command/$suite.sh" >&2
         exit 1
     fi
 done
-${MAKE:-make} --no-print-directory CC=$cc SAN= DEBUG= $programs || exit 1
+${MAKE:-make} --no-print-directory CC=$cc SAN= DEBUG= $programs $units || exit 1
 mkdir -p $emulated
 for program in $programs; do
     script=$emulated/$(basename "$program")
@@ -67,13 +68,14 @@ done
 BUILD=$emulated
 export BUILD
 failed=
+for unit in $units; do
+    echo "$machine: ${unit#$build/tests/unit/}"
+    $qemu "$unit" || failed="$failed ${unit#$build/tests/unit/}"
+done
 for suite in "$@"; do
+    [ -f "tests/command/$suite.sh" ] || continue
     echo "$machine: $suite"
-    if [ -f "tests/command/$suite.sh" ]; then
-        sh "tests/command/$suite.sh"
-    else
-        $emulated/check_$suite
-    fi || failed="$failed $suite"
+    sh "tests/command/$suite.sh" || failed="$failed $suite"
 done
 [ -z "$failed" ] || echo "failed on $machine:$failed"
 [ -z "$failed" ]

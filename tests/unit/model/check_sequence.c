@@ -26,7 +26,11 @@ void *mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t
         errno = ENOMEM;
         return MAP_FAILED;
     }
+#ifdef SYS_mmap2 /* of machines with 32 bits: an offset is in units of 4096 bytes */
+    return (void *)syscall(SYS_mmap2, address, bytes, protection, flags, fd, (long)(offset >> 12));
+#else
     return (void *)syscall(SYS_mmap, address, bytes, protection, flags, fd, offset);
+#endif
 }
 
 int __wrap_posix_memalign(void **out, size_t align, size_t bytes),
