@@ -68,6 +68,10 @@ $(BUILD)/tools/limits/limits_avx512.o:  ISA_CFLAGS := -O3 -mavx512f
 $(BUILD)/tools/limits/limits_neon.o:    ISA_CFLAGS := -O3
 
 LIB    := $(BUILD)/libdagpt.a
+VERSION := $(shell sed -n 's/^\#define DG_VERSION "\(.*\)"/\1/p' src/dagpt.h)
+# Before 1.0 the second number counts: with it the interface may change.
+SONAME  := libdagpt.so.$(basename $(VERSION))
+SO      := $(BUILD)/libdagpt.so.$(VERSION)
 # Line editing for `dagpt complete -i`: libedit, where it is installed; EDIT=0 builds without it.
 ifndef EDIT
 EDIT   := $(shell echo 'int main(void) { return 0; }' | \
@@ -76,6 +80,12 @@ endif
 LINES  := tools/cli/lines_$(if $(filter 1,$(EDIT)),editline,plain).c
 CLI    := $(filter-out $(OTHERS) tools/cli/lines_%,$(wildcard $(addprefix tools/,$(addsuffix \
             /*.c,command cli trace bench limits)))) $(LINES)
+# The server, where its libraries are; SERVE=0 builds without it.
+SERVE_LIBS := $(shell pkg-config --cflags --libs libmicrohttpd jansson 2>/dev/null)
+ifndef SERVE
+SERVE  := $(shell echo 'int main(void) { return !json_null() || !MHD_get_version(); }' | $(CC) $(CPPFLAGS) $(CFLAGS) \
+            -include microhttpd.h -include jansson.h -x c - $(SERVE_LIBS) -o /dev/null 2>/dev/null && echo 1)
+endif
 SUITES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/check_*.c))
 # The runtime's suites once more, on a sync.h that lets other threads go ahead at random places.
 YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/unit/runtime/%,$(SUITES)))
@@ -83,12 +93,12 @@ YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/un
 # The runtime under an explorer of schedules: a program of a flavour of its own (tests/prove/explore.h).
 PROVE  := $(BUILD)-sync_prove/tests/prove/prove
 
-.PHONY: all mpi need-mpi install-mpi run lab install uninstall test test-tools suites prove prove-program mutants model-check test-tsan test-bits test-mpi \
+.PHONY: all mpi need-mpi install-mpi run lab serve install uninstall test test-tools suites prove prove-program mutants model-check test-tsan test-bits test-mpi \
         test-cross test-neon test-armhf test-i386 test-s390x test-all rooms soak check-docs check-format format pictures graph-pictures poly ulp clean \
         help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/dagpt $(BUILD)/make-model $(BUILD)/spec-gpt2 $(BUILD)/spec-int8  ## build the command, make-model and the specification (the default)
+all: $(BUILD)/dagpt $(BUILD)/make-model $(BUILD)/spec-gpt2 $(BUILD)/spec-int8 $(if $(filter 1,$(SERVE)),$(BUILD)/dagpt-serve)  ## build the command, the server, make-model and the specification (the default)
 
 # What objects, and what programs, were made with: new flags make them anew.
 COMPILE = $(CC) $(NEED_CPPFLAGS) $(CPPFLAGS) $(CFLAGS) $(NEED_CFLAGS)
@@ -117,6 +127,7 @@ link = @echo "LINK $@"; $(LINK) -o $@ $(filter %.o,$^) $(LIB) $(1) $(LDLIBS) $(N
 $(BUILD)/dagpt: $(CLI:%.c=$(BUILD)/%.o) $(LIB) $(BUILD)/linked-with
 	$(call link,$(if $(filter 1,$(EDIT)),-ledit))
 	$(if $(EDIT),,@echo "NOTE dagpt complete -i: lines without editing and history (they need libedit; Debian: libedit-dev)")
+	$(if $(SERVE),,@echo "NOTE dagpt-serve: not built: 'make serve' says what it needs")
 
 $(BUILD)/tools/cli/demo.o: models/demo/demo.bin models/demo/merges.txt
 
@@ -127,6 +138,18 @@ $(BUILD)/make-model: $(patsubst %,$(BUILD)/tools/%.o,dev/make_model cli/output c
 $(BUILD)/spec-gpt2 $(BUILD)/spec-int8: $(BUILD)/spec-%: $(BUILD)/spec/%.o $(BUILD)/linked-with
 	@echo "LINK $@"
 	@$(LINK) -o $@ $< $(LDLIBS) -lm
+
+# The server uses the shared library, as it is found beside it, or where both are installed. (A sanitizer's is not.)
+SERVING := $(patsubst %.c,$(BUILD)/%.o,$(wildcard serve/*.c) tools/cli/stream.c tools/cli/candidates.c src/base/utf8.c)
+$(filter $(BUILD)/serve/%,$(SERVING)): private NEED_CPPFLAGS += -Isrc $(filter-out -l% -L%,$(SERVE_LIBS))
+$(BUILD)/dagpt-serve: $(SERVING) $(if $(SAN),$(LIB),$(BUILD)/$(SONAME)) $(BUILD)/linked-with
+	@echo "LINK $@"; $(LINK) -o $@ $(filter %.o,$^) $(filter %.a $(BUILD)/$(SONAME),$^) '-Wl,-rpath,$$ORIGIN:$$ORIGIN/../lib' \
+	    $(SERVE_LIBS) $(LDLIBS) $(NEED_LDLIBS)
+
+serve:  ## build the server alone, or say what it needs
+	@[ '$(SERVE)' = 1 ] || { echo "dagpt-serve needs libmicrohttpd and jansson, found by pkg-config; on Debian:" >&2; \
+	    echo "    apt-get install pkgconf libmicrohttpd-dev libjansson-dev" >&2; exit 1; }
+	@+$(MAKE) --no-print-directory $(BUILD)/dagpt-serve
 
 # The trace viewer's page is a part of the program.
 $(BUILD)/tools/trace/trace_html.o: $(BUILD)/viewer_page.h
@@ -173,10 +196,6 @@ lab: all $(BUILD)/synthetic_124M.bin  ## complete two ids with a synthetic model
 # ---- installing ----
 
 PREFIX  ?= /usr/local
-VERSION := $(shell sed -n 's/^\#define DG_VERSION "\(.*\)"/\1/p' src/dagpt.h)
-# Before 1.0 the second number counts: with it the interface may change.
-SONAME  := libdagpt.so.$(basename $(VERSION))
-SO      := $(BUILD)/libdagpt.so.$(VERSION)
 MADE    := $(BUILD)/share
 
 # The shared library's objects are its own: what they are linked into may lie anywhere.
@@ -188,6 +207,9 @@ $(BUILD)/pic/%.o: %.c $(BUILD)/compiled-with
 $(SO): $(SRC:%.c=$(BUILD)/pic/%.o) $(BUILD)/linked-with
 	@echo "LINK $@"
 	@$(LINK) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -o $@ $(filter %.o,$^) $(LDLIBS) $(NEED_LDLIBS)
+
+$(BUILD)/$(SONAME): $(SO)
+	@ln -sf $(<F) $@
 
 $(MADE)/dagpt.pc: FORCE
 	@mkdir -p $(@D)
@@ -210,6 +232,7 @@ $(MADE)/dagpt.bash $(MADE)/dagpt.zsh $(MADE)/dagpt.fish: $(MADE)/dagpt.%: $(BUIL
 # What is installed: a file, and where below PREFIX. A link: its name, and what it leads to.
 INSTALLED := $(BUILD)/dagpt=bin/dagpt $(LIB)=lib/libdagpt.a $(SO)=lib/$(notdir $(SO)) src/dagpt.h=include/dagpt.h \
              $(MADE)/dagpt.pc=lib/pkgconfig/dagpt.pc docs/man/dagpt.1=share/man/man1/dagpt.1 \
+             $(if $(filter 1,$(SERVE)),$(BUILD)/dagpt-serve=bin/dagpt-serve docs/man/dagpt-serve.1=share/man/man1/dagpt-serve.1) \
              $(MADE)/dagpt.3=share/man/man3/dagpt.3 $(MADE)/dagpt-formats.5=share/man/man5/dagpt-formats.5 \
              $(MADE)/dagpt.bash=share/bash-completion/completions/dagpt \
              $(MADE)/dagpt.zsh=share/zsh/site-functions/_dagpt \
@@ -356,10 +379,10 @@ check-docs:  ## do the links and paths in the Markdown lead somewhere, and do it
 # ---- development ----
 
 format:  ## lay the code out by .clang-format
-	find src spec examples tools mpi tests -name '*.[ch]' | xargs clang-format -i
+	find src spec examples tools mpi serve tests -name '*.[ch]' | xargs clang-format -i
 
 check-format:  ## is it?
-	find src spec examples tools mpi tests -name '*.[ch]' | xargs clang-format --dry-run --Werror
+	find src spec examples tools mpi serve tests -name '*.[ch]' | xargs clang-format --dry-run --Werror
 
 pictures: docs/pictures/overview.svg graph-pictures all  ## draw the pictures of the docs again (graphviz; node and chromium)
 	BUILD=$(BUILD) tests/viewer/picture.sh docs/pictures/viewer.png

@@ -273,6 +273,12 @@ DG_API enum dg_status dg_tokenizer_open(struct dg_tokenizer **out, const char *p
                                         struct dg_error *err);
 DG_API enum dg_status dg_tokenizer_parse(struct dg_tokenizer **out, const char *data, size_t n,
                                          const char *name, struct dg_error *err);
+
+/* That of the model at `path`: in its file, else the first there is, in its folder, of merges.txt, vocab.bpe,
+ * gpt2_tokenizer.bin and tokenizer.json; of a Hugging Face folder tokenizer.json comes first. DG_ERR_MODEL,
+ * DG_ERR_TOKEN. */
+DG_API enum dg_status dg_tokenizer_of_model(struct dg_tokenizer **out, const char *path,
+                                            struct dg_error *err);
 DG_API void dg_tokenizer_free(struct dg_tokenizer *t);            /* takes NULL */
 DG_API uint32_t dg_tokenizer_vocab(const struct dg_tokenizer *t); /* ids are 0 ... this - 1 */
 

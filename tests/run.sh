@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh SUITE... - runs the unit suites, and the tests in shell of the command, the library and the viewer, and
+# run.sh SUITE... - runs the unit suites, and the tests in shell of the command, the library, the viewer and the server, and
 # adds up. Of a suite that passes, the last line is shown, and those that say what it left out; it exits with
 # 77 where it was left out as a whole. The last lines say what is missing, and what brings it.
 # $BUILD: the build folder; $SAN: the sanitizer, if any; $DAGPT_NEED=all: what is left out is a failure.
@@ -53,7 +53,7 @@ for suite in "$@"; do
     fi
     report "$(basename "$suite")"
 done
-for script in tests/command/cli*.sh tests/hostile/hostile.sh tests/hostile/faults.sh tests/guard/library.sh tests/guard/spec.sh tests/guard/degraded.sh tests/guard/installed.sh tests/viewer/viewer.sh; do
+for script in tests/command/cli*.sh tests/hostile/hostile.sh tests/hostile/faults.sh tests/guard/library.sh tests/guard/spec.sh tests/guard/degraded.sh tests/guard/installed.sh tests/viewer/viewer.sh tests/serve/serve.sh; do
     limited sh "$script"
     report "$(basename "$script")"
 done

@@ -115,3 +115,19 @@ enum dg_status dg_weights_tokenizer(struct dg_tokenizer **out, const struct dg_w
                    "%s: no merges.txt, vocab.bpe, gpt2_tokenizer.bin or tokenizer.json %s it",
                    w->name, w->format->claims ? "beside" : "in");
 }
+
+enum dg_status dg_tokenizer_of_model(struct dg_tokenizer **out, const char *path,
+                                     struct dg_error *err)
+{
+    struct dg_weights *w;
+    enum dg_status st;
+
+    if (!dg_is_place(out, err) || !dg_is_given(path, "path", err))
+        return DG_ERR_USAGE;
+    st = dg_weights_open(&w, path, err);
+    if (st != DG_OK)
+        return st;
+    st = dg_weights_tokenizer(out, w, err);
+    dg_weights_close(w);
+    return st;
+}

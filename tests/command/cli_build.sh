@@ -8,6 +8,10 @@ if [ -n "$SAN" ]; then
 fi
 . tests/command/command.sh
 
+# The server wants the shared library's objects, which are as many again.
+SERVE=0
+export SERVE
+
 copy=$dir/build
 mkdir "$copy" || exit 1
 for part in src tools libdagpt.a dagpt make-model viewer_page.h compiled-with linked-with; do
@@ -72,6 +76,12 @@ assert b"dagpt: built without libedit" in child.communicate(timeout=60)[1]' "$co
 else
     echo "cli_build: without libedit: nothing to leave out"
 fi
+
+# Without the server's libraries.
+count 'make without libmicrohttpd: not built, or not said' \
+    eval 'rm "$copy/dagpt"; build SERVE= all; [ "$status" -eq 0 ] && has "NOTE dagpt-serve: not built" "$dir/out" && [ ! -e "$copy/dagpt-serve" ]'
+count 'make serve without libmicrohttpd: does not say what to install' \
+    eval 'build serve; [ "$status" -ne 0 ] && has "apt-get install pkgconf libmicrohttpd-dev libjansson-dev" "$dir/err"'
 
 # ---- a user's flags, and those that the program needs ----
 
@@ -222,11 +232,11 @@ count 'dagpt.1: of another version than the program' \
 # that write down how they are called.
 tree=$dir/tests
 mkdir -p "$tree/bin" || exit 1
-for part in command guard hostile support viewer; do
+for part in command guard hostile support viewer serve; do
     mkdir -p "$tree/tests/$part"
 done
 cp tests/run.sh "$tree/tests" && cp tests/support/need.sh "$tree/tests/support" &&
-    cp tests/viewer/package-lock.json "$tree/tests/viewer" || exit 1
+    cp tests/viewer/package-lock.json "$tree/tests/viewer" && cp tests/serve/package-lock.json "$tree/tests/serve" || exit 1
 for tool in sh env timeout sed cat grep mktemp rm basename dirname tr id; do
     ln -s "$(command -v $tool)" "$tree/bin" || exit 1
 done
@@ -240,7 +250,7 @@ END
 printf '#!/bin/sh\necho "npm $*" >>"$TREE/calls"\n' >"$tree/bin/npm"
 printf '#!/bin/sh\nexec "$@"\n' >"$tree/bin/sudo"
 chmod +x "$tree/bin/apt-get" "$tree/bin/npm" "$tree/bin/sudo"
-for script in hostile/hostile.sh guard/library.sh guard/spec.sh guard/degraded.sh guard/installed.sh viewer/viewer.sh; do
+for script in hostile/hostile.sh hostile/faults.sh guard/library.sh guard/spec.sh guard/degraded.sh guard/installed.sh viewer/viewer.sh serve/serve.sh; do
     : >"$tree/tests/$script"
 done
 echo "echo chatter; echo 'cli_some: skipped: a part'; echo 'cli_some: 3 passed, 0 failed'" >"$tree/tests/command/cli_some.sh"
@@ -255,7 +265,7 @@ tests() {
 tests tests/run.sh
 count "run.sh: status $status" [ "$status" -eq 0 ]
 count 'run.sh installs something' [ ! -e "$tree/calls" ]
-count 'run.sh: another last line' [ "$(tail -n 1 "$dir/out")" = '7 passed, 0 failed, 1 skipped' ]
+count 'run.sh: another last line' [ "$(tail -n 1 "$dir/out")" = '9 passed, 0 failed, 1 skipped' ]
 for line in 'cli_some: skipped: a part' 'cli_some: 3 passed, 0 failed' 'cli_out: skipped: all' \
     "left out: no chromium (Debian: chromium): the viewer's tests" \
     "'make test-tools' installs what is missing"; do
@@ -269,7 +279,7 @@ tests tests/run.sh not-built
 count "run.sh with a test that fails: status $status" [ "$status" -eq 1 ]
 count 'run.sh does not say which test failed' grep -qx 'failed: cli_bad.sh' "$dir/out"
 count 'run.sh does not say what that printed' has chatter "$dir/out"
-count 'run.sh: another last line' [ "$(tail -n 1 "$dir/out")" = '7 passed, 1 failed, 2 skipped' ]
+count 'run.sh: another last line' [ "$(tail -n 1 "$dir/out")" = '9 passed, 1 failed, 2 skipped' ]
 tests tests/support/need.sh install
 count "need.sh install: status $status" [ "$status" -eq 0 ]
 count 'need.sh install does not list what comes' grep -qx 'installs chromium 1.2' "$dir/out"

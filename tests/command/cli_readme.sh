@@ -21,6 +21,8 @@ done
 for part in src spec tools libdagpt.a dagpt make-model spec-gpt2 viewer_page.h compiled-with linked-with; do
     cp -a "$build/$part" "$tree/build" || exit 1
 done
+[ ! -x "$build/dagpt-serve" ] ||
+    cp -a "$build/dagpt-serve" "$build"/libdagpt.so* "$build/pic" "$build/serve" "$tree/build" || exit 1
 [ ! -f "$build/synthetic_124M.bin" ] || ln -s "$build/synthetic_124M.bin" "$tree/build"
 ln -s build/synthetic_124M.bin "$tree/gpt2_124M.bin"
 ln -s "$PWD/models/demo" "$tree/models"

@@ -36,7 +36,7 @@ xargs awk '
             sub(/[.,]+$/, "", word[i])
             if (word[i] ~ /NAME/ || word[i] ~ /^models\/gpt2-/)
                 continue
-            if (word[i] ~ /^(\.ci|docs|examples|models|spec|src|tests|tools)\/./ ||
+            if (word[i] ~ /^(\.ci|docs|examples|models|serve|spec|src|tests|tools)\/./ ||
                 word[i] ~ /^(Makefile|[A-Z]+\.md|LICENSE|NEWS)$/)
                 print "path", FILENAME, FNR, word[i]
         }

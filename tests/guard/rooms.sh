@@ -22,6 +22,7 @@ tools/bench src src/base src/graph src/model src/runtime tools/cli tools/limits 
 tools/command src src/base src/graph src/dump src/model tools/cli tools/trace tools/bench
 tools/dev src src/base src/model tools/cli
 mpi src src/base src/graph src/model src/runtime tools/cli tools/command tools/trace
+serve src tools/cli
 tests/support src src/base src/graph src/ops src/runtime src/model tests/prove
 tests/prove src src/base src/graph src/runtime
 tests/unit src src/base src/graph src/dump src/ops src/runtime src/text src/model tests/support tools/cli tools/trace
@@ -29,7 +30,7 @@ tests/guard src src/base src/ops tests/support
 ROOMS
 
 # FILE INCLUDED for each include of a file of the project's, both from the root of it.
-find src tools mpi tests -name '*.[ch]' | sort | xargs grep -H '^ *# *include "' | awk -F '[:"]' '
+find src tools mpi serve tests -name '*.[ch]' | sort | xargs grep -H '^ *# *include "' | awk -F '[:"]' '
     {
         path = $1
         sub(/[^\/]*$/, $3, path)
@@ -38,7 +39,7 @@ find src tools mpi tests -name '*.[ch]' | sort | xargs grep -H '^ *# *include "'
         print $1, path
     }' >"$work/includes"
 
-find src tools mpi tests -name '*.[ch]' | xargs grep -H '^ *# *include <sync\.h>' |
+find src tools mpi serve tests -name '*.[ch]' | xargs grep -H '^ *# *include <sync\.h>' |
     sed 's|:.*| src/runtime/sync/sync.h|' >>"$work/includes"
 
 awk '
@@ -73,13 +74,13 @@ if grep -nE '# *include *[<"](stdatomic|pthread|threads|semaphore)\.h[>"]|__(ato
     status=1
 fi
 # tests/prove/runtime.c looks into the runtime's structs.
-if grep -nE '# *include *".*\.c"' -r src tools mpi tests --include='*.[ch]' | grep -v '^tests/prove/runtime\.c:'; then
+if grep -nE '# *include *".*\.c"' -r src tools mpi serve tests --include='*.[ch]' | grep -v '^tests/prove/runtime\.c:'; then
     echo "a .c is no header" >&2
     status=1
 fi
 
 # Every folder is a room, or lies in one; src itself is that of dagpt.h alone.
-find src tools mpi tests -name '*.[ch]' | sed 's|/[^/]*$||' | sort -u | while read -r folder; do
+find src tools mpi serve tests -name '*.[ch]' | sed 's|/[^/]*$||' | sort -u | while read -r folder; do
     room=$folder
     while [ "$room" != . ] && ! grep -q "^$room\( \|\$\)" "$work/rooms"; do
         room=$(dirname "$room")

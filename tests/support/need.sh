@@ -1,10 +1,10 @@
 #!/bin/sh
 # need.sh - what the tests use beside gcc and make: a line for each thing that is not here, with what is left
 # out without it. Fails where there is one.
-# need.sh install - what is missing: Debian's packages, and what the viewer's tests need of npm's registry.
+# need.sh install - what is missing: Debian's packages, and what the tests need of npm's registry.
 # need.sh get PACKAGE... - installs Debian's packages with apt-get, as root or by sudo, each listed before.
 # $CC: the compiler that has to find the headers.
-viewer=$(dirname "$0")/../viewer
+tests=$(dirname "$0")/..
 
 # A header, or programs of which one will do; Debian's package; what is left out without it.
 things() {
@@ -13,9 +13,11 @@ check.h                                   check         unit tests on Check; the
 pcre2.h                                   libpcre2-dev  check_split, and the split of texts against an oracle
 python3                                   python3       checks of JSON, of traces, of pictures, of the terminal
 dot                                       graphviz      pictures beside their graphs
-node                                      nodejs        the viewer's tests
-npm                                       npm           what the viewer's tests need of npm's registry
+node                                      nodejs        the viewer's tests, and the server's
+npm                                       npm           what tests need of npm's registry
 chromium|chromium-browser|google-chrome   chromium      the viewer's tests
+microhttpd.h                              libmicrohttpd-dev  dagpt-serve, and its tests
+jansson.h                                 libjansson-dev     dagpt-serve, and its tests
 histedit.h                                libedit-dev   editing lines in dagpt complete -i
 pkg-config                                pkgconf       what is installed, and the examples
 g++                                       g++           dagpt.h in C++
@@ -43,10 +45,10 @@ found() {
     esac >/dev/null 2>&1
 }
 
-# modules - the viewer's test modules that are not here.
+# modules - FOLDER/NAME of each test module that is not here.
 modules() {
-    for name in playwright-core speedscope @huggingface/gguf @huggingface/tokenizers; do
-        [ -f "$viewer/node_modules/$name/package.json" ] || echo "$name"
+    for name in viewer/playwright-core viewer/speedscope viewer/@huggingface/gguf viewer/@huggingface/tokenizers serve/openai; do
+        [ -f "$tests/${name%%/*}/node_modules/${name#*/}/package.json" ] || echo "$name"
     done
 }
 
@@ -82,10 +84,11 @@ get() {
 install() {
     packages=$(missing package)
     [ -z "$packages" ] || get $packages || return 1
-    if [ -n "$(modules)" ]; then
-        sed -n 's|^ *"node_modules/\(.*\)": {|installs \1 (npm, in tests/viewer)|p' "$viewer/package-lock.json"
-        (cd "$viewer" && npm ci --silent --no-audit --no-fund) || return 1
-    fi
+    for folder in viewer serve; do
+        modules | grep -q "^$folder/" || continue
+        sed -n "s|^ *\"node_modules/\(.*\)\": {|installs \1 (npm, in tests/$folder)|p" "$tests/$folder/package-lock.json"
+        (cd "$tests/$folder" && npm ci --silent --no-audit --no-fund) || return 1
+    done
 }
 
 case ${1:-} in
@@ -98,7 +101,7 @@ get)
     lines=$(
         missing line
         for name in $(modules); do
-            echo "no $name (npm's registry): the viewer's tests, or the files of dagpt convert"
+            echo "no ${name#*/} (npm's registry): what tests/${name%%/*} needs"
         done
     )
     [ -z "$lines" ] || echo "$lines"

@@ -100,6 +100,8 @@ START_TEST(null_places_and_objects)
     refused_null(dg_sequence_eval, a.text, NULL, N, 1);
     refused_null(dg_tokenizer_open, NULL, path);
     refused_null(dg_tokenizer_open, &t, NULL);
+    refused_null(dg_tokenizer_of_model, NULL, path);
+    refused_null(dg_tokenizer_of_model, &t, NULL);
     refused_null(dg_tokenizer_parse, NULL, "", 0, "x");
     refused_null(dg_tokenizer_parse, &t, NULL, 1, "x");
     refused_null(dg_tokenizer_parse, &t, "", 0, NULL);
