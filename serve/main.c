@@ -26,10 +26,10 @@ static void check(enum dg_status st, const struct dg_error *err)
 
 static enum dg_precision precision(const char *name)
 {
-    for (int p = DG_PRECISION_AUTO; p <= DG_PRECISION_BF16; p++)
+    for (int p = DG_PRECISION_AUTO; p <= DG_PRECISION_INT8; p++)
         if (strcmp(name, dg_precision_name(p)) == 0)
             return p;
-    serve_die(DG_ERR_USAGE, "--weights: got '%s', expected auto, f32 or bf16", name);
+    serve_die(DG_ERR_USAGE, "--weights: got '%s', expected auto, f32, bf16 or int8", name);
 }
 
 static size_t longest_token(const struct dg_tokenizer *t)

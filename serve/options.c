@@ -26,7 +26,7 @@ static const struct row rows[] = {
     {'m', "model", "MODEL", "folder, GGUF, packed or llm.c file; else $DAGPT_MODEL", TEXT(model)},
     {0, "vocab", "FILE", "tokenizer; else the model's own", TEXT(vocab)},
     {0, "name", "NAME", "what requests call the model (its file's name)", TEXT(name)},
-    {0, "weights", "AS", "hold matrices as f32 or bf16; auto (default): as the file has them",
+    {0, "weights", "AS", "hold matrices as f32, bf16 or int8; auto (default): as the file has them",
      TEXT(weights)},
     {'j', "workers", "N", "workers (4); at most as many as CPUs are awake",
      NUMBER(workers, 1, DG_MAX_WORKERS)},

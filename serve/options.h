@@ -6,7 +6,7 @@
 
 struct options {
     const char *model, *vocab, *name; /* vocab NULL: the model's own */
-    const char *weights;              /* "auto", "f32", "bf16" */
+    const char *weights;              /* "auto", "f32", "bf16", "int8" */
     const char *listen;
     const char *key_file; /* or NULL */
     uint64_t port, workers;
