@@ -94,7 +94,7 @@ YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/un
 PROVE  := $(BUILD)-sync_prove/tests/prove/prove
 
 .PHONY: all mpi need-mpi install-mpi run lab serve install uninstall test test-tools suites prove prove-program mutants model-check test-tsan test-bits test-mpi \
-        test-cross test-neon test-armhf test-i386 test-s390x test-all rooms soak check-docs check-format format pictures graph-pictures poly ulp clean \
+        test-cross test-neon test-armhf test-i386 test-s390x test-all rooms soak fuzz check-docs check-format format pictures graph-pictures poly ulp clean \
         help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
 
@@ -114,7 +114,7 @@ $(BUILD)/compiled-with $(BUILD)/linked-with $(BUILD)/tested-with: FORCE
 $(BUILD)/%.o: %.c $(BUILD)/compiled-with
 	@mkdir -p $(@D)
 	@echo "CC   $@"
-	@$(COMPILE) $(ISA_CFLAGS) -c -o $@ $<
+	@$(COMPILE) $(ISA_CFLAGS) $(UNCHECKED) -c -o $@ $<
 
 $(LIB): $(SRC:%.c=$(BUILD)/%.o)
 	@rm -f $@
@@ -357,6 +357,27 @@ endif
 
 $(BUILD)/tests/guard/ulp $(BUILD)/tests/guard/bench_guard $(BUILD)/tests/prove/soak: %: %.o $(LIB) $(BUILD)/linked-with
 	$(call link)
+
+# Every reader under libFuzzer and sanitizers; clang brings it.
+FUZZ_SECONDS ?= 20
+FUZZ := $(BUILD)-fuzz/tests/fuzz/fuzz
+# clang takes ten minutes to put its checks into the kernels of AVX-512; check_kernels looks after those.
+ifneq ($(filter fuzzer-no-link,$(subst $(comma), ,$(SAN))),)
+$(BUILD)/src/ops/kernels/%.o: UNCHECKED := -fno-sanitize=all
+endif
+$(BUILD)/tests/fuzz/fuzz: NEED_LDFLAGS += -fsanitize=fuzzer
+$(BUILD)/tests/fuzz/fuzz: $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/tools/cli/escapes.o $(patsubst %,$(BUILD)/tools/trace/trace_%.o,file text \
+                          read plans facts events path gaps analysis replay) $(LIB) $(BUILD)/linked-with
+	$(call link)
+
+fuzz: all  ## every reader under a fuzzer, each for FUZZ_SECONDS (20) on what tests/hostile has (clang, python3)
+	@+if echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return 0; }' | \
+	    clang -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null; then \
+	    $(MAKE) --no-print-directory CC=clang SAN=address,undefined,fuzzer-no-link BUILD=$(BUILD)-fuzz $(FUZZ) && \
+	    BUILD=$(BUILD) FUZZ=$(FUZZ) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/fuzz.sh; \
+	else \
+	    echo "fuzz: skipped: no clang with libFuzzer (Debian: clang, libclang-rt-14-dev)"; \
+	fi
 
 bench-guard: all $(BUILD)/tests/guard/bench_guard  ## instructions of a prompt and a decoded token: as committed? (valgrind)
 	@BUILD=$(BUILD) CC="$(CC)" tests/guard/bench_guard.sh

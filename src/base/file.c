@@ -26,7 +26,8 @@ enum dg_status dg_file_open(struct dg_file *file, const char *path, struct dg_er
     /* O_NONBLOCK: opening a FIFO must not wait for a writer. It means nothing to a regular file. */
     file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file->fd < 0)
-        return dg_fail(err, DG_ERR_MODEL, "%s: cannot open: %s", path, strerror(errno));
+        return dg_fail(err, dg_status_of(errno, DG_ERR_MODEL), "%s: cannot open: %s", path,
+                       strerror(errno));
     if (fstat(file->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         dg_file_close(file);
         return dg_fail(err, DG_ERR_MODEL, "%s: not a regular file", path);
@@ -129,7 +130,8 @@ enum dg_status dg_file_load(char **data, size_t *n, const char *path, uint64_t m
         return dg_fail_memory(err, path, (size_t)file.bytes);
     if (failed) {
         free(all);
-        return dg_fail(err, DG_ERR_IO, "%s: cannot read: %s", path, strerror(failed));
+        return dg_fail(err, dg_status_of(failed, DG_ERR_IO), "%s: cannot read: %s", path,
+                       strerror(failed));
     }
     all[file.bytes] = '\0';
     *data = all;

@@ -6,6 +6,7 @@
 #include "status.h"
 #include "utf8.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,11 @@ void dg_line(char *to, size_t size, const char *format, va_list args)
     }
     va_end(again);
     dg_one_line(to);
+}
+
+enum dg_status dg_status_of(int error, enum dg_status otherwise)
+{
+    return error == ENOMEM ? DG_ERR_RESOURCE : otherwise;
 }
 
 enum dg_status dg_fail(struct dg_error *err, enum dg_status status, const char *format, ...)

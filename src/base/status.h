@@ -17,6 +17,9 @@ __attribute__((format(printf, 3, 4))) enum dg_status dg_fail(struct dg_error *er
  * does a byte that is no part of UTF-8. */
 void dg_one_line(char *text);
 
+/* `otherwise`, or DG_ERR_RESOURCE where that errno value says that memory was missing. */
+enum dg_status dg_status_of(int error, enum dg_status otherwise);
+
 /* What printf makes of it, as one line of less than `size` bytes. Of a longer one the middle is left out: what was
  * wrong stands at its end. */
 __attribute__((format(printf, 3, 0))) void dg_line(char *to, size_t size, const char *format,

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""faults.py [all] - makes calls of each command fail, one after the other: allocations, the creation of threads, opening,
-reading, writing and moving files. Each once, and from then on; without `all` every ninth of them.
+"""faults.py [all] [WORD]... - makes calls of each command fail, one after the other: allocations, the creation of threads, opening,
+reading, writing and moving files. Each once, and from then on; without `all` every ninth of them. WORD: of the
+commands whose name below has it.
 
 Of each run is expected: no signal and no hang; the exit code of that kind, or 0 where the command did without, with the same results
 and no more blocks of memory left; on an error one line on stderr; and no temporary file.
@@ -64,7 +65,7 @@ COMMANDS = {
 INPUT = {'tokens, ids of a pipe': b'1 2\n', 'complete -i': b'Once\n\n', 'complete --prompts': b'Once\nOne day\n'}
 
 
-LINES = {'tokens --trace': 2, 'tokens -j 3': 2, 'complete --samples': 3, 'complete --prompts': 2}  # of the recording, of fewer workers, of each text; else one
+LINES = {'tokens --trace': 3, 'tokens -j 3': 2, 'complete --samples': 3, 'complete --prompts': 2}  # of the recording, of fewer workers, of each text; else one
 
 
 def plain(out):
@@ -145,13 +146,16 @@ def faults(command, kind, got, good):
     return found
 
 
-def main(step):
+def main(words):
+    every = 'all' in words
+    words = [w for w in words if w != 'all']
+    step = 1 if every else 9
     master = tempfile.mkdtemp(prefix='dagpt-faults-')
     points, failed = 0, 0
     try:
         prepare(master)
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            for command in COMMANDS:
+            for command in (c for c in COMMANDS if not words or any(w in c for w in words)):
                 for kind in CODES:
                     good = Run(master, command, kind, '0')
                     if good.code != 0:
@@ -174,4 +178,4 @@ def main(step):
 
 
 if __name__ == '__main__':
-    sys.exit(main(1 if 'all' in sys.argv[1:] else 9))
+    sys.exit(main(sys.argv[1:]))

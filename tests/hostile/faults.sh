@@ -1,5 +1,5 @@
 #!/bin/sh
-# faults.sh [all] - calls of the command that fail, one after the other: tests/hostile/faults.py, with tests/support/faults.c
+# faults.sh [all] [WORD]... - calls of the command that fail, one after the other: tests/hostile/faults.py, with tests/support/faults.c
 # loaded before the program. $BUILD, $CC, $SAN: as for tests/run.sh.
 skip() {
     echo "faults: skipped: $*"

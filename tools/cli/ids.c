@@ -4,6 +4,7 @@
 #include "leaving.h"
 #include "options.h"
 #include "reading.h"
+#include "../../src/base/status.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -72,7 +73,7 @@ static int32_t *read_ids(FILE *from, size_t *n_ids)
         n++;
     }
     if (ferror(from))
-        cli_die(DG_ERR_IO, "standard input: cannot read: %s", strerror(errno));
+        cli_die(dg_status_of(errno, DG_ERR_IO), "standard input: cannot read: %s", strerror(errno));
     if (n == 0)
         cli_die(DG_ERR_TOKEN, "standard input: got no token ids, expected at least one");
     *n_ids = n;

@@ -70,7 +70,7 @@ void cli_check(enum dg_status status, const struct dg_error *err)
 
 void cli_cannot_write(const char *path, int error)
 {
-    const enum dg_status st = error == ENOMEM ? DG_ERR_RESOURCE : DG_ERR_IO;
+    const enum dg_status st = dg_status_of(error, DG_ERR_IO);
 
     if (cli_signal())
         cli_leave(0);

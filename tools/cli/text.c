@@ -97,7 +97,7 @@ struct text_source text_open_file(const char *path)
     if (named)
         s = (struct text_source){fopen(path, "rb"), path};
     if (!s.from)
-        cli_die(DG_ERR_IO, "%s: cannot open: %s", s.name, strerror(errno));
+        cli_die(dg_status_of(errno, DG_ERR_IO), "%s: cannot open: %s", s.name, strerror(errno));
     if (named)
         cli_reads(path);
     return s;
@@ -111,7 +111,7 @@ struct text_source text_open(void)
 void text_close(const struct text_source *s)
 {
     if (ferror(s->from))
-        cli_die(DG_ERR_IO, "%s: cannot read: %s", s->name, strerror(errno));
+        cli_die(dg_status_of(errno, DG_ERR_IO), "%s: cannot read: %s", s->name, strerror(errno));
     if (s->from != cli_stdin())
         fclose(s->from);
 }
@@ -203,7 +203,7 @@ bool text_line(const struct text_source *s, struct text *line)
         return true;
     }
     if (ferror(s->from))
-        cli_die(DG_ERR_IO, "%s: cannot read: %s", s->name, strerror(errno));
+        cli_die(dg_status_of(errno, DG_ERR_IO), "%s: cannot read: %s", s->name, strerror(errno));
     line->bytes[line->n] = '\0';
     if (line->n == 0) {
         text_free(line);

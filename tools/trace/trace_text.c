@@ -138,7 +138,8 @@ static enum dg_status copy_of(FILE **to, struct text *t, int fd, const char *nam
     if (*to && fwrite(t->bytes, 1, t->n, *to) == t->n && fflush(*to) == 0 &&
         fseek(*to, 0, SEEK_SET) == 0)
         return DG_OK;
-    return dg_fail(err, DG_ERR_IO, "%s: cannot keep a copy for gzip: %s", name, strerror(errno));
+    return dg_fail(err, dg_status_of(errno, DG_ERR_IO), "%s: cannot keep a copy for gzip: %s", name,
+                   strerror(errno));
 }
 
 /* The packed bytes become what is in them. start: where the file began to be read, < 0: a pipe. */
@@ -207,7 +208,8 @@ enum dg_status trace_text_read(char **out, size_t *n, const char *path, struct d
     enum dg_status st;
 
     if (fd < 0)
-        return dg_fail(err, DG_ERR_MODEL, "%s: cannot open: %s", path, strerror(errno));
+        return dg_fail(err, dg_status_of(errno, DG_ERR_MODEL), "%s: cannot open: %s", path,
+                       strerror(errno));
     st = read_text(&t, fd, trace_text_name(path), err);
     if (!given)
         close(fd);
