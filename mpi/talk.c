@@ -1,5 +1,5 @@
-/* A step's rows are told as the parts of an eval that has these rows: a text's ids are at positions one after the
- * other, and those with logits are the last ones. */
+/* Texts have numbers, from 0 on, which rank 0 gives them when they are first heard of. Where it goes back in one, or a
+ * new one has an old number, the rows themselves say so: what is behind the position of the first is gone. */
 #include "talk.h"
 #include "world.h"
 #include "../src/base/status.h"
@@ -11,10 +11,17 @@
 
 enum { WORDS_OF_ERROR = 400 };
 
-/* A part, in what is told: n_parts, those, and the ids of each. n_parts 0: there are no more steps; below 0: something
- * else is asked. */
-struct told_part {
-    int32_t position, n, n_logits;
+/* What is told: a step of `rows`, which follow. Or BYE: there are no more; FORK: text `first` begins with what text
+ * `second` has before position `third`; GONE: text `first` is. Or what talk_ask() asks, below all these. */
+enum { BYE = 0, FORK = -1, GONE = -2 };
+
+struct told {
+    int32_t rows;
+    int32_t first, second, third; /* of a step: rows with logits, 0, 0 */
+};
+
+struct told_row {
+    int32_t text, position, id;
 };
 
 struct answer {
@@ -47,31 +54,83 @@ static bool expect_answers(void)
     return true;
 }
 
+static void tell_all(const void *told, size_t bytes)
+{
+    for (int r = 1; r < world.ranks; r++)
+        world_send(r, WORLD_STEP, told, bytes);
+}
+
+static const struct dg_cache **texts; /* [n_texts] which each number is; NULL: none */
+static size_t n_texts;
+
+/* The number of a text, or n_texts. */
+static size_t find_text(const struct dg_cache *cache)
+{
+    size_t i = 0;
+
+    while (i < n_texts && texts[i] != cache)
+        i++;
+    return i;
+}
+
+/* The same; a new one where there is none. n_texts: out of memory. */
+static size_t number_text(const struct dg_cache *cache)
+{
+    size_t i = find_text(cache);
+    const struct dg_cache **more;
+
+    i = i < n_texts ? i : find_text(NULL);
+    if (i == n_texts) {
+        more = realloc(texts, (n_texts + 1) * sizeof(const struct dg_cache *));
+        if (!more)
+            return n_texts;
+        texts = more;
+        n_texts++;
+    }
+    texts[i] = cache;
+    return i;
+}
+
+void talk_text(const struct dg_sequence *s, const struct dg_sequence *from)
+{
+    const size_t known = find_text(from ? &from->cache : &s->cache);
+    struct told t;
+
+    if (world.rank > 0 || known == n_texts || one_failed) /* it has no positions yet */
+        return;
+    if (from) {
+        const size_t number = number_text(&s->cache);
+
+        if (number == n_texts)
+            return; /* and so talk_step() will have no memory either */
+        t = (struct told){FORK, (int32_t)number, (int32_t)known, (int32_t)s->position};
+    } else {
+        texts[known] = NULL;
+        t = (struct told){GONE, (int32_t)known, 0, 0};
+    }
+    tell_all(&t, sizeof t);
+}
+
 enum dg_status talk_step(const struct dg_step *step, const int32_t *ids, uint32_t n_logits,
                          struct dg_error *err)
 {
-    const size_t bytes = sizeof(int32_t) + sizeof(struct told_part) + step->rows * sizeof *ids;
-    const struct told_part part = {(int32_t)step->row[0].position, (int32_t)step->rows,
-                                   (int32_t)n_logits};
-    const int32_t n_parts = 1;
-    char *told = malloc(bytes);
+    const size_t bytes = sizeof(struct told) + step->rows * sizeof(struct told_row);
+    struct told *told = malloc(bytes);
+    struct told_row *rows = (struct told_row *)(told + 1);
+    bool ok = told && expect_answers();
 
-    for (uint32_t r = 1; r < step->rows; r++)
-        if (step->row[r].cache != step->row[0].cache) {
-            free(told);
-            return dg_fail(err, DG_ERR_USAGE, "texts in a step: got several, expected one");
-        }
-    if (!told || !expect_answers()) {
-        free(told);
-        return dg_fail_memory(err, "a step", bytes);
+    for (uint32_t r = 0; ok && r < step->rows; r++) {
+        const size_t text = number_text(step->row[r].cache);
+
+        ok = text < n_texts;
+        rows[r] = (struct told_row){(int32_t)text, (int32_t)step->row[r].position, ids[r]};
     }
-    memcpy(told, &n_parts, sizeof n_parts);
-    memcpy(told + sizeof n_parts, &part, sizeof part);
-    memcpy(told + sizeof n_parts + sizeof part, ids, step->rows * sizeof *ids);
-    for (int r = 1; r < world.ranks; r++)
-        world_send(r, WORLD_STEP, told, bytes);
+    if (ok) {
+        *told = (struct told){(int32_t)step->rows, (int32_t)n_logits, 0, 0};
+        tell_all(told, bytes);
+    }
     free(told);
-    return DG_OK;
+    return ok ? DG_OK : dg_fail_memory(err, "a step", bytes);
 }
 
 bool talk_failed(void)
@@ -101,62 +160,161 @@ enum dg_status talk_answers(struct traffic *sum, struct dg_error *err)
 
 void talk_ask(int rank, int32_t what)
 {
-    world_send(rank, WORLD_STEP, &what, sizeof what);
+    const struct told t = {what, 0, 0, 0};
+
+    world_send(rank, WORLD_STEP, &t, sizeof t);
 }
 
 void talk_bye(void)
 {
-    const int32_t none = 0;
+    const struct told t = {BYE, 0, 0, 0};
 
-    for (int r = 1; r < world.ranks; r++)
-        world_send(r, WORLD_STEP, &none, sizeof none);
+    tell_all(&t, sizeof t);
     free(answers);
     free(requests);
+    free(texts);
 }
 
 /* ---- the others ---- */
 
-static enum dg_status run_told(struct cli_engine *e, const char *told, struct dg_error *err)
-{
-    struct told_part part;
-    int32_t *ids;
-    enum dg_status st;
+/* What this rank has of the texts. */
+struct follower {
+    struct dg_engine *engine;
+    struct dg_sequence **text; /* [n]; NULL: none of that number */
+    size_t n;
+    float *logits; /* [room][vocab] that nobody reads */
+    size_t room;
+};
 
-    memcpy(&part, told + sizeof(int32_t), sizeof part);
-    ids = malloc((size_t)part.n * sizeof *ids);
-    if (!ids)
-        return dg_fail_memory(err, "ids", (size_t)part.n * sizeof *ids);
-    memcpy(ids, told + sizeof(int32_t) + sizeof part, (size_t)part.n * sizeof *ids);
-    dg_sequence_rewind(e->sequence, (size_t)part.position);
-    st = dg_sequence_eval(e->sequence, ids, (size_t)part.n, (size_t)part.n_logits, err);
-    free(ids);
+/* The text of that number; a new one where there is none. */
+static enum dg_status find_sequence(struct follower *f, size_t number, struct dg_sequence **out,
+                                    struct dg_error *err)
+{
+    enum dg_status st = DG_OK;
+
+    if (number >= f->n) {
+        struct dg_sequence **more = realloc(f->text, (number + 1) * sizeof *more);
+
+        if (!more)
+            return dg_fail_memory(err, "texts", (number + 1) * sizeof *more);
+        for (; f->n <= number; f->n++)
+            more[f->n] = NULL;
+        f->text = more;
+    }
+    if (!f->text[number])
+        st = dg_sequence_new(&f->text[number], f->engine, err);
+    *out = f->text[number];
     return st;
+}
+
+static enum dg_status fork_text(struct follower *f, const struct told *t, struct dg_error *err)
+{
+    struct dg_sequence *from, *old;
+    enum dg_status st = find_sequence(f, (size_t)t->second, &from, err);
+
+    if (st == DG_OK)
+        st = find_sequence(f, (size_t)t->first, &old, err);
+    if (st != DG_OK)
+        return st;
+    dg_sequence_rewind(from, (size_t)t->third);
+    dg_sequence_free(old);
+    f->text[t->first] = NULL;
+    return dg_sequence_fork(&f->text[t->first], from, err);
+}
+
+static enum dg_status make_room(struct follower *f, size_t n_logits, struct dg_error *err)
+{
+    const size_t vocab = dg_engine_model(f->engine)->sizes.vocab;
+    float *more;
+
+    if (n_logits <= f->room)
+        return DG_OK;
+    more = realloc(f->logits, n_logits * vocab * sizeof *more);
+    if (!more)
+        return dg_fail_memory(err, "logits", n_logits * vocab * sizeof *more);
+    f->logits = more;
+    f->room = n_logits;
+    return DG_OK;
+}
+
+/* A row: its text goes on from there. */
+static enum dg_status fill_row(struct follower *f, const struct told_row *told, struct dg_row *row,
+                               struct dg_error *err)
+{
+    const size_t at = (size_t)told->position;
+    struct dg_sequence *s;
+    enum dg_status st = find_sequence(f, (size_t)told->text, &s, err);
+
+    if (st != DG_OK)
+        return st;
+    dg_sequence_rewind(s, at);
+    st = dg_pages_reserve(&s->pages, at, at + 1, err);
+    s->position = at + 1;
+    *row = (struct dg_row){&s->cache, (uint32_t)at, NULL};
+    return st;
+}
+
+static enum dg_status run_told(struct follower *f, const struct told *t, struct dg_error *err)
+{
+    const struct told_row *told = (const struct told_row *)(t + 1);
+    const uint32_t rows = (uint32_t)t->rows, n_logits = (uint32_t)t->first;
+    const size_t vocab = dg_engine_model(f->engine)->sizes.vocab;
+    struct dg_row *row = calloc(rows, sizeof *row);
+    enum dg_status st = row ? make_room(f, n_logits, err) : dg_fail_memory(err, "rows", rows);
+    struct dg_rows to;
+
+    for (uint32_t r = 0; r < rows && st == DG_OK; r++)
+        st = fill_row(f, &told[r], &row[r], err);
+    if (st == DG_OK)
+        st = dg_engine_enter(f->engine, rows, n_logits, &to, err);
+    for (uint32_t r = 0; r < rows && st == DG_OK; r++) {
+        to.id[r] = told[r].id;
+        to.row[r] = row[r];
+        if (r >= rows - n_logits)
+            to.row[r].logits = f->logits + (r - (rows - n_logits)) * vocab;
+    }
+    free(row);
+    return st == DG_OK ? dg_engine_run(f->engine, err) : st;
+}
+
+static void answer_step(enum dg_status st, const struct dg_error *err, const struct traffic *before,
+                        const struct traffic *sent)
+{
+    struct answer a = {(int32_t)st, sent->messages - before->messages, sent->bytes - before->bytes,
+                       ""};
+
+    if (st != DG_OK)
+        snprintf(a.text, sizeof a.text, "%.*s", (int)sizeof a.text - 1, err->text);
+    world_send(0, WORLD_DONE, &a, sizeof a);
 }
 
 void talk_follow(struct cli_engine *e, const struct traffic *sent, void (*answer)(int32_t what))
 {
-    for (;;) {
-        const struct traffic before = *sent;
-        struct answer a = {0};
-        struct dg_error err;
-        int32_t n_parts;
-        size_t n;
-        char *told = world_receive(0, WORLD_STEP, &n);
+    struct follower f = {.engine = e->engine};
+    enum dg_status st = DG_OK;
+    struct dg_error err;
+    struct told *t;
+    size_t n;
 
-        memcpy(&n_parts, told, sizeof n_parts);
-        if (n_parts > 0)
-            a.status = (int32_t)run_told(e, told, &err);
-        free(told);
-        if (n_parts == 0)
-            return;
-        if (n_parts < 0) {
-            answer(n_parts);
-            continue;
+    for (; (t = world_receive(0, WORLD_STEP, &n))->rows != BYE; free(t)) {
+        const struct traffic before = *sent;
+
+        if (t->rows == FORK) {
+            st = fork_text(&f, t, &err); /* what is wrong is told with the next step */
+        } else if (t->rows == GONE) {
+            dg_sequence_free((size_t)t->first < f.n ? f.text[t->first] : NULL);
+            if ((size_t)t->first < f.n)
+                f.text[t->first] = NULL;
+        } else if (t->rows < 0) {
+            answer(t->rows);
+        } else {
+            st = st == DG_OK ? run_told(&f, t, &err) : st;
+            answer_step(st, &err, &before, sent);
         }
-        if (a.status != DG_OK)
-            snprintf(a.text, sizeof a.text, "%.*s", (int)sizeof a.text - 1, err.text);
-        a.messages = sent->messages - before.messages;
-        a.bytes = sent->bytes - before.bytes;
-        world_send(0, WORLD_DONE, &a, sizeof a);
     }
+    free(t);
+    for (size_t i = 0; i < f.n; i++)
+        dg_sequence_free(f.text[i]);
+    free(f.text);
+    free(f.logits);
 }

@@ -1,6 +1,6 @@
 /* talk.h - what rank 0 tells the others, and what they answer.
- * A step: its texts, each with how many ids at which position, and the ids. Each other rank runs the same step, and
- * answers when it is over, or cannot be. */
+ * A step: its rows, each with the text that it is of, its position and its id. Each other rank runs the same step, and
+ * answers when it is over, or cannot be. What texts begin with others, and which are gone, is told, too. */
 #ifndef DG_MPI_TALK_H
 #define DG_MPI_TALK_H
 
@@ -18,6 +18,9 @@ struct traffic {
 enum dg_status talk_step(const struct dg_step *step, const int32_t *ids, uint32_t n_logits,
                          struct dg_error *err);
 
+/* dg_transport's. Between steps. */
+void talk_text(const struct dg_sequence *s, const struct dg_sequence *from);
+
 /* During the step, with world_lock held: has another rank said that it cannot run it? Then what is waited for may never
  * come. */
 bool talk_failed(void);
@@ -26,7 +29,7 @@ bool talk_failed(void);
 enum dg_status talk_answers(struct traffic *sum, struct dg_error *err);
 
 /* Asks another for what it is that answers (talk_follow()). Between steps. */
-enum { TALK_CLOCK = -1, TALK_TRACE = -2 };
+enum { TALK_CLOCK = -16, TALK_TRACE = -17 };
 void talk_ask(int rank, int32_t what);
 
 void talk_bye(void); /* there are no more steps; not after talk_failed() */

@@ -277,12 +277,23 @@ static void look(void *arg, const struct dg_plan *plan, const struct dg_placed *
     tracing_look(plan, placed);
 }
 
+static void text(void *arg, const struct dg_sequence *s, const struct dg_sequence *from)
+{
+    (void)arg;
+    talk_text(s, from);
+}
+
 bool mpi_tracing;
 
 struct dg_transport mpi_transport(void)
 {
-    return (struct dg_transport){
-        mpi_tracing ? look : NULL, open_line, close_line, begin, poll_line, end, NULL};
+    return (struct dg_transport){.look = mpi_tracing ? look : NULL,
+                                 .text = text,
+                                 .open = open_line,
+                                 .close = close_line,
+                                 .begin = begin,
+                                 .poll = poll_line,
+                                 .end = end};
 }
 
 void mpi_waited_for(char *to, size_t size)

@@ -179,6 +179,13 @@ bool dg_engine_has_logits(const struct dg_engine *e)
     return e->rank == 0;
 }
 
+void dg_engine_text(const struct dg_engine *e, const struct dg_sequence *s,
+                    const struct dg_sequence *from)
+{
+    if (e->transport && e->transport->text)
+        e->transport->text(e->transport->arg, s, from);
+}
+
 struct dg_pool *dg_engine_pool(struct dg_engine *e)
 {
     return e->pool;

@@ -39,6 +39,10 @@ bool dg_engine_has_logits(const struct dg_engine *e);
 /* The memory of the sequences' keys and values. */
 struct dg_pool *dg_engine_pool(struct dg_engine *e);
 
+/* Of a rank of several: tells its transport. */
+void dg_engine_text(const struct dg_engine *e, const struct dg_sequence *s,
+                    const struct dg_sequence *from);
+
 /* ---- one rank of several ---- */
 
 struct dg_run;
@@ -47,6 +51,9 @@ struct dg_run;
 struct dg_transport {
     /* Is shown each plan, and which ranks its tiles are on, before its piece is opened. NULL: need not be. */
     void (*look)(void *arg, const struct dg_plan *plan, const struct dg_placed *placed);
+
+    /* A sequence begins with what another has so far, or (from NULL) is gone. NULL: need not be known. */
+    void (*text)(void *arg, const struct dg_sequence *s, const struct dg_sequence *from);
 
     /* Makes ready for a piece, which `run` runs, and sets piece->sender. */
     enum dg_status (*open)(void *arg, void **line, struct dg_piece *piece, struct dg_run *run,

@@ -53,6 +53,7 @@ enum dg_status dg_sequence_fork(struct dg_sequence **out, struct dg_sequence *fr
     if (st == DG_OK) {
         dg_pages_share(&(*out)->pages, &from->pages);
         (*out)->position = from->position;
+        dg_engine_text(from->engine, *out, from);
     }
     dg_store_release(&from->busy, 0);
     return st;
@@ -62,6 +63,7 @@ void dg_sequence_free(struct dg_sequence *s)
 {
     if (!s || dg_load_acquire(&s->busy))
         return;
+    dg_engine_text(s->engine, s, NULL);
     dg_pages_trim(&s->pages, 0);
     free(s->logits);
     dg_engine_free(s->engine);

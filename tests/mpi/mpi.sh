@@ -42,6 +42,9 @@ same 'tokens --no-cache' 2 '' tokens -m "$tiny" --no-cache -j1 1 2 3
 same 'complete' 2 '--place columns' complete -n 20 --seed 3 "Once upon a time"
 same 'complete in chunks' 2 '' complete -n 20 --seed 3 --chunk 3 -j2 "Once upon a time"
 same 'complete with a window' 2 '--place columns' complete -n 300 --window 60 --ignore-eos --seed 1 -j1 Once
+same 'complete --samples' 3 '' complete -n 12 --seed 3 --samples 5 --parallel 3 -j1 Once
+printf 'Once upon a time\n{"prompt": "The cat"}\nA dog and\nThere was\n' >"$dir/prompts"
+same 'complete --prompts' 2 '--place columns' complete -n 12 --seed 3 --prompts "$dir/prompts" --parallel 3 -j1
 same 'score' 3 '--place both' score "Once upon a time there was a cat."
 
 # ---- a trace ----

@@ -145,7 +145,8 @@ static enum dg_status post_end(void *arg, void *line, struct dg_error *err)
 static inline bool post_office_open(struct post_office *o, struct dg_transport *t)
 {
     *o = (struct post_office){.last = &o->first};
-    *t = (struct dg_transport){NULL, post_open, post_close, post_begin, post_poll, post_end, o};
+    *t = (struct dg_transport){NULL,       NULL,      post_open, post_close,
+                               post_begin, post_poll, post_end,  o};
     return dg_mutex_init(&o->mutex);
 }
 
