@@ -94,7 +94,7 @@ YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/un
 PROVE  := $(BUILD)-sync_prove/tests/prove/prove
 
 .PHONY: all mpi need-mpi install-mpi run lab serve install uninstall test test-tools suites prove prove-program mutants model-check test-tsan test-bits test-mpi \
-        test-cross test-neon test-armhf test-i386 test-s390x test-all rooms soak fuzz check-docs check-format format pictures graph-pictures poly ulp clean \
+        test-cross test-neon test-armhf test-i386 test-s390x test-all rooms soak fuzz check-docs check-format format pictures graph-pictures poly ulp accuracy clean \
         help bench-guard bench-guard-update bench-what-if FORCE
 .DELETE_ON_ERROR:
 
@@ -258,7 +258,7 @@ uninstall:  ## remove what install put there, with the same PREFIX and DESTDIR
 has = $(shell echo | $(CC) -DPCRE2_CODE_UNIT_WIDTH=8 -include $(1) -E -x c - >/dev/null 2>&1 && echo yes)
 
 # What can be tested here; tests/run.sh says what cannot.
-test: rooms check-docs all suites prove-program $(BUILD)/tests/prove/soak  ## build and run all tests that can run here (SAN=thread|address|undefined too)
+test: rooms check-docs all suites prove-program $(BUILD)/tests/prove/soak $(BUILD)/tests/guard/accuracy  ## build and run all tests that can run here (SAN=thread|address|undefined too)
 	@BUILD=$(BUILD) SAN=$(SAN) CC="$(CC)" tests/run.sh $(SUITES) $(YIELD) $(PROVE) $(BUILD)/tests/prove/soak
 
 test-tools:  ## install what the tests can use beside gcc and make (Debian's packages, listed first; npm's)
@@ -355,7 +355,7 @@ $(BUILD)/tests/prove/prove: $(PROVED) $(patsubst %,$(BUILD)/tests/prove/%.o,expl
 	@echo "LINK $@"; $(LINK) -o $@ $(filter %.o,$^) $(LDLIBS) $(NEED_LDLIBS)
 endif
 
-$(BUILD)/tests/guard/ulp $(BUILD)/tests/guard/bench_guard $(BUILD)/tests/prove/soak: %: %.o $(LIB) $(BUILD)/linked-with
+$(BUILD)/tests/guard/ulp $(BUILD)/tests/guard/accuracy $(BUILD)/tests/guard/bench_guard $(BUILD)/tests/prove/soak: %: %.o $(LIB) $(BUILD)/linked-with
 	$(call link)
 
 # Every reader under libFuzzer and sanitizers; clang brings it.
@@ -384,6 +384,9 @@ bench-guard: all $(BUILD)/tests/guard/bench_guard  ## instructions of a prompt a
 
 bench-guard-update: all $(BUILD)/tests/guard/bench_guard # the figures anew, into tests/guard/bench_guard.txt
 	@BUILD=$(BUILD) CC="$(CC)" tests/guard/bench_guard.sh update
+
+accuracy: all $(BUILD)/tests/guard/accuracy  ## what bf16 and int8 lose against f32: demo model, models with outliers (python3)
+	@BUILD=$(BUILD) tests/guard/accuracy.sh all
 
 ulp: $(BUILD)/tests/guard/ulp  ## error of exp, tanh and erf over every float (some minutes)
 	$<

@@ -463,13 +463,15 @@ for option in layers heads channels vocab positions; do
     done
 done
 expect_no_model 2 "--seed: got '-1'" --seed -1 -o "$dir/none"
+expect_no_model 2 "--outliers: got 'x'" --outliers x -o "$dir/none"
+expect_no_model 2 '--outliers: got 769, expected at most 768' --outliers 769 -o "$dir/none"
 expect_no_model 2 --foo --foo 1 -o "$dir/none"
 expect_no_model 2 -o -o
 expect_no_model 2 --seed -o "$dir/none" --seed
 count 'make-model: writes a file after a usage error' [ ! -e "$dir/none" ]
 run_help() {
     make_model "$1"
-    succeeded && for option in -o --size --layers --heads --channels --vocab --positions --version --seed; do
+    succeeded && for option in -o --size --layers --heads --channels --vocab --positions --version --seed --outliers; do
         has " $option " "$dir/out" || return 1
     done
 }

@@ -32,6 +32,7 @@ static const char usage[] =
     "                   set one dimension, after --size\n"
     "  --version N      1 float (default), 3 float with padded vocabulary, 5 bf16 likewise\n"
     "  --seed N         another model (1)\n"
+    "  --outliers N     in N channels what layernorms write is 20 to 100 times the rest (0)\n"
     "  -h, --help       print this\n";
 
 __attribute__((noreturn, format(printf, 2, 3))) static void die(int code, const char *format, ...)
@@ -98,6 +99,30 @@ static void generate(float *to, uint64_t first, size_t n, uint64_t key, struct s
     }
 }
 
+/* What gains and biases of a layernorm have in channel c more than in others, and what the weights that read it have
+ * less: 1, or in so many of the channels, evenly spread, 20 to 100. */
+static float outlier_of(uint64_t c, uint64_t channels, uint64_t outliers)
+{
+    if ((c + 1) * outliers / channels == c * outliers / channels)
+        return 1.0f;
+    return 20.0f + (float)(mix(c) % 81);
+}
+
+/* Makes outliers of elements first ... first + n - 1 of a section. In exact arithmetic logits stay what they were. */
+static void spread_outliers(float *to, uint64_t first, size_t n, enum dg_weight section,
+                            uint64_t channels, uint64_t outliers)
+{
+    const bool writes = section == DG_LN1_GAIN || section == DG_LN1_BIAS ||
+                        section == DG_LN2_GAIN || section == DG_LN2_BIAS;
+    const bool reads = section == DG_Q_WEIGHT || section == DG_FC_WEIGHT;
+
+    for (size_t i = 0; i < n && (writes || reads); i++) {
+        const float factor = outlier_of((first + i) % channels, channels, outliers);
+
+        to[i] = writes ? to[i] * factor : to[i] / factor;
+    }
+}
+
 /* In place, to the nearest bf16, ties to even: 2 bytes an element. */
 static void to_bf16(float *buf, size_t n)
 {
@@ -136,7 +161,7 @@ static void put_header(struct cli_output *o, const struct dg_llmc_header *h)
 }
 
 static void put_section(struct cli_output *o, const struct dg_llmc_header *h, int section,
-                        uint64_t seed, float *buf)
+                        uint64_t seed, uint64_t outliers, float *buf)
 {
     const struct dg_llmc_section s = dg_llmc_section(h, section);
     const uint64_t n = (uint64_t)s.times * s.rows * s.cols;
@@ -150,6 +175,7 @@ static void put_section(struct cli_output *o, const struct dg_llmc_header *h, in
         if (i >= padding)
             spread.deviation *= 8.0f;
         generate(buf, i, m, mix(mix(seed) + (uint64_t)section), spread);
+        spread_outliers(buf, i, m, s.first, h->sizes.channels, outliers);
         if (h->version == 5)
             to_bf16(buf, m);
         put(o, buf, m * dg_dtype_bytes(dg_llmc_dtype(h)));
@@ -158,7 +184,8 @@ static void put_section(struct cli_output *o, const struct dg_llmc_header *h, in
 }
 
 /* A failure, and a signal, leave an earlier file as it was, and nothing beside it. */
-static void write_model(const char *path, const struct dg_llmc_header *h, uint64_t seed)
+static void write_model(const char *path, const struct dg_llmc_header *h, uint64_t seed,
+                        uint64_t outliers)
 {
     float *buf = malloc(BUFFER_ELEMENTS * sizeof *buf);
     struct cli_output o;
@@ -169,7 +196,7 @@ static void write_model(const char *path, const struct dg_llmc_header *h, uint64
         die(DG_ERR_IO, "%s: cannot create: %s", path, strerror(errno));
     put_header(&o, h);
     for (int i = 0; i < DG_LLMC_SECTIONS; i++)
-        put_section(&o, h, i, seed, buf);
+        put_section(&o, h, i, seed, outliers, buf);
     if (!cli_output_keep(&o))
         die(DG_ERR_IO, "%s: cannot finish: %s", path, strerror(errno));
     free(buf);
@@ -219,7 +246,7 @@ int main(int argc, char **argv)
     };
     const char *path = NULL;
     struct dg_error err;
-    uint64_t seed = 1;
+    uint64_t seed = 1, outliers = 0;
 
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i], *value = argv[i + 1]; /* argv[argc] is NULL */
@@ -245,6 +272,8 @@ int main(int argc, char **argv)
             h.sizes = sizes_of(value);
         else if (!strcmp(option, "--seed"))
             seed = number(option, value, UINT64_MAX);
+        else if (!strcmp(option, "--outliers"))
+            outliers = number(option, value, INT32_MAX);
         else if (!known)
             die(DG_ERR_USAGE, "unknown option '%s'; --help tells more", option);
     }
@@ -254,6 +283,9 @@ int main(int argc, char **argv)
     h.padded_vocab = h.version == 1 ? h.sizes.vocab : (uint32_t)dg_round_up(h.sizes.vocab, 128);
     if (dg_llmc_check(&h, path, &err) != DG_OK)
         die(DG_ERR_USAGE, "%s", err.text);
-    write_model(path, &h, seed);
+    if (outliers > h.sizes.channels)
+        die(DG_ERR_USAGE, "--outliers: got %llu, expected at most %u, the channels",
+            (unsigned long long)outliers, h.sizes.channels);
+    write_model(path, &h, seed, outliers);
     return 0;
 }
