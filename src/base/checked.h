@@ -6,13 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* *out = a * b or a + b. False when the result does not fit, and *out is then unspecified. */
-static inline bool dg_mul(size_t a, size_t b, size_t *out)
+/* *out = a * b or a + b. False when the result does not fit, and *out is then unspecified. What a file says has
+ * 64 bits, also where a size has 32. */
+static inline bool dg_mul(uint64_t a, uint64_t b, size_t *out)
 {
     return !__builtin_mul_overflow(a, b, out);
 }
 
-static inline bool dg_add(size_t a, size_t b, size_t *out)
+static inline bool dg_add(uint64_t a, uint64_t b, size_t *out)
 {
     return !__builtin_add_overflow(a, b, out);
 }

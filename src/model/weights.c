@@ -100,7 +100,9 @@ enum dg_status dg_sizes_check(const struct dg_sizes *z, const char *name, struct
                        "%s: NH: got %" PRIu32 ", expected a divisor of C = %" PRIu32, name,
                        z->heads, z->channels);
     if (!can_be_addressed(z))
-        return dg_fail(err, DG_ERR_MODEL, "%s: sizes: more weights than any file holds", name);
+        return dg_fail(err, DG_ERR_MODEL,
+                       "%s: sizes: got more weights than %zu bits can address, expected fewer",
+                       name, 8 * sizeof(size_t));
     return DG_OK;
 }
 

@@ -2,7 +2,9 @@
  * machine may be any: no thread of the process was on a CPU for a minute, or all of them together were on
  * CPUs for ten.
  *
- * A timer's signal looks every ten seconds. It ends what sleeps without being restarted, as select() does, early. */
+ * A timer's signal looks every ten seconds. It ends what sleeps without being restarted, as select() does, early.
+ * With DAGPT_UNWATCHED in the environment there is none: some emulators lose a part of the floating-point state
+ * where a signal comes. */
 #ifndef DG_TESTS_PROGRESS_H
 #define DG_TESTS_PROGRESS_H
 
@@ -50,6 +52,8 @@ static inline void watch_progress(void)
     const struct sigaction action = {.sa_handler = look_for_progress, .sa_flags = SA_RESTART};
     const struct itimerval every = {{LOOK_S, 0}, {LOOK_S, 0}};
 
+    if (getenv("DAGPT_UNWATCHED"))
+        return;
     progress.start = cpu_time_ns();
     progress.still = 0;
     sigaction(SIGALRM, &action, NULL);

@@ -367,7 +367,8 @@ START_TEST(too_large)
     expect_tensor(tensor(DG_WEIGHT, DG_ROWS, 1, half), DG_ERR_RESOURCE, "cannot be addressed");
     expect_tensor(tensor(DG_WEIGHT, DG_ROWS, half - 1, quarter + 1), DG_ERR_RESOURCE,
                   "cannot be addressed");
-    expect_tensor(tensor(DG_WEIGHT, DG_ROWS, half - 1, quarter), DG_OK, NULL);
+    if (sizeof(size_t) > 4)
+        expect_tensor(tensor(DG_WEIGHT, DG_ROWS, half - 1, quarter), DG_OK, NULL);
 }
 END_TEST
 

@@ -283,6 +283,8 @@ START_TEST(more_tiles_than_a_plan_takes)
     struct dg_plan *plan = NULL;
     struct toy_graph t;
 
+    if (sizeof(size_t) < 8) /* no graph has as many rows */
+        return;
     toy_new(&t);
     toy_step(&t, "a", NULL, 1, 1, (struct dg_cut){1, 1}, OWN_ROWS, OWN_COLS);
     toy_step(&t, "b", NULL, most, 1, (struct dg_cut){1, 1}, OWN_ROWS, OWN_COLS);

@@ -668,7 +668,7 @@ START_TEST(published_sizes)
             published[i].layers, published[i].heads, published[i].channels);
         write_text(&f, "config.json", config);
         write_safetensors(&f, "model.safetensors", "{}", 2, "", 0);
-        refuse(&f, "wte: got no tensor for it");
+        refuse(&f, sizeof(size_t) > 4 || i < 1 ? "wte: got no tensor for it" : "more weights than");
     }
     folder_free(&f);
 }

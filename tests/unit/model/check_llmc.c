@@ -382,7 +382,9 @@ START_TEST(nothing_is_allocated_for_a_header)
     less.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + (32 << 20);
     if (!sanitized()) /* a sanitizer maps terabytes */
         setrlimit(RLIMIT_AS, &less);
-    check_refused(path, "size: got 4096 bytes, expected ", "");
+    check_refused(
+        path, sizeof(size_t) > 4 ? "size: got 4096 bytes, expected " : "sizes: got more weights",
+        "");
     setrlimit(RLIMIT_AS, &before);
 }
 END_TEST
@@ -401,7 +403,8 @@ START_TEST(largest_sizes)
     const struct dg_sizes largest = {1 << 24, 1 << 26, 1 << 14, 1 << 20, 1 << 20};
     struct dg_error err;
 
-    ck_assert_int_eq(dg_sizes_check(&largest, "file", &err), DG_OK);
+    ck_assert_int_eq(dg_sizes_check(&largest, "file", &err),
+                     sizeof(size_t) > 4 ? DG_OK : DG_ERR_MODEL);
     ck_assert(elements_of(&largest) < 0x1p60);
     for (uint64_t state = 1, i = 0; i < 20000; i++) {
         const uint32_t extremes[] = {0, 1, 2, 1 << 20, INT32_MAX, 1u << 31, UINT32_MAX};
