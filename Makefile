@@ -361,11 +361,15 @@ $(BUILD)/tests/guard/ulp $(BUILD)/tests/guard/accuracy $(BUILD)/tests/guard/benc
 # Every reader under libFuzzer and sanitizers; clang brings it.
 FUZZ_SECONDS ?= 20
 FUZZ := $(BUILD)-fuzz/tests/fuzz/fuzz
+FUZZ_REQUEST := $(if $(filter 1,$(SERVE)),$(BUILD)-fuzz/tests/fuzz/request)
 # clang takes ten minutes to put its checks into the kernels of AVX-512; check_kernels looks after those.
 ifneq ($(filter fuzzer-no-link,$(subst $(comma), ,$(SAN))),)
 $(BUILD)/src/ops/kernels/%.o: UNCHECKED := -fno-sanitize=all
 endif
-$(BUILD)/tests/fuzz/fuzz: NEED_LDFLAGS += -fsanitize=fuzzer
+$(BUILD)/tests/fuzz/fuzz $(BUILD)/tests/fuzz/request: private NEED_LDFLAGS += -fsanitize=fuzzer
+$(BUILD)/tests/fuzz/request.o: private NEED_CPPFLAGS += -Isrc
+$(BUILD)/tests/fuzz/request: $(patsubst %,$(BUILD)/%.o,tests/fuzz/request serve/request serve/refusal serve/bytes) $(LIB) $(BUILD)/linked-with
+	$(call link,$(SERVE_LIBS))
 $(BUILD)/tests/fuzz/fuzz: $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/tools/cli/escapes.o $(patsubst %,$(BUILD)/tools/trace/trace_%.o,file text \
                           read plans facts events path gaps analysis replay) $(LIB) $(BUILD)/linked-with
 	$(call link)
@@ -373,8 +377,8 @@ $(BUILD)/tests/fuzz/fuzz: $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/tools/cli/escapes.
 fuzz: all  ## every reader under a fuzzer, each for FUZZ_SECONDS (20) on what tests/hostile has (clang, python3)
 	@+if echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return 0; }' | \
 	    clang -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null; then \
-	    $(MAKE) --no-print-directory CC=clang SAN=address,undefined,fuzzer-no-link BUILD=$(BUILD)-fuzz $(FUZZ) && \
-	    BUILD=$(BUILD) FUZZ=$(FUZZ) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/fuzz.sh; \
+	    $(MAKE) --no-print-directory CC=clang SAN=address,undefined,fuzzer-no-link BUILD=$(BUILD)-fuzz $(FUZZ) $(FUZZ_REQUEST) && \
+	    BUILD=$(BUILD) FUZZ=$(FUZZ) FUZZ_REQUEST=$(FUZZ_REQUEST) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/fuzz.sh; \
 	else \
 	    echo "fuzz: skipped: no clang with libFuzzer (Debian: clang, libclang-rt-14-dev)"; \
 	fi

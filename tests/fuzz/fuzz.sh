@@ -1,7 +1,7 @@
 #!/bin/sh
-# fuzz.sh [TARGET]... - runs targets of tests/fuzz/fuzz.c, all unless some are named, each for $FUZZ_SECONDS, two at a time. What
+# fuzz.sh [TARGET]... - runs targets of tests/fuzz/fuzz.c, and request.c, all unless some are named, each for $FUZZ_SECONDS, two at a time. What
 # was found lies in $BUILD/fuzz/, TARGET-crash-... and others; what is new in what was tried stays there for the next run.
-# $BUILD: the build folder of dagpt; $FUZZ: the program.
+# $BUILD: the build folder of dagpt; $FUZZ: the program; $FUZZ_REQUEST: that of the server's requests, if it is built.
 seconds=${FUZZ_SECONDS:-20}
 at=$BUILD/fuzz
 rm -rf "$at/seeds"
@@ -16,7 +16,9 @@ one() {
     *) most=16384 ;;
     esac
     mkdir -p "$at/$1"
-    TARGET=$1 "$FUZZ" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2048 -max_len=$most -print_final_stats=1 \
+    program=$FUZZ
+    [ "$1" != request ] || program=$FUZZ_REQUEST
+    TARGET=$1 "$program" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2048 -max_len=$most -print_final_stats=1 \
         -dict=tests/fuzz/words.txt -artifact_prefix="$at/$1-" "$at/$1" "$at/seeds/$1" >"$at/$1.log" 2>&1
     status=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$at/$1.log")
@@ -26,7 +28,7 @@ one() {
     return $status
 }
 
-[ $# -gt 0 ] || set -- model hf tokenizer text escapes json trace complete
+[ $# -gt 0 ] || set -- model hf tokenizer text escapes json trace complete ${FUZZ_REQUEST:+request}
 failed=0
 while [ $# -gt 0 ]; do
     one "$1" &

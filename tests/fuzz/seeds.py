@@ -15,7 +15,14 @@ from hostile import Case  # noqa: E402
 
 MOST = {'model': 1 << 17, 'hf': 1 << 16, 'tokenizer': 1 << 15, 'trace': 1 << 17}  # bytes of a seed
 MOST_OTHERS = 1 << 13
-TARGETS = ('model', 'hf', 'tokenizer', 'text', 'escapes', 'json', 'trace', 'complete')
+TARGETS = ('model', 'hf', 'tokenizer', 'text', 'escapes', 'json', 'trace', 'complete', 'request')
+
+
+REQUESTS = ('{"model": "small", "prompt": "One day", "max_tokens": 5}', '{"prompt": ["a", "b"], "n": 2, "stream": true, "stop": "x"}',
+            '{"prompt": [1, 2, 3], "temperature": 0.5, "top_p": 0.9, "seed": 7, "logprobs": 2, "echo": true}',
+            '{"prompt": [[1], [2, 3]], "stop": ["a", "b"], "stream": true, "stream_options": {"include_usage": true}}',
+            '{"prompt": "\\u0000\\ud83d\\ude00", "best_of": 1, "presence_penalty": 0, "frequency_penalty": 0, "logit_bias": {}, "user": "u"}',
+            '{"prompt": "x", "top_k": 3, "min_p": 0.1, "repeat_penalty": 1.1, "suffix": null, "max_tokens": 0}')
 
 
 def put(folder, target, data):
@@ -78,6 +85,8 @@ def main(folder):
             if table == 'texts':
                 put(folder, 'text', b'\x07' + (case.stdin or b'x'))
                 put(folder, 'escapes', '\\n'.join(a for a in case.args if isinstance(a, str)).encode('utf-8', 'surrogateescape'))
+    for body in REQUESTS:
+        put(folder, 'request', body.encode())
     for temp in (0, 50, 250):
         put(folder, 'complete', bytes([temp, 0, 0, 0, 25, 1, 3]) + bytes(range(0, 96, 2)))
 

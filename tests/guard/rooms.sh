@@ -26,7 +26,7 @@ serve src tools/cli
 tests/support src src/base src/graph src/ops src/runtime src/model tests/prove
 tests/prove src src/base src/graph src/runtime
 tests/unit src src/base src/graph src/dump src/ops src/runtime src/text src/model tests/support tools/cli tools/trace
-tests/fuzz src src/base src/text src/model tools/cli tools/trace
+tests/fuzz src src/base src/text src/model tools/cli tools/trace serve
 tests/guard src src/base src/ops tests/support
 ROOMS
 
