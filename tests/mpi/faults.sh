@@ -1,7 +1,7 @@
 #!/bin/sh
 # faults.sh - a rank of dagpt-mpi that is killed or stopped: the others leave within --timeout, and one line says whom
 # they missed and for what that rank waited. $BUILD, $KIND: as in mpi.sh; $MOMENTS: how many more are killed, some time
-# after the start (4).
+# after the start (2).
 . tests/mpi/ranks.sh
 
 # others - the ranks of this test but $hit.
@@ -98,7 +98,7 @@ count 'rank 2 killed' fault KILL 2 columns
 count 'rank 0 stopped' fault STOP 0 columns
 count 'rank 1 stopped' fault STOP 1 layers
 count 'no orphans' orphans
-for i in $(seq "${MOMENTS:-4}"); do
+for i in $(seq "${MOMENTS:-2}"); do
     tenths=$(((i * 7 + 2) % 23))
     count "rank $((i % 3)) killed after $tenths tenths of a second" moment $tenths $((i % 3))
 done
