@@ -106,6 +106,14 @@ assert [(n["workers"], n["awake"]) for n in r["neighbours"]] == [(w, 2) for w in
 for n in r["neighbours"]:
     positive(n, "alone_ms", "ms", "kept", "fair", "of_fair_share", "rounds")
     assert n["p10"] <= n["of_fair_share"] <= n["p90"], n
+assert [b["texts"] for b in r["batch"]] == [1, 2, 4, 8, 16, 32]
+for b in r["batch"]:
+    limited(b, "ms", "tokens_per_s", "speedup")
+    g = b["gap"]
+    positive(g, "alone_ms", "ms", "steps")
+    assert g["share"] == max(8, b["texts"]) and g["tokens"] == 128 and g["steps"] >= 128 // g["share"], g
+    assert g["alone_ms"] <= g["alone_p99"] and g["ms"] <= g["p99"] and abs(g["ratio"] * g["alone_ms"] / g["p99"] - 1) < 1e-4, g
+assert r["batch"][0]["speedup"] == 1
 assert [(g["tokens"], g["workers"]) for g in r["what_if"]] == [(1, 2), (64, 2)]
 for g in r["what_if"]:
     positive(g, "predicted_ms", "measured_ms", "taken")
@@ -130,7 +138,7 @@ count "dagpt bench -j 3: limits of '$limits' workers, expected '1 2 3'" \
     eval 'succeeded && [ "$limits" = "1 2 3" ]'
 
 # A section alone, in text: its own heading, and no other's.
-[ -z "$SAN" ] && sections='decode prompt lab sched schedules weights workers neighbours what-if' || sections='decode'
+[ -z "$SAN" ] && sections='decode prompt lab sched schedules weights workers neighbours batch what-if' || sections='decode'
 for section in $sections; do
     run bench --quick -j 1 -m "$small" $section
     headings=$(sed -n 's/^\([a-z-]\{1,\}\) .*/\1/p' "$dir/out" | paste -s -d ' ')

@@ -22,6 +22,8 @@ enum {
     BENCH_KINDS = 3,  /* of work that is done with each: a token, two prompts */
     BENCH_SHARES = 3, /* teams beside neighbours */
     BENCH_NEIGHBOURS = 2,
+    BENCH_BATCHES = 6, /* 1, 2, 4, ... texts */
+    BENCH_MOST_TEXTS = 1 << (BENCH_BATCHES - 1),
 };
 
 enum { BENCH_MOST_ROUNDS = 4096 };
@@ -163,6 +165,27 @@ struct bench_share {
 void bench_neighbours(struct bench_share out[], struct bench_item items[], unsigned n,
                       const struct bench_effort *effort);
 
+/* ---- texts that share steps (bench_batch.c) ---- */
+
+struct bench_batch;
+
+/* A unit: one id of each of `texts` <= BENCH_MOST_TEXTS texts, in one step, and the choice of the next. */
+struct bench_batch *bench_batch_new(struct dg_model *model, struct dg_team *team, unsigned texts);
+void bench_batch_run(void *batch);
+void bench_batch_cost(const struct dg_model *model, unsigned workers, unsigned texts, double *flops,
+                      double *bytes);
+void bench_batch_free(struct bench_batch *b);
+
+/* Between two tokens of those texts, alone and while a prompt is read, dg_batch_share() ids a step. */
+struct bench_gap {
+    unsigned texts, share, tokens; /* of the prompt */
+    double alone_ms, ms;           /* medians */
+    double alone_p99, p99;
+    unsigned steps; /* of each */
+};
+
+void bench_gap(struct bench_gap *out, struct bench_batch *b, const struct bench_effort *effort);
+
 /* ---- the report (bench_report.c, bench_svg.c) ---- */
 
 struct bench_report {
@@ -196,6 +219,9 @@ struct bench_report {
     struct limits beside[BENCH_CREWS];         /* medians of the brackets of `scaling` alone */
     unsigned n_shares;
     struct bench_share shares[BENCH_SHARES];
+    unsigned n_batches;
+    struct bench_stat batches[BENCH_BATCHES]; /* of 1, 2, 4, ... texts */
+    struct bench_gap gaps[BENCH_BATCHES];
     unsigned n_guesses;
     struct bench_guess guesses[2 * BENCH_CREWS];
 };
@@ -210,6 +236,7 @@ void bench_print_schedules(const struct bench_report *r);
 void bench_print_weights(const struct bench_report *r);
 void bench_print_workers(const struct bench_report *r);
 void bench_print_neighbours(const struct bench_report *r);
+void bench_print_batch(const struct bench_report *r);
 void bench_print_what_if(const struct bench_report *r);
 void bench_print_brackets(const struct bench_report *r);
 

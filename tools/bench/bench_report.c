@@ -172,6 +172,36 @@ void bench_print_neighbours(const struct bench_report *r)
     }
 }
 
+static double tokens_per_s(const struct bench_report *r, unsigned i)
+{
+    return 1e3 * (1u << i) / r->batches[i].ms;
+}
+
+static double times_one(const struct bench_report *r, unsigned i)
+{
+    return r->batches[i].speedup * (1u << i);
+}
+
+void bench_print_batch(const struct bench_report *r)
+{
+    char what[64];
+
+    print_head("batch");
+    for (unsigned i = 0; i < r->n_batches; i++) {
+        snprintf(what, sizeof what, "%u text%s, a token each", 1u << i, i ? "s" : "");
+        print_stat("", what, &r->batches[i]);
+    }
+    printf("\n          %-10s%12s%10s%8s%34s%10s%10s%12s%8s\n", "texts", "tokens/s", "times 1",
+           "share", "gap in ms: median, 99 %: alone", "", "beside", "", "ratio");
+    for (unsigned i = 0; i < r->n_batches; i++) {
+        const struct bench_gap *g = &r->gaps[i];
+
+        printf("          %-10u%12.1f%10.2f%8u%24.3f%10.3f%10.3f%12.3f%8.2f\n", 1u << i,
+               tokens_per_s(r, i), times_one(r, i), g->share, g->alone_ms, g->alone_p99, g->ms,
+               g->p99, g->p99 / g->alone_ms);
+    }
+}
+
 void bench_print_what_if(const struct bench_report *r)
 {
     char what[64];
@@ -333,6 +363,24 @@ static void json_shares(const struct bench_report *r)
     }
 }
 
+static void json_batches(const struct bench_report *r)
+{
+    for (unsigned i = 0; i < r->n_batches; i++) {
+        const struct bench_gap *g = &r->gaps[i];
+
+        printf("%s{\"texts\": %u, \"tokens_per_s\": %s, \"speedup\": %s, ",
+               i ? ",\n  " : ",\n \"batch\": [", 1u << i, real(tokens_per_s(r, i)).text,
+               real(times_one(r, i)).text);
+        json_stat(&r->batches[i], "ms");
+        printf(
+            ",\n   \"gap\": {\"tokens\": %u, \"share\": %u, \"alone_ms\": %s, \"alone_p99\": %s, "
+            "\"ms\": %s, \"p99\": %s, \"ratio\": %s, \"steps\": %u}}%s",
+            g->tokens, g->share, real(g->alone_ms).text, real(g->alone_p99).text, real(g->ms).text,
+            real(g->p99).text, real(g->p99 / g->alone_ms).text, g->steps,
+            i + 1 == r->n_batches ? "]" : "");
+    }
+}
+
 void bench_print_json(const struct bench_report *r)
 {
     json_machine(r);
@@ -366,6 +414,7 @@ void bench_print_json(const struct bench_report *r)
     if (r->has_workers)
         json_workers(r);
     json_shares(r);
+    json_batches(r);
     if (r->has_guesses)
         json_guesses(r);
     printf("}\n");

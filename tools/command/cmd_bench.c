@@ -46,6 +46,7 @@ static const struct cli_command command = {
     "  weights    f32, bf16 and int8 side by side\n"
     "  workers    1, 2, 4 ... workers: speed-up and efficiency\n"
     "  neighbours what 2, 4 and 8 workers keep of the machine beside two busy threads\n"
+    "  batch      a token of each of 1, 2, 4 ... 32 texts; and gaps while a prompt is read\n"
     "  what-if    what a trace of one worker predicts for the others, and what they take\n"
     "\n"
     "Without a checkpoint: make-model --size 124M -o gpt2_124M.bin writes one.",
@@ -366,6 +367,27 @@ static void measure_neighbours(struct bench *b)
         bench_decode_free(items[i].arg);
 }
 
+static void measure_batch(struct bench *b)
+{
+    struct bench_report *r = &b->report;
+    struct bench_crew *c = largest_crew(b);
+    const struct bench_effort gap = {b->effort.seconds / BENCH_BATCHES, 1}; /* of many steps each */
+    struct bench_item items[BENCH_BATCHES];
+
+    for (unsigned i = 0; i < BENCH_BATCHES; i++) {
+        items[i] = (struct bench_item){.run = bench_batch_run, .crew = c};
+        items[i].arg = bench_batch_new(b->model, c->team, 1u << i);
+        bench_batch_cost(b->model, c->workers, 1u << i, &items[i].flops, &items[i].bytes);
+    }
+    bench_measure(items, BENCH_BATCHES, &b->effort);
+    for (unsigned i = 0; i < BENCH_BATCHES; i++) {
+        bench_gap(&r->gaps[i], items[i].arg, &gap);
+        r->batches[i] = items[i].stat;
+        bench_batch_free(items[i].arg);
+    }
+    r->n_batches = BENCH_BATCHES;
+}
+
 static void measure_what_if(struct bench *b)
 {
     struct bench_report *r = &b->report;
@@ -405,6 +427,7 @@ static const struct {
     {"weights", measure_weights, bench_print_weights},
     {"workers", measure_workers, bench_print_workers},
     {"neighbours", measure_neighbours, bench_print_neighbours},
+    {"batch", measure_batch, bench_print_batch},
     {"what-if", measure_what_if, bench_print_what_if},
 };
 
@@ -419,7 +442,7 @@ static void check_section(const char *name)
             return;
     cli_die(DG_ERR_USAGE,
             "bench: got '%s', expected decode, prompt, lab, sched, schedules, weights, workers, "
-            "neighbours or what-if",
+            "neighbours, batch or what-if",
             name);
 }
 
