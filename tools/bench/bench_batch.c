@@ -150,6 +150,22 @@ static size_t read_prompt(struct bench_batch *b, size_t share, double *alone, do
     return n;
 }
 
+/* The three shapes of steps. */
+static void make_plans(struct bench_batch *b, size_t share)
+{
+    struct dg_error err;
+
+    step(b, 0);
+    dg_sequence_rewind(b->reader, 0);
+    if (b->n_prompt > share)
+        cli_check(
+            dg_sequence_eval(b->reader, b->prompt, (b->n_prompt - 1) / share * share, 0, &err),
+            &err);
+    step(b, share);
+    dg_sequence_rewind(b->reader, 0);
+    step(b, share);
+}
+
 void bench_gap(struct bench_gap *out, struct bench_batch *b, const struct bench_effort *effort)
 {
     double *alone = bench_allocate(MOST_GAPS, sizeof *alone);
@@ -160,7 +176,7 @@ void bench_gap(struct bench_gap *out, struct bench_batch *b, const struct bench_
     unsigned rounds = 0;
     size_t n = 0;
 
-    read_prompt(b, share, alone, beside); /* makes plans */
+    make_plans(b, share);
     do {
         n += read_prompt(b, share, alone + n, beside + n);
         rounds++;
