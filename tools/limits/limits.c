@@ -130,13 +130,17 @@ static void read_on(const struct limits_loops *loops, struct share *s, size_t by
     }
 }
 
+/* A piece at the least, also where other programs have had the CPU until the deadline. */
 static void read_job(void *arg, unsigned worker)
 {
     struct limits_probe *p = arg;
     struct share *s = &p->shares[worker];
 
-    for (s->done = 0; dg_now_ns() < p->deadline; s->done += PIECE)
+    s->done = 0;
+    do {
         read_on(p->loops, s, PIECE);
+        s->done += PIECE;
+    } while (dg_now_ns() < p->deadline);
 }
 
 static void fma_job(void *arg, unsigned worker)
@@ -144,8 +148,11 @@ static void fma_job(void *arg, unsigned worker)
     struct limits_probe *p = arg;
     struct share *s = &p->shares[worker];
 
-    for (s->done = 0; dg_now_ns() < p->deadline; s->done += FMA_TIMES)
+    s->done = 0;
+    do {
         s->sink += p->loops->fma(FMA_TIMES);
+        s->done += FMA_TIMES;
+    } while (dg_now_ns() < p->deadline);
 }
 
 static void nothing(void *arg, unsigned worker)
