@@ -283,6 +283,7 @@ int main(int argc, char **argv)
 {
     parse(argc, argv);
     keeper_begin(own.timeout);
+    world.exit = cli_signals_end;
     if (!world_begin(own.timeout))
         return DG_ERR_RESOURCE;
     cli_signals_begin();

@@ -183,7 +183,7 @@ _Noreturn static void give_up(int rank, uint64_t now, double silence)
 
     if (another_speaks(now)) {
         usleep((useconds_t)(part_of_timeout(LAST_WORDS) / 1000));
-        _exit(DG_ERR_RESOURCE);
+        world.exit(DG_ERR_RESOURCE);
     }
     if (world.waited_for && rank != world.rank)
         world.waited_for(what, sizeof what);
@@ -194,7 +194,7 @@ _Noreturn static void give_up(int rank, uint64_t now, double silence)
                 what[0] ? what : "its next step");
     if (rank != world.rank)
         tell_to_exit(DG_ERR_RESOURCE);
-    _exit(DG_ERR_RESOURCE);
+    world.exit(DG_ERR_RESOURCE);
 }
 
 static void exchange_signs(uint64_t now, bool send)
@@ -208,7 +208,7 @@ static void exchange_signs(uint64_t now, bool send)
         MPI_Test(&p->received, &done, MPI_STATUS_IGNORE);
         if (done) {
             if (p->in.abandoned)
-                _exit(p->in.abandoned - 1);
+                world.exit(p->in.abandoned - 1);
             p->heard = now;
             memcpy(p->host, p->in.host, sizeof p->host);
             MPI_Start(&p->received);
@@ -292,7 +292,7 @@ void world_abandon(int code)
     stop_watch();
     world_lock();
     tell_to_exit(code);
-    _exit(code);
+    world.exit(code);
 }
 
 /* ---- beginning and end ---- */
@@ -328,7 +328,7 @@ bool world_begin(double timeout)
 static void on_alarm(int number)
 {
     (void)number;
-    _exit(end_code);
+    world.exit(end_code);
 }
 
 void world_end(int code)

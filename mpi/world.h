@@ -23,6 +23,9 @@ struct world {
     int workers[WORLD_MOST]; /* of each rank, once they have joined */
     char host[WORLD_HOST];
 
+    /* Ends this process at once, whatever its other threads do. Set before world_begin(). */
+    __attribute__((noreturn)) void (*exit)(int code);
+
     /* What is waited for, or "": for the line. With the lock held. */
     void (*waited_for)(char *to, size_t size);
 };

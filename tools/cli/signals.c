@@ -68,7 +68,7 @@ static bool take_note(int number)
     return true;
 }
 
-static void end(int code)
+void cli_signals_end(int code)
 {
     for (const char *const *file = temporary_files; file && *file; file++)
         unlinkat(temporary_folder, *file, 0);
@@ -89,7 +89,7 @@ static void on_signal(int number)
         if (ending_input)
             end_input();
     } else {
-        end(128 + number);
+        cli_signals_end(128 + number);
     }
     errno = before;
 }
@@ -97,7 +97,7 @@ static void on_signal(int number)
 static void on_pipe(int number)
 {
     if (!catching)
-        end(128 + number);
+        cli_signals_end(128 + number);
 }
 
 /* Only a read of the mapping raises it, in a kernel or in memcpy(): no function of libc's is interrupted that what is
@@ -121,7 +121,7 @@ static void on_bus(int number, siginfo_t *info, void *context)
     else
         dg_fail(&err, DG_ERR_IO, "%s: cannot read the weights: %s", mapped.path, strerror(EIO));
     dprintf(STDERR_FILENO, "dagpt: %s\n", err.text);
-    end((int)err.status);
+    cli_signals_end((int)err.status);
 }
 
 void cli_signals_mapped(const void *bytes, size_t n, int fd, const char *path)

@@ -46,6 +46,9 @@ void cli_signals_release(void);
  * exit code is DG_ERR_MODEL or DG_ERR_IO. */
 void cli_signals_mapped(const void *bytes, size_t n, int fd, const char *path);
 
+/* Ends the program at once, as a signal does. */
+__attribute__((noreturn)) void cli_signals_end(int code);
+
 /* A file to be removed when a signal ends the program; NULL: none. Borrowed. */
 void cli_signals_remove(const char *path);
 
