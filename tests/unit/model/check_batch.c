@@ -27,6 +27,8 @@ static struct {
     float logits[LENGTH][VOCAB];
 } texts[TEXTS];
 
+static enum dg_precision held = DG_PRECISION_F32; /* what models are opened as */
+
 struct setting {
     struct dg_team *team;
     struct dg_model *model;
@@ -38,7 +40,7 @@ static void make_setting(struct setting *a, unsigned workers, const struct dg_en
     struct dg_error err = {0};
 
     ck_assert_msg(dg_team_new(&a->team, workers, workers, &err) == DG_OK, "%s", err.text);
-    ck_assert_msg(dg_model_open(&a->model, path, a->team, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_model_open_as(&a->model, path, held, a->team, &err) == DG_OK, "%s", err.text);
     ck_assert_msg(dg_engine_new(&a->engine, a->model, a->team, opt, &err) == DG_OK, "%s", err.text);
 }
 
@@ -226,11 +228,10 @@ static unsigned random_life(struct dg_engine *e, unsigned evals, uint64_t *state
     return mixes;
 }
 
-START_TEST(any_company)
+/* Over all workers and instruction sets, with the weights as they are held. Returns how many mixes. */
+static unsigned many_lives(unsigned lives, uint64_t *state)
 {
     static const unsigned workers[] = {1, 2, 5};
-    const unsigned lives = sanitized() ? 2 : 5;
-    uint64_t state = 7;
     unsigned mixes = 0;
 
     make_texts();
@@ -238,18 +239,27 @@ START_TEST(any_company)
         for (enum dg_isa isa = DG_ISA_SCALAR; isa; isa = dg_isa_next(isa)) {
             for (unsigned i = 0; i < lives; i++) {
                 const struct dg_engine_options opt = {.isa = isa,
-                                                      .chunk = random_below(&state, 3) * 7,
-                                                      .row_block = random_below(&state, 12),
-                                                      .sched = random_below(&state, 4)};
+                                                      .chunk = random_below(state, 3) * 7,
+                                                      .row_block = random_below(state, 12),
+                                                      .sched = random_below(state, 4)};
                 struct setting a;
 
                 make_setting(&a, workers[w], &opt);
-                mixes += random_life(a.engine, 30, &state);
+                mixes += random_life(a.engine, 30, state);
                 free_setting(&a);
             }
         }
     }
-    ck_assert_uint_gt(mixes, sanitized() ? 100 : 1000);
+    return mixes;
+}
+
+START_TEST(any_company)
+{
+    uint64_t state = 7;
+
+    for (held = DG_PRECISION_F32; held <= DG_PRECISION_INT8; held++)
+        ck_assert_uint_gt(many_lives(sanitized() ? 1 : 5, &state), sanitized() ? 50 : 1000);
+    held = DG_PRECISION_F32;
 }
 END_TEST
 
