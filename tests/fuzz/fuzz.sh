@@ -7,6 +7,9 @@ at=$BUILD/fuzz
 rm -rf "$at/seeds"
 mkdir -p "$at"
 python3 tests/fuzz/seeds.py "$at/seeds" || exit 1
+files=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d) || exit 1
+trap 'rm -rf "$files"' EXIT
+export FUZZ_FOLDER=$files # of the models that are folders
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 
 # one TARGET
@@ -43,5 +46,4 @@ while [ $# -gt 0 ]; do
     wait $first || failed=1
     [ -z "$second" ] || wait $second || failed=1
 done
-rm -rf /dev/shm/dagpt-fuzz-* /tmp/dagpt-fuzz-*
 exit $failed
