@@ -5,7 +5,7 @@
 # page_of NAME - the page of a trace without tiles, of a model of this name: the inside of a JSON string, which
 # printf formats.
 page_of() {
-    printf "{\"dagpt\": {\"version\": 1, \"awake\": 1, \"model\": {\"name\": \"$1\"}, \"plans\": [], \"steps\": []}, \"traceEvents\": []}" >"$dir/trace.json"
+    printf "{\"dagpt\": {\"version\": 1, \"workers\": 1, \"awake\": 1, \"model\": {\"name\": \"$1\"}, \"plans\": [], \"steps\": []}, \"traceEvents\": []}" >"$dir/trace.json"
     run trace "$dir/trace.json" --html "$dir/page.html"
 }
 
