@@ -15,5 +15,5 @@ mkdir -p "$build/serve"
 DAGPT_BUILD=$build node --test --test-reporter=tap tests/serve/serve.test.mjs >"$build/serve/log" 2>&1
 status=$?
 sed -n 's/^# \(pass\|fail\) /serve: \1 /p' "$build/serve/log"
-[ "$status" -eq 0 ] || grep -E '^ *(not ok|error:|  *at )' "$build/serve/log" | head -n 40
+[ "$status" -eq 0 ] || grep -A 25 '^ *not ok' "$build/serve/log" | head -n 80
 exit "$status"
