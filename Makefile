@@ -48,7 +48,7 @@ endif
 
 # An instruction set's flags go to its own files alone: its kernels, and the loops that find its limits.
 # The files of other architectures stay out.
-OTHERS := $(if $(filter x86_64,$(ARCH)),,%avx2.c %avx512.c %vnni.c) $(if $(filter aarch64,$(ARCH)),,%neon.c %neon_dot.c)
+OTHERS := $(if $(filter x86_64,$(ARCH)),,%avx2.c %avx512.c %vnni.c %amx.c) $(if $(filter aarch64,$(ARCH)),,%neon.c %neon_dot.c)
 AVX2   := -mavx2 -mfma
 AVX512 := -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
 SRC    := $(filter-out $(OTHERS),$(wildcard src/*/*.c src/*/*/*.c))
@@ -60,6 +60,8 @@ $(BUILD)/src/ops/kernels/avx2.o $(BUILD)/pic/src/ops/kernels/avx2.o: ISA_CFLAGS 
 $(BUILD)/src/ops/kernels/avx512.o $(BUILD)/pic/src/ops/kernels/avx512.o: ISA_CFLAGS := -O3 $(AVX512)
 $(BUILD)/src/ops/kernels/avx_vnni.o $(BUILD)/pic/src/ops/kernels/avx_vnni.o: ISA_CFLAGS := -O3 $(AVX2) -mavxvnni
 $(BUILD)/src/ops/kernels/avx512_vnni.o $(BUILD)/pic/src/ops/kernels/avx512_vnni.o: ISA_CFLAGS := -O3 $(AVX512) -mavx512vnni
+$(BUILD)/src/ops/kernels/amx.o $(BUILD)/pic/src/ops/kernels/amx.o: ISA_CFLAGS := -O3 $(AVX512) -mamx-tile -mamx-int8
+$(if $(filter x86_64,$(ARCH)),$(eval $(BUILD)/tests/unit/ops/check_amx.o: ISA_CFLAGS := $(AVX512)))
 $(BUILD)/src/ops/kernels/neon_dot.o $(BUILD)/pic/src/ops/kernels/neon_dot.o: ISA_CFLAGS := -O3 -march=armv8.2-a+dotprod
 $(BUILD)/src/ops/kernels/neon.o $(BUILD)/pic/src/ops/kernels/neon.o: ISA_CFLAGS := -O3
 $(BUILD)/tools/limits/limits_scalar.o:  ISA_CFLAGS := -O3

@@ -99,12 +99,13 @@ struct dg_error {
 enum dg_isa {
     DG_ISA_BEST = 0, /* the strongest there is */
     DG_ISA_SCALAR = 1,
-    DG_ISA_AVX2 = 2, /* x86-64, as all up to DG_ISA_AVX512_VNNI */
+    DG_ISA_AVX2 = 2, /* x86-64, as all up to DG_ISA_AMX */
     DG_ISA_AVX_VNNI = 3,
     DG_ISA_AVX512 = 4,
     DG_ISA_AVX512_VNNI = 5,
-    DG_ISA_NEON = 6, /* AArch64, as the next */
-    DG_ISA_NEON_DOT = 7,
+    DG_ISA_AMX = 6,  /* only where asked for; refused where CPU or kernel do not grant it */
+    DG_ISA_NEON = 7, /* AArch64, as the next */
+    DG_ISA_NEON_DOT = 8,
 };
 
 /* Three ways to run the same tiles. */
@@ -124,7 +125,7 @@ enum dg_precision {
     DG_PRECISION_INT8 = 3, /* -127 ... 127 times a scale that 32 of a row share */
 };
 
-/* "best", "scalar", "avx2", "avx-vnni", "avx512", "avx512-vnni", "neon", "neon-dot"; "unknown" of another
+/* "best", "scalar", "avx2", "avx-vnni", "avx512", "avx512-vnni", "amx", "neon", "neon-dot"; "unknown" of another
  * number. */
 DG_API const char *dg_isa_name(enum dg_isa isa);
 DG_API enum dg_isa dg_isa_best(void); /* the strongest that this CPU and this build have */

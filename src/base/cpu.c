@@ -17,6 +17,9 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -24,10 +27,11 @@
 enum { MOST_CPUS = 1 << 20 }; /* of an affinity mask; Linux is built for 8,192 at most */
 
 static const char *const isa_names[DG_N_ISA] = {
-    [DG_ISA_BEST] = "best",     [DG_ISA_SCALAR] = "scalar",
-    [DG_ISA_AVX2] = "avx2",     [DG_ISA_AVX_VNNI] = "avx-vnni",
-    [DG_ISA_AVX512] = "avx512", [DG_ISA_AVX512_VNNI] = "avx512-vnni",
-    [DG_ISA_NEON] = "neon",     [DG_ISA_NEON_DOT] = "neon-dot",
+    [DG_ISA_BEST] = "best",         [DG_ISA_SCALAR] = "scalar",
+    [DG_ISA_AVX2] = "avx2",         [DG_ISA_AVX_VNNI] = "avx-vnni",
+    [DG_ISA_AVX512] = "avx512",     [DG_ISA_AVX512_VNNI] = "avx512-vnni",
+    [DG_ISA_AMX] = "amx",           [DG_ISA_NEON] = "neon",
+    [DG_ISA_NEON_DOT] = "neon-dot",
 };
 
 /* dg_isa_built() is whether this architecture has it; is_here(), which it implies, whether this CPU does. AVX-VNNI
@@ -35,7 +39,7 @@ static const char *const isa_names[DG_N_ISA] = {
 #if defined(__x86_64__)
 bool dg_isa_built(enum dg_isa isa)
 {
-    return isa >= DG_ISA_SCALAR && isa <= DG_ISA_AVX512_VNNI;
+    return isa >= DG_ISA_SCALAR && isa <= DG_ISA_AMX;
 }
 
 static bool has_avx2(void)
@@ -57,6 +61,26 @@ static bool has_avx_vnni(void)
     return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
 }
 
+static bool has_avx512_vnni(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
+
+/* Leaf 7, part 0, edx, bits 24 and 25: tiles, and their products of bytes. Linux grants a process their registers when
+ * it asks: ARCH_REQ_XCOMP_PERM for XTILEDATA. */
+static bool has_amx(void)
+{
+    unsigned a = 0, b, c, d = 0;
+
+    if (!has_avx512_vnni() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d >> 24 & 3) != 3)
+        return false;
+#if defined(__linux__)
+    return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+#else
+    return false;
+#endif
+}
+
 static bool is_here(enum dg_isa isa)
 {
     __builtin_cpu_init();
@@ -67,7 +91,9 @@ static bool is_here(enum dg_isa isa)
     if (isa == DG_ISA_AVX512)
         return has_avx512();
     if (isa == DG_ISA_AVX512_VNNI)
-        return has_avx512() && __builtin_cpu_supports("avx512vnni");
+        return has_avx512_vnni();
+    if (isa == DG_ISA_AMX)
+        return has_amx();
     return isa == DG_ISA_SCALAR;
 }
 #elif defined(__aarch64__)
@@ -107,9 +133,11 @@ static bool is_here(enum dg_isa isa)
 
 enum dg_isa dg_isa_cap(enum dg_isa isa)
 {
+    const bool tiles = isa == DG_ISA_AMX; /* nobody else asks the system for them */
+
     if (isa == DG_ISA_BEST)
         isa = DG_N_ISA - 1;
-    while (!is_here(isa))
+    while ((isa == DG_ISA_AMX && !tiles) || !is_here(isa))
         isa--;
     return isa;
 }

@@ -15,7 +15,8 @@ bool dg_isa_built(enum dg_isa isa);
  * visits all of them. */
 enum dg_isa dg_isa_next(enum dg_isa isa);
 
-/* The strongest that this CPU and this build have, but none above `isa`; DG_ISA_BEST: no cap. */
+/* The strongest that this CPU and this build have, but none above `isa`; DG_ISA_BEST: no cap. DG_ISA_AMX only where
+ * `isa` is it. */
 enum dg_isa dg_isa_cap(enum dg_isa isa);
 
 /* CPUs that a cgroup quota allows, rounded up, or 0 for "no limit" (and for text that is not one).

@@ -79,6 +79,11 @@ for dtype in bfloat16 int8; do
 done
 run graph -m "$golden/odd.bin" --weights int8
 count 'dagpt graph --weights int8: no op that quantizes' has quantize "$dir/out"
+if [ "$foreign" = neon ]; then # not every machine has it, and none that has not says another number
+    run next -m "$golden/odd.bin" --weights int8 --all --isa amx $prompt
+    count 'dagpt next --isa amx: other candidates, or not refused' \
+        eval 'cmp -s "$dir/out" "$dir/narrow" || failed_with 2 dagpt "--isa: got amx, expected one that this processor"'
+fi
 expect_error 2 "--weights: got 'f16', expected auto or f32 or bf16 or int8" info --weights f16
 
 # ---- ways to say it ----
@@ -204,7 +209,7 @@ assert [model[k] for k in ("version", "maxT", "V", "L", "NH", "C", "parameters",
     [1, 64, 97, 2, 2, 16, 9168, 37696]
 assert [info["machine"][k] for k in ("workers", "awake")] == [int(sys.argv[3]), int(sys.argv[4])]
 assert info["machine"]["cpus"] >= 1 and info["machine"]["isa"] in (
-    "scalar", "avx2", "avx-vnni", "avx512", "avx512-vnni", "neon", "neon-dot")
+    "scalar", "avx2", "avx-vnni", "avx512", "avx512-vnni", "amx", "neon", "neon-dot")
 assert [p["rows"] for p in info["plans"]] == [1, 9]
 assert all(p[k] > 0 for p in info["plans"] for k in ("ops", "tiles", "edges", "arena_bytes"))
 ' "$dir/out" "$@"

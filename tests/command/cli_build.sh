@@ -105,12 +105,13 @@ compiles() {
 }
 
 count 'make CFLAGS=...: flags that arena.c needs are lost' compiles src/base/arena
-for isa in avx2 avx_vnni avx512 avx512_vnni; do
+for isa in avx2 avx_vnni avx512 avx512_vnni amx; do
     case $isa in
     avx2) flags='-mavx2 -mfma' ;;
     avx_vnni) flags='-mavx2 -mfma -mavxvnni' ;;
     avx512) flags='-mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma' ;;
     avx512_vnni) flags='-mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma -mavx512vnni' ;;
+    amx) flags='-mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma -mamx-tile -mamx-int8' ;;
     esac
     [ ! -f "$build/src/ops/kernels/$isa.o" ] ||
         count "make CFLAGS=...: flags that $isa.c needs are lost" compiles src/ops/kernels/$isa $flags

@@ -26,7 +26,7 @@ static const char *const weights_choices[] = {"auto", "f32", "bf16", "int8", NUL
 static const char *const isa_choices[] = {
     "scalar",
 #if defined(__x86_64__)
-    "avx2",   "avx-vnni", "avx512", "avx512-vnni",
+    "avx2",   "avx-vnni", "avx512", "avx512-vnni", "amx",
 #elif defined(__aarch64__)
     "neon",
     "neon-dot",
@@ -37,7 +37,7 @@ static const char *const isa_choices[] = {
 static const enum dg_isa isas[] = {
     DG_ISA_SCALAR,
 #if defined(__x86_64__)
-    DG_ISA_AVX2,   DG_ISA_AVX_VNNI, DG_ISA_AVX512, DG_ISA_AVX512_VNNI,
+    DG_ISA_AVX2,   DG_ISA_AVX_VNNI, DG_ISA_AVX512, DG_ISA_AVX512_VNNI, DG_ISA_AMX,
 #elif defined(__aarch64__)
     DG_ISA_NEON,
     DG_ISA_NEON_DOT,
@@ -69,7 +69,8 @@ const struct cli_option cli_run_options[] = {
     {0, "sched", CLI_CHOICE, "NAME", "dataflow (default), barrier or serial", &cli_model.sched, 0,
      0, sched_choices},
     {0, "isa", CLI_CHOICE, "NAME",
-     "at most scalar, avx2, avx-vnni, avx512 or avx512-vnni; on Arm scalar, neon or neon-dot",
+     "at most scalar, avx2, avx-vnni, avx512 or avx512-vnni, or amx; on Arm scalar, neon or "
+     "neon-dot",
      &cli_model.isa, 0, 0, isa_choices},
     {0, "chunk", CLI_NUMBER, "N", "read the prompt in steps of N tokens (all at once)",
      &cli_model.chunk, 1, 1 << 24, NULL},
@@ -85,7 +86,13 @@ enum dg_sched cli_model_sched(void)
 
 enum dg_isa cli_model_isa(void)
 {
-    return dg_isa_cap(cli_model.isa == UINT_MAX ? DG_ISA_BEST : isas[cli_model.isa]);
+    const enum dg_isa isa = cli_model.isa == UINT_MAX ? DG_ISA_BEST : isas[cli_model.isa];
+    const enum dg_isa cap = dg_isa_cap(isa);
+
+    if (isa == DG_ISA_AMX && cap != isa)
+        cli_die(DG_ERR_USAGE, "--isa: got amx, expected one that this processor has and its system "
+                              "grants");
+    return cap;
 }
 
 enum dg_precision cli_model_precision(const struct dg_weights *w)

@@ -41,6 +41,7 @@ static const struct limits_loops *loops_for(enum dg_isa isa)
         [DG_ISA_AVX_VNNI] = &limits_avx2,
         [DG_ISA_AVX512] = &limits_avx512,
         [DG_ISA_AVX512_VNNI] = &limits_avx512,
+        [DG_ISA_AMX] = &limits_avx512,
 #elif defined(__aarch64__)
         [DG_ISA_NEON] = &limits_neon,
         [DG_ISA_NEON_DOT] = &limits_neon,

@@ -50,3 +50,4 @@ static inline i16 i16_dot(i16 sum, bytes16 w, const int8_t *x)
 #include "simd.h"
 
 const struct dg_kernels dg_kernels_avx512_vnni = KERNELS(DG_ISA_AVX512_VNNI, dg_matmul_avx512_vnni);
+const struct dg_kernels dg_kernels_amx = KERNELS(DG_ISA_AMX, dg_matmul_amx);

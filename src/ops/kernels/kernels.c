@@ -13,6 +13,7 @@ const struct dg_kernels *dg_kernels_for(enum dg_isa isa)
         [DG_ISA_AVX_VNNI] = &dg_kernels_avx_vnni,
         [DG_ISA_AVX512] = &dg_kernels_avx512,
         [DG_ISA_AVX512_VNNI] = &dg_kernels_avx512_vnni,
+        [DG_ISA_AMX] = &dg_kernels_amx,
 #elif defined(__aarch64__)
         [DG_ISA_NEON] = &dg_kernels_neon,
         [DG_ISA_NEON_DOT] = &dg_kernels_neon_dot,

@@ -97,14 +97,15 @@ struct dg_kernels {
 const struct dg_kernels *dg_kernels_for(enum dg_isa isa);
 
 extern const struct dg_kernels dg_kernels_scalar;
-extern const struct dg_kernels dg_kernels_avx2; /* x86-64 only, as those with avx in their names */
+extern const struct dg_kernels dg_kernels_avx2; /* x86-64 only, as those up to amx */
 extern const struct dg_kernels dg_kernels_avx_vnni;
 extern const struct dg_kernels dg_kernels_avx512;
 extern const struct dg_kernels dg_kernels_avx512_vnni;
+extern const struct dg_kernels dg_kernels_amx;
 extern const struct dg_kernels dg_kernels_neon; /* AArch64 only */
 extern const struct dg_kernels dg_kernels_neon_dot;
 
 /* Products of int8 with instructions that the rest of their tables does without. */
-extern dg_matmul dg_matmul_avx_vnni, dg_matmul_avx512_vnni, dg_matmul_neon_dot;
+extern dg_matmul dg_matmul_avx_vnni, dg_matmul_avx512_vnni, dg_matmul_amx, dg_matmul_neon_dot;
 
 #endif
