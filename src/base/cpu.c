@@ -67,19 +67,22 @@ static bool has_avx512_vnni(void)
 }
 
 /* Leaf 7, part 0, edx, bits 24 and 25: tiles, and their products of bytes. Linux grants a process their registers when
- * it asks: ARCH_REQ_XCOMP_PERM for XTILEDATA. */
+ * it asks: ARCH_REQ_XCOMP_PERM for XTILEDATA. DG_NO_AMX: the compiler had no instructions for them. */
+#if defined(__linux__) && !defined(DG_NO_AMX)
 static bool has_amx(void)
 {
     unsigned a = 0, b, c, d = 0;
 
     if (!has_avx512_vnni() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d >> 24 & 3) != 3)
         return false;
-#if defined(__linux__)
     return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
-#else
-    return false;
-#endif
 }
+#else
+static bool has_amx(void)
+{
+    return false;
+}
+#endif
 
 static bool is_here(enum dg_isa isa)
 {

@@ -76,8 +76,9 @@ static enum dg_status check_options(const struct dg_engine_options *opt, struct 
                        "isa: got %d (%s), expected one of this processor architecture",
                        (int)opt->isa, dg_isa_name(opt->isa));
     if (opt->isa == DG_ISA_AMX && dg_isa_cap(DG_ISA_AMX) != DG_ISA_AMX)
-        return dg_fail(err, DG_ERR_USAGE,
-                       "isa: got amx, expected one that this processor has and its system grants");
+        return dg_fail(
+            err, DG_ERR_USAGE,
+            "isa: got amx, expected one that this processor, its system and this build have");
     if (opt->no_fuse > 1)
         return dg_fail(err, DG_ERR_USAGE, "no_fuse: got %" PRIu32 ", expected 0 or 1",
                        opt->no_fuse);

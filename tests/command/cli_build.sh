@@ -116,6 +116,11 @@ for isa in avx2 avx_vnni avx512 avx512_vnni amx; do
     [ ! -f "$build/src/ops/kernels/$isa.o" ] ||
         count "make CFLAGS=...: flags that $isa.c needs are lost" compiles src/ops/kernels/$isa $flags
 done
+if [ -f "$build/src/ops/kernels/amx.o" ]; then # a compiler without AMX's instructions
+    build -n NO_AMX=1 -W src/base/cpu.c -W src/ops/kernels/amx.c "$copy/libdagpt.a"
+    count 'make without AMX: amx.c is there, or is not said to be missing' \
+        eval 'has -DDG_NO_AMX "$dir/out" && ! grep -q kernels/amx "$dir/out"'
+fi
 build -n CFLAGS=-O1 SAN=thread -W src/base/arena.c "$arena"
 count 'make CFLAGS=... SAN=thread: no sanitizer' has -fsanitize=thread "$dir/out"
 build -n LDLIBS=-lown LDFLAGS=-Lown -W src/base/arena.c "$copy/make-model"

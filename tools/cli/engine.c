@@ -90,8 +90,8 @@ enum dg_isa cli_model_isa(void)
     const enum dg_isa cap = dg_isa_cap(isa);
 
     if (isa == DG_ISA_AMX && cap != isa)
-        cli_die(DG_ERR_USAGE, "--isa: got amx, expected one that this processor has and its system "
-                              "grants");
+        cli_die(DG_ERR_USAGE, "--isa: got amx, expected one that this processor, its system and "
+                              "this build have");
     return cap;
 }
 

@@ -105,7 +105,11 @@ extern const struct dg_kernels dg_kernels_amx;
 extern const struct dg_kernels dg_kernels_neon; /* AArch64 only */
 extern const struct dg_kernels dg_kernels_neon_dot;
 
-/* Products of int8 with instructions that the rest of their tables does without. */
+/* Products of int8 with instructions that the rest of their tables does without. Where the compiler has none of AMX's,
+ * no CPU gets that table. */
 extern dg_matmul dg_matmul_avx_vnni, dg_matmul_avx512_vnni, dg_matmul_amx, dg_matmul_neon_dot;
+#if defined(DG_NO_AMX)
+#define dg_matmul_amx dg_matmul_avx512_vnni
+#endif
 
 #endif

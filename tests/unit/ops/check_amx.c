@@ -1,20 +1,19 @@
 /* src/ops/kernels/amx.c on machines without AMX: each tile instruction that it takes is emulated here, bit for bit, from
  * its definition in Intel's manual (Software Developer's Manual, volume 2: LDTILECFG, TILEZERO, TILELOADD, TDPBSUD,
- * TILESTORED). The rest, in AVX-512, runs as it is; where there is none, nothing is tested. Arrays end at a page that
- * must not be touched. */
+ * TILESTORED). The Makefile compiles it for that with support/amx_emulation.h. The rest, in AVX-512, runs as it is;
+ * where there is none, nothing is tested. Arrays end at a page that must not be touched. */
 #include "../../support/support.h"
+#include "../../support/amx_emulation.h"
 #include "../../../src/base/cpu.h"
 #include "../../../src/ops/kernels/kernels.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-
 /* ---- the instructions ---- */
 
-enum { TILES = 8, MOST_ROWS = 16, MOST_BYTES = 64 };
+enum { TILES = 8, MOST_ROWS = 16, MOST_BYTES = 64, P = DG_LANES };
 
 static struct {
     bool configured;
@@ -23,7 +22,7 @@ static struct {
     uint8_t data[TILES][MOST_ROWS][MOST_BYTES];
 } unit;
 
-static void load_config(const void *memory)
+void emulated_load_config(const void *memory)
 {
     const uint8_t *config = memory;
 
@@ -46,25 +45,25 @@ static void load_config(const void *memory)
     }
 }
 
-static void release(void)
+void emulated_release(void)
 {
     memset(&unit, 0, sizeof unit);
 }
 
-static void zero(int t)
+void emulated_zero(int t)
 {
     ck_assert(unit.configured && unit.rows[t] > 0);
     memset(unit.data[t], 0, sizeof unit.data[t]);
 }
 
-static void load(int t, const void *memory, long stride)
+void emulated_load(int t, const void *memory, long stride)
 {
-    zero(t);
+    emulated_zero(t);
     for (int i = 0; i < unit.rows[t]; i++)
         memcpy(unit.data[t][i], (const char *)memory + i * stride, unit.row_bytes[t]);
 }
 
-static void store(int t, void *memory, long stride)
+void emulated_store(int t, void *memory, long stride)
 {
     ck_assert(unit.configured && unit.rows[t] > 0);
     for (int i = 0; i < unit.rows[t]; i++)
@@ -72,7 +71,7 @@ static void store(int t, void *memory, long stride)
 }
 
 /* c += a * b: bytes of a have a sign, those of b have none; sums of 32 bits wrap. */
-static void multiply(int c, int a, int b)
+void emulated_multiply(int c, int a, int b)
 {
     ck_assert(unit.rows[c] == unit.rows[a] && unit.row_bytes[c] == unit.row_bytes[b] &&
               unit.row_bytes[a] == 4 * unit.rows[b]);
@@ -88,23 +87,6 @@ static void multiply(int c, int a, int b)
         }
     }
 }
-
-#undef _tile_loadconfig
-#undef _tile_release
-#undef _tile_zero
-#undef _tile_loadd
-#undef _tile_stored
-#undef _tile_dpbsud
-#define _tile_loadconfig          load_config
-#define _tile_release             release
-#define _tile_zero                zero
-#define _tile_loadd(t, p, stride) load(t, p, stride)
-#define _tile_stored              store
-#define _tile_dpbsud              multiply
-#define dg_matmul_amx             emulated_matmul
-void emulated_matmul(float *y, size_t y_stride, const void *x, size_t x_stride, const void *w,
-                     const float *bias, size_t rows, size_t cols, size_t depth);
-#include "../../../src/ops/kernels/amx.c"
 
 /* ---- against scalar ---- */
 
@@ -167,24 +149,20 @@ START_TEST(tiles_equal_scalar)
 {
     static const size_t depths[] = {1, 32, 33, 300};
 
-    if (dg_isa_cap(DG_ISA_AVX512_VNNI) != DG_ISA_AVX512_VNNI)
-        return;
     for (size_t rows = 1; rows <= 50; rows += 1 + rows / 18)
         for (size_t cols = 1; cols <= 50; cols += 7)
             for (size_t d = 0; d < 2 * sizeof depths / sizeof *depths; d++)
                 compare(rows, cols, depths[d / 2], d % 2);
 }
 END_TEST
-#else
-START_TEST(tiles_equal_scalar)
-{
-}
-END_TEST
-#endif
 
 int main(void)
 {
     const TTest *const tests[] = {tiles_equal_scalar, NULL};
 
+    if (dg_isa_cap(DG_ISA_AVX512_VNNI) != DG_ISA_AVX512_VNNI) {
+        puts("amx: skipped: this CPU has no AVX-512 with VNNI, in which the rest of it is");
+        return 0;
+    }
     return run_suite("amx", tests);
 }
