@@ -161,12 +161,22 @@ serve:  ## build the server alone, or say what it needs
 	@+$(MAKE) --no-print-directory $(BUILD)/dagpt-serve
 
 # The trace viewer's page is a part of the program.
+LIVE := $(patsubst %,tools/viewer/%.js,model facts draw panes)
 $(BUILD)/tools/trace/trace_html.o: $(BUILD)/viewer_page.h
 $(BUILD)/tools/trace/trace_html.o: private NEED_CPPFLAGS += -I$(BUILD)
-$(BUILD)/viewer_page.h: $(wildcard tools/viewer/*)
+$(BUILD)/viewer_page.h: tools/viewer/embed.sh tools/viewer/viewer.html tools/viewer/viewer.css $(LIVE) tools/viewer/main.js
 	@mkdir -p $(@D)
 	@echo "PAGE $@"
-	@tools/viewer/embed.sh tools/viewer > $@
+	@tools/viewer/embed.sh viewer $(filter-out %.sh,$^) > $@
+
+# And so is the server's, which draws with the viewer's code.
+$(BUILD)/serve/page.o: $(BUILD)/serve_page.h
+$(BUILD)/serve/page.o: private NEED_CPPFLAGS += -I$(BUILD)
+$(BUILD)/serve_page.h: tools/viewer/embed.sh serve/page/page.html tools/viewer/viewer.css serve/page/page.css $(LIVE) \
+                       $(patsubst %,serve/page/%.js,lanes texts page)
+	@mkdir -p $(@D)
+	@echo "PAGE $@"
+	@tools/viewer/embed.sh page $(filter-out %.sh,$^) > $@
 
 # dagpt-mpi: MPI's compiler wraps ours. Only who makes it needs MPI. With MPICC=mpicc.mpich it is dagpt-mpi.mpich.
 MPICC    ?= mpicc
@@ -429,7 +439,7 @@ check-format:  ## is it?
 	find src spec examples tools mpi serve tests -name '*.[ch]' | xargs clang-format --dry-run --Werror
 
 pictures: docs/pictures/overview.svg graph-pictures all  ## draw the pictures of the docs again (graphviz; node and chromium)
-	BUILD=$(BUILD) tests/viewer/picture.sh docs/pictures/viewer.png
+	BUILD=$(BUILD) tests/viewer/picture.sh docs/pictures
 
 docs/pictures/%.svg: docs/pictures/%.dot
 	dot -Tsvg $< -o $@

@@ -1,6 +1,8 @@
 /* A connection that waits for an answer, or for more of one, is suspended, and costs nothing; job_wake() resumes it.
  * The body of a request is always read to its end, so that a client that only then reads gets its answer. */
 #include "http.h"
+#include "lanes.h"
+#include "page.h"
 #include "reply.h"
 #include "steps.h"
 
@@ -34,6 +36,7 @@ struct exchange {
     const char *path;
     struct bytes body;
     size_t n_skipped;
+    size_t n_held;      /* bytes of an answer that server.m.held has */
     struct refusal why; /* status 0: none so far */
     struct job *job;
 };
@@ -304,10 +307,59 @@ static enum MHD_Result answer_metrics(struct exchange *x)
     return send_bytes(x, 200, &b, "text/plain; version=0.0.4; charset=utf-8");
 }
 
+/* The number behind which the steps are to be. */
+static bool read_after(const struct exchange *x, uint64_t *after)
+{
+    const char *text = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "after");
+    const size_t n = text ? strlen(text) : 0;
+
+    *after = text ? strtoull(text, NULL, 10) : 0;
+    return !text || (n > 0 && n < 20 && strspn(text, "0123456789") == n);
+}
+
+static enum MHD_Result answer_trace(struct exchange *x)
+{
+    struct server *s = x->s;
+    struct bytes b = {0};
+    uint64_t after;
+
+    if (!read_after(x, &after)) {
+        REFUSE(&x->why, "after", NULL, "after: expected the number of a step");
+        return send_refusal(x, &x->why);
+    }
+    pthread_mutex_lock(&s->lock);
+    if (s->m.held < MOST_HELD)
+        lanes_write(&b, s, after);
+    else
+        refuse(&x->why, 503, "server_error", NULL, "overloaded", "no memory for an answer");
+    s->m.held += x->n_held = b.n;
+    pthread_mutex_unlock(&s->lock);
+    if (x->why.status)
+        return send_refusal(x, &x->why);
+    return send_bytes(x, 200, &b, "application/json");
+}
+
+static enum MHD_Result answer_page(struct exchange *x)
+{
+    size_t n;
+    const void *page = page_html(&n);
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(n, (void *)page, MHD_RESPMEM_PERSISTENT);
+
+    if (!r)
+        return MHD_NO;
+    MHD_add_response_header(r, "Content-Security-Policy", page_policy());
+    MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
+    return send_response(x, 200, r, "text/html; charset=utf-8");
+}
+
 /* ---- requests ---- */
 
-/* A path that ends in "/" stands for one more name behind it. */
+/* A path that ends in "/", but for the page's, stands for one more name behind it. */
 static const struct route routes[] = {
+    {"GET", "/", true, answer_page},
+    {"GET", "/trace", false, answer_trace},
     {"POST", "/v1/completions", false, answer_completion},
     {"GET", "/v1/models", false, answer_models},
     {"GET", "/v1/models/", false, answer_model},
@@ -319,7 +371,7 @@ static bool leads_to(const struct route *r, const char *path)
 {
     const size_t n = strlen(r->path);
 
-    if (r->path[n - 1] != '/')
+    if (n == 1 || r->path[n - 1] != '/')
         return strcmp(r->path, path) == 0;
     return strncmp(r->path, path, n) == 0 && path[n] && !strchr(path + n, '/');
 }
@@ -488,7 +540,7 @@ static void completed(void *arg, struct MHD_Connection *c, void **context,
     if (!x)
         return;
     pthread_mutex_lock(&s->lock);
-    s->m.held -= x->body.n;
+    s->m.held -= x->body.n + x->n_held;
     x->visit->reading = true;
     x->visit->deadline = later(s);
     if (x->job) {

@@ -226,6 +226,7 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     allow_files(server.opt.connections);
     server.since = (int64_t)time(NULL);
+    server.opened = now_ns();
     serve(&server, &signals);
     close_all(&server);
     return 0;

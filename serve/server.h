@@ -23,8 +23,9 @@ struct server {
     struct dg_team *team;
     struct dg_model *model;
     struct dg_engine *engine;
-    int64_t since; /* seconds of the epoch */
-    char *keys;    /* a line each; NULL: none is asked for */
+    int64_t since;   /* seconds of the epoch */
+    uint64_t opened; /* nanoseconds */
+    char *keys;      /* a line each; NULL: none is asked for */
 
     pthread_mutex_t lock;
     pthread_cond_t work; /* there may be something to do for steps.c; with the lock */

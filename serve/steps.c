@@ -3,6 +3,7 @@
  * prompt is begun when there is room for all of its texts, and for as many keys and values as they may come to, so
  * that no text has to end for another's sake. */
 #include "steps.h"
+#include "lanes.h"
 #include "reply.h"
 
 #include <poll.h>
@@ -60,6 +61,7 @@ bool steps_open(struct server *s)
 
 void steps_close(void)
 {
+    lanes_close();
     free(run.running);
     free(run.owners);
     free(run.parts);
@@ -427,6 +429,14 @@ static void count(uint64_t start, size_t made)
             m->prompt_tokens += run.parts[i].n;
 }
 
+/* Number of a step: of those that were counted. */
+static void evaluate(struct dg_error *err)
+{
+    lanes_begin(run.s);
+    (void)dg_batch_eval(run.parts, run.n_parts, err);
+    lanes_end(run.s, run.s->m.steps + 1, run.parts, run.owners, run.n_parts);
+}
+
 static void step(void)
 {
     const uint64_t start = now_ns();
@@ -436,7 +446,7 @@ static void step(void)
     end_empty();
     lay_out();
     if (run.n_parts > 0)
-        (void)dg_batch_eval(run.parts, run.n_parts, &err);
+        evaluate(&err);
     for (size_t i = 0; i < run.n_parts; i++)
         take(&run.parts[i], run.owners[i], err.text);
     for (size_t i = 0; i < run.n_running; i++)

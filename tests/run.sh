@@ -53,7 +53,7 @@ for suite in "$@"; do
     fi
     report "$(basename "$suite")"
 done
-for script in tests/command/cli*.sh tests/hostile/hostile.sh tests/hostile/faults.sh tests/guard/library.sh tests/guard/spec.sh tests/guard/accuracy.sh tests/guard/degraded.sh tests/guard/installed.sh tests/viewer/viewer.sh tests/serve/serve.sh; do
+for script in tests/command/cli*.sh tests/hostile/hostile.sh tests/hostile/faults.sh tests/guard/library.sh tests/guard/spec.sh tests/guard/accuracy.sh tests/guard/degraded.sh tests/guard/installed.sh tests/viewer/viewer.sh tests/viewer/page.sh tests/serve/serve.sh; do
     limited sh "$script"
     report "$(basename "$script")"
 done

@@ -1,87 +1,21 @@
 // dagpt-serve, by the official client and by bytes: the same texts as dagpt complete, in any company; errors; limits.
 // $DAGPT_BUILD: the build folder.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import OpenAI from 'openai';
+import { becomes, build, command, demo, dir, merges, metric, nothingRuns, post, sleep, slowModel, start as startServer, stop, vocab } from './server.mjs';
 
-const build = process.env.DAGPT_BUILD;
-const demo = 'models/demo/demo.bin';
-const dir = mkdtempSync(join(tmpdir(), 'dagpt-serve-'));
-const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-
-// A model whose texts take a while, and whose tokens are often no characters.
-const slow = join(dir, 'slow.bin');
-const merges = 'models/demo/merges.txt';
-const vocab = readFileSync(merges, 'utf8').split('\n').length - 2 + 257;
-assert.equal(spawnSync(join(build, 'make-model'), ['--layers', '4', '--heads', '4', '--channels', '256', '--positions', '1024',
-  '--vocab', String(vocab), '--seed', '3', '-o', slow]).status, 0);
-
-// ---- servers ----
-
-const running = new Set();
+const slow = slowModel();
 
 async function start(...args) {
-  const child = spawn(join(build, 'dagpt-serve'), ['-m', demo, '--port', '0', '-j', '2', ...args]);
-  const server = { child, err: '', exit: once(child, 'exit') };
-  running.add(server);
-  child.stderr.on('data', (text) => { server.err += text; });
-  const said = await Promise.race([once(child.stdout, 'data'), server.exit]);
-  const where = /^listening on http:\/\/127\.0\.0\.1:(\d+)\n$/.exec(String(said[0]));
-  assert.ok(where, `dagpt-serve says where it listens: ${said} ${server.err}`);
-  server.port = Number(where[1]);
-  server.url = `http://127.0.0.1:${server.port}`;
+  const server = await startServer(...args);
   server.client = new OpenAI({ apiKey: 'none', baseURL: `${server.url}/v1`, maxRetries: 0 });
   return server;
-}
-
-async function stop(server, signal = 'SIGTERM') {
-  running.delete(server);
-  server.child.kill(signal);
-  return (await server.exit)[0];
-}
-
-after(() => {
-  for (const s of running)
-    s.child.kill('SIGKILL');
-  rmSync(dir, { recursive: true });
-});
-
-const post = (server, body, headers = {}) => fetch(`${server.url}/v1/completions`, { method: 'POST',
-  headers: { 'Content-Type': 'application/json', ...headers }, body: typeof body === 'string' ? body : JSON.stringify(body) });
-
-async function metric(server, name) {
-  const text = await (await fetch(`${server.url}/metrics`)).text();
-  return Number(new RegExp(`^dagpt_${name} (.*)$`, 'm').exec(text)[1]);
-}
-
-// Until it is so.
-async function becomes(what, is) {
-  for (let i = 0; i < 1200; i++, await sleep(25))
-    if (await is())
-      return;
-  assert.fail(what);
-}
-
-const nothingRuns = (server) => becomes('texts run on, or bytes are held', async () =>
-  await metric(server, 'texts_running') + await metric(server, 'texts_waiting') + await metric(server, 'held_bytes') === 0);
-
-// What dagpt complete prints for the same request.
-function command(request, seed = request.seed, model = demo) {
-  const args = ['complete', '-m', model, '--vocab', merges, '-n', String(request.max_tokens ?? 16), '--temp', String(request.temperature ?? 1),
-    '--top-p', String(request.top_p ?? 1), '--seed', String(seed)];
-  for (const s of [request.stop ?? []].flat())
-    args.push('--stop', s);
-  if (request.echo)
-    args.push('--echo');
-  const done = spawnSync(join(build, 'dagpt'), [...args, '--', request.prompt]);
-  assert.equal(done.status, 0, String(done.stderr));
-  return String(done.stdout).slice(0, -1); // the line's end
 }
 
 async function streamed(client, request, options) {
@@ -299,6 +233,63 @@ test('under load, with 50 clients that come and go, each text is the one the com
   await Promise.all(Array.from({ length: 50 }, (_, i) => client(100 + i)));
   assert.ok(texts > 300 && left > 20, `${texts} texts, ${left} left`);
   await nothingRuns(server);
+  assert.equal(await stop(server), 0);
+  assert.equal(server.err, '');
+});
+
+test('/trace: the last steps, while somebody looks', async () => {
+  const server = await start('-m', slow, '--vocab', merges, '--parallel', '6');
+  const look = async (after = 0) => (await (await fetch(`${server.url}/trace?after=${after}`)).json());
+  const ask = { model: 'slow.bin', prompt: Array.from({ length: 200 }, (_, i) => i % 50), max_tokens: 60 };
+  await server.client.completions.create(ask);
+  assert.deepEqual((await look()).steps, []); // nobody had looked
+  const whole = server.client.completions.create({ ...ask, n: 3 });
+  const other = server.client.completions.create({ ...ask, prompt: 'Nora', max_tokens: 300 });
+  const steps = [];
+  await becomes('steps are told', async () => {
+    steps.push(...(await look(steps[steps.length - 1]?.step)).steps);
+    return steps.length > 40;
+  });
+  const ids = [await whole, await other].map(({ id }) => parseInt(id.slice(5), 16));
+  const seen = new Set();
+  steps.forEach((step, at) => {
+    assert.ok(at === 0 || (step.step > steps[at - 1].step && step.start >= steps[at - 1].start + steps[at - 1].took));
+    const owners = [];
+    for (let i = 0; i < step.texts.length; i += 3)
+      for (let k = 0; k < step.texts[i + 2]; k++)
+        owners.push(`${step.texts[i] === ids[0] ? 'whole' : step.texts[i] === ids[1] ? 'other' : '?'} ${step.texts[i + 1]}`);
+    owners.forEach((owner) => seen.add(owner));
+    assert.equal(owners.length, step.rows);
+
+    // Each op's tiles cover its output once, and no worker is in two at a time.
+    const tiles = [];
+    for (let i = 0, end = 0; i < step.tiles.length; i += 7) {
+      const [worker, op, tile, r0, r1, wait, took] = step.tiles.slice(i, i + 7);
+      end = (i > 0 && worker === tiles[tiles.length - 1].worker ? end : 0) + wait + took;
+      assert.ok(wait >= 0 && took >= 0 && end <= step.took && r0 < r1 && r1 <= step.rows);
+      tiles.push({ worker, op, tile });
+    }
+    assert.equal(new Set(tiles.map((t) => t.tile)).size, tiles.length);
+    assert.equal(new Set(step.ops.map(([name]) => name)).size, step.ops.length);
+    assert.ok(step.ops.some(([name, type, layer]) => name === 'h0.k' && type === 'matmul' && layer === 0));
+    assert.ok(tiles.every(({ op }) => op < step.ops.length));
+  });
+  assert.deepEqual([...seen].sort(), ['other 0', 'whole 0', 'whole 1', 'whole 2']);
+  assert.deepEqual((await look(steps[steps.length - 1].step + 10 ** 9)).steps, []);
+  for (const after of ['x', '', '-1', '99999999999999999999'])
+    assert.equal((await fetch(`${server.url}/trace?after=${after}`)).status, 400, after);
+
+  // Who looks, and who does not read what he asked for, holds nobody up, and memory is given back.
+  const deaf = Array.from({ length: 20 }, () => net.connect(server.port, '127.0.0.1'));
+  deaf.forEach((s) => s.on('error', () => {}).on('connect', () => s.pause().write('GET /trace HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(50))));
+  assert.equal((await server.client.completions.create({ ...ask, prompt: 'x', seed: 3 })).choices[0].text, command({ ...ask, prompt: 'x' }, 3, slow));
+  deaf.forEach((s) => s.destroy());
+  await nothingRuns(server);
+
+  // Nobody has looked for a while: nothing is kept.
+  await sleep(2100);
+  await server.client.completions.create(ask);
+  assert.deepEqual((await look()).steps, []);
   assert.equal(await stop(server), 0);
   assert.equal(server.err, '');
 });

@@ -1,6 +1,8 @@
 // draw.js - colours, layout, and the two canvases. Only what is visible is drawn. What is narrower than
 // a pixel and a half is added up by pixel and drawn as a column of shares, so that a frame costs a pass
 // over the visible records and as many rectangles as there are pixels.
+// The server's page (serve/page) draws with it, too: a layout without the track of ready tiles, and a tile in
+// strips, one for each sequence that it has rows of.
 
 const CHAR = 6.4; // the width of a character of FONT, at most
 
@@ -45,23 +47,31 @@ function rolesOf(model) {
   return roles;
 }
 
-function makeColors(model, dark) {
+// The colour of each slot, by the roles that have it.
+function roleColors(roles, dark) {
+  const colors = [];
+  for (const role of roles) {
+    if (colors[role.slot] || role.slot < 0)
+      continue;
+    const same = roles.filter((r) => r.typeIndex === role.typeIndex && !r.loads && r.slot < MAX_SLOTS - 1);
+    const [hue, chroma] = TYPE_HUES[role.loads ? 'load' : role.type] ?? OTHER_HUES[role.typeIndex % OTHER_HUES.length];
+    colors[role.slot] = `oklch(${role.loads ? shade(0, 1, dark) : shade(Math.max(0, same.indexOf(role)), same.length, dark)} ${chroma} ${hue})`;
+  }
+  return colors;
+}
+
+// All colours; those of the slots are given, as CSS has them.
+function makeColors(slotColors, dark) {
   const style = getComputedStyle(document.documentElement);
   const css = (name) => style.getPropertyValue(name).trim();
   const canvas = document.createElement('canvas');
   [canvas.width, canvas.height] = [1, 1];
   const pen = canvas.getContext('2d', { willReadFrequently: true });
   const back = toRgb(pen, css('--lane'));
-  const roles = rolesOf(model);
-  const slots = [];
-  for (const role of roles) {
-    if (slots[role.slot] || role.slot < 0)
-      continue;
-    const same = roles.filter((r) => r.typeIndex === role.typeIndex && !r.loads && r.slot < MAX_SLOTS - 1);
-    const [hue, chroma] = TYPE_HUES[role.loads ? 'load' : role.type] ?? OTHER_HUES[role.typeIndex % OTHER_HUES.length];
-    const rgb = toRgb(pen, `oklch(${role.loads ? shade(0, 1, dark) : shade(Math.max(0, same.indexOf(role)), same.length, dark)} ${chroma} ${hue})`);
-    slots[role.slot] = { ...asColor(rgb), dim: asColor(mix(rgb, back, 0.2)) };
-  }
+  const slots = slotColors.map((color) => {
+    const rgb = toRgb(pen, color);
+    return { ...asColor(rgb), dim: asColor(mix(rgb, back, 0.2)) };
+  });
   const reasons = REASON_HUES.map(([hue, chroma], i) => {
     const rgb = toRgb(pen, `oklch(${(dark ? [0.4, 0.44, 0.36, 0.5, 0.29, 0.3] : [0.86, 0.91, 0.86, 0.74, 0.93, 0.94])[i]} ${chroma} ${hue})`);
     const line = toRgb(pen, `oklch(${dark ? 0.72 : 0.55} ${chroma * 1.3} ${hue})`);
@@ -70,7 +80,7 @@ function makeColors(model, dark) {
   const names = ['ink', 'soft', 'faint', 'line', 'page', 'lane', 'band', 'band2', 'accent', 'input', 'output', 'path',
     'tile-ink', 'strip', 'busy', 'ready'];
   const neutral = Object.fromEntries(names.map((n) => [n, css(`--${n}`)]));
-  return { ...neutral, slots, reasons, roles, hatch: reasons.map(({ css: fill, line }) => hatch(fill, line)) };
+  return { ...neutral, slots, reasons, hatch: reasons.map(({ css: fill, line }) => hatch(fill, line)) };
 }
 
 // A pattern of slanted lines: a worker that sleeps.
@@ -101,7 +111,8 @@ const BAND = 15;
 const TRACK = 36;
 const GAP = 6;
 
-function makeLayout(width, height, nWorkers, bandRows) {
+// `tracks`: those that there are, of 'ready' and 'busy'.
+function makeLayout(width, height, nWorkers, bandRows, tracks) {
   const box = (y, h) => ({ y, h });
   let y = 0;
   const place = (h, space = 0) => {
@@ -113,8 +124,8 @@ function makeLayout(width, height, nWorkers, bandRows) {
   l.axis = place(AXIS);
   l.steps = place(STEPS, 2);
   l.bands = place(BAND * bandRows, GAP);
-  l.ready = place(TRACK, GAP);
-  l.busy = place(TRACK, GAP);
+  for (const track of tracks)
+    l[track] = place(TRACK, GAP);
   const least = nWorkers > 64 ? 6 : 20;
   const laneH = Math.min(56, Math.max(least, Math.floor((height - y - GAP) / nWorkers) - 4));
   const space = laneH > 12 ? 4 : 1;
@@ -148,12 +159,12 @@ class Columns {
     this.used.fill(0);
   }
 
-  // [x0, x1) in pixels, of any width.
-  add(x0, x1, slot) {
+  // [x0, x1) in pixels, of any width, and a share of the height.
+  add(x0, x1, slot, share) {
     const first = Math.max(0, Math.floor(x0));
     const last = Math.min(this.width - 1, Math.floor(x1));
     for (let x = first; x <= last; x++) {
-      this.shares[x * this.slots + slot] += Math.min(x1, x + 1) - Math.max(x0, x);
+      this.shares[x * this.slots + slot] += share * (Math.min(x1, x + 1) - Math.max(x0, x));
       this.used[x] = 1;
     }
   }
@@ -181,6 +192,8 @@ function columnColors(colors) {
 }
 
 const slotOf = (s, r) => s.slotOfOp[s.model.tiles.op[r]];
+// From the bottom up, as columns have them, slots and their shares of a tile's height: one, unless the state tells them apart.
+const stripsOf = (s, r) => s.strips?.[r] ?? [[slotOf(s, r), 1]];
 const isLit = (s, r) => !s.lit || s.lit[r] === 1;
 const isGapLit = (s, g) => !s.litGap || s.litGap[g] === 1;
 
@@ -209,6 +222,16 @@ function paintColumns(ctx, columns, colors, box, dpr, full) {
 
 const WIDE = 1.5; // pixels; narrower slices go into the columns
 
+function addTile(columns, s, r, x0, x1) {
+  const dim = isLit(s, r) ? 0 : s.colors.slots.length;
+  if (!s.strips) { // without a list for each: there may be 200,000
+    columns.add(x0, x1, slotOf(s, r) + dim, 1);
+    return;
+  }
+  for (const [slot, share] of s.strips[r])
+    columns.add(x0, x1, slot + dim, share);
+}
+
 // Adds the narrow tiles and gaps of worker w to the columns; returns the wide ones.
 function sortLane(s, w, columns, dpr) {
   const { model: { tiles, gaps }, view: { t0, t1 } } = s;
@@ -222,7 +245,7 @@ function sortLane(s, w, columns, dpr) {
     if (x1 - x0 >= WIDE * dpr)
       wide.tiles.push(r);
     else
-      columns.add(x0, x1, slotOf(s, r) + (isLit(s, r) ? 0 : n));
+      addTile(columns, s, r, x0, x1);
   }
   const [gFrom, gTo] = visibleRange(gaps, w, t0, t1);
   for (let g = gFrom; g < gTo; g++) {
@@ -231,7 +254,7 @@ function sortLane(s, w, columns, dpr) {
     if (x1 - x0 >= WIDE * dpr)
       wide.gaps.push(g);
     else if (gaps.why[g] !== BETWEEN && isGapLit(s, g))
-      columns.add(x0, x1, 2 * n + gaps.why[g]);
+      columns.add(x0, x1, 2 * n + gaps.why[g], 1);
   }
   return wide;
 }
@@ -289,10 +312,14 @@ function gapTexts(model, g) {
 function drawTile(ctx, s, r, box) {
   const { tiles } = s.model;
   const [x0, x1] = clipped(s, tiles.start[r], tiles.end[r]);
-  const color = s.colors.slots[slotOf(s, r)];
   const space = x1 - x0 > 5 ? 1 : 0; // tiles that touch are told apart by a gap
-  ctx.fillStyle = isLit(s, r) ? color.css : color.dim.css;
-  ctx.fillRect(x0, box.y, x1 - x0 - space, box.h);
+  let y = box.y + box.h;
+  for (const [slot, share] of stripsOf(s, r)) {
+    const color = s.colors.slots[slot];
+    y -= share * box.h;
+    ctx.fillStyle = isLit(s, r) ? color.css : color.dim.css;
+    ctx.fillRect(x0, y, x1 - x0 - space, share * box.h);
+  }
   if (isLit(s, r))
     drawStrip(ctx, s, tiles, r, x0, x1 - space, box);
   if (x1 - x0 < 16 || box.h < 14)
@@ -374,7 +401,7 @@ function visibleSteps(s) {
 function drawSteps(ctx, s) {
   const { layout: l, colors } = s;
   for (const step of visibleSteps(s)) {
-    drawLabelled(ctx, s, step, l.steps, step.i % 2 ? colors.band : colors.band2, [step.label, String(step.past)]);
+    drawLabelled(ctx, s, step, l.steps, step.i % 2 ? colors.band : colors.band2, [step.label, step.short]);
     const width = timeToX(s, step.end) - timeToX(s, step.start);
     if (width < 10)
       continue;
@@ -527,7 +554,8 @@ function drawGutter(ctx, s, base, mostReady) {
   ctx.font = LABEL_FONT;
   label(l.steps, 'steps');
   label(l.bands, 'layers');
-  label(l.ready, 'ready tiles', `scale 0–${formatNumber(mostReady)}`);
+  if (l.ready)
+    label(l.ready, 'ready tiles', `scale 0–${formatNumber(mostReady)}`);
   label(l.busy, 'workers in tiles', `busy: ${formatNumber(model.sums.busyWorkers)} of ${model.facts.awake}`);
   if (l.lanes[0].h >= 12)
     l.lanes.forEach((lane, w) => label(lane, `worker ${w}`, s.laneNotes[w]));
@@ -556,7 +584,7 @@ function drawTimeline(canvas, s) {
   ctx.rect(l.plotX, 0, l.plotW, l.height);
   ctx.clip();
   const base = drawAxis(ctx, s);
-  const mostReady = drawTrack(ctx, s, l.ready, model.tracks.ready, 1, colors.ready);
+  const mostReady = l.ready ? drawTrack(ctx, s, l.ready, model.tracks.ready, 1, colors.ready) : 0;
   drawTrack(ctx, s, l.busy, model.tracks.busy, model.facts.awake || model.nWorkers, colors.busy);
   drawLanes(ctx, s);
   drawBands(ctx, s);
@@ -596,7 +624,7 @@ function hitTest(s, x, y) {
   if (inside(l.steps))
     return { what: 'step', index: model.steps.findIndex((p) => p.start <= time && time < p.end), time };
   for (const what of ['ready', 'busy'])
-    if (inside(l[what]))
+    if (l[what] && inside(l[what]))
       return { what, time };
   if (inside(l.bands))
     return { what: 'band', index: bandAt(s, time, Math.floor((y - l.bands.y) / BAND)), time };
@@ -630,11 +658,9 @@ function drawMapBase(s, width) {
   const { model } = s;
   const full = { ...s, view: { t0: model.begin, t1: model.end }, layout: { plotX: 0, plotW: width } };
   const columns = new Columns(Math.round(width * s.dpr), s.columnColors.length);
-  const n = s.colors.slots.length;
   const scale = (width * s.dpr) / (model.end - model.begin);
   for (let r = 0; r < model.tiles.n; r++)
-    columns.add((model.tiles.start[r] - model.begin) * scale, (model.tiles.end[r] - model.begin) * scale,
-      slotOf(s, r) + (isLit(s, r) ? 0 : n));
+    addTile(columns, s, r, (model.tiles.start[r] - model.begin) * scale, (model.tiles.end[r] - model.begin) * scale);
   const canvas = document.createElement('canvas');
   const ctx = prepare(canvas, width, MAP_HEIGHT, s.dpr);
   ctx.fillStyle = s.colors.lane;

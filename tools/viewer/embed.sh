@@ -1,11 +1,11 @@
 #!/bin/sh
-# embed.sh FOLDER - the viewer's fixed part as a C header on stdout: viewer_head and viewer_tail, between
-# which a trace goes. FOLDER holds this script, viewer.html, viewer.css and the scripts named below.
-# The page's policy admits its one style and its one script by their hashes, which are made here.
+# embed.sh NAME PAGE FILE... - a page as a C header on stdout: NAME_head and NAME_tail, between which a trace goes;
+# of a page without that place the head is all. The FILEs become its one style and its one script, in their order.
+# Its policy admits these by their hashes, which are also there for C: NAME_css_hash and NAME_js_hash.
 set -eu
-scripts="model.js facts.js draw.js panes.js main.js"
+name=$1 page=$2
+shift 2
 
-cd "$1"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
@@ -14,18 +14,22 @@ hash() {
     env printf "$(sha256sum <"$1" | sed 's/ .*//; s/../\\x&/g')" | base64
 }
 
-# bytes NAME FILE
+# bytes PART
 bytes() {
-    printf 'static const unsigned char %s[] = {\n' "$1"
-    od -An -v -tx1 "$2" | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'
+    printf 'static const unsigned char %s_%s[] = {\n' "$name" "$1"
+    od -An -v -tx1 "$dir/$1" | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'
     printf '};\n'
 }
 
 # What stands between <style> or <script> and its end: a line break, then the text.
-{ echo; cat viewer.css; } >"$dir/css"
-{ echo; cat $scripts; } >"$dir/js"
-css_hash=$(hash "$dir/css")
-js_hash=$(hash "$dir/js")
+for kind in css js; do
+    echo >"$dir/$kind"
+done
+for file in "$@"; do
+    cat "$file" >>"$dir/${file##*.}"
+done
+css_hash=sha256-$(hash "$dir/css")
+js_hash=sha256-$(hash "$dir/js")
 awk -v dir="$dir" -v css_hash="$css_hash" -v js_hash="$js_hash" '
     function include(file, line) {
         while ((getline line <file) > 0)
@@ -37,7 +41,11 @@ awk -v dir="$dir" -v css_hash="$css_hash" -v js_hash="$js_hash" '
     /@TRACE@/ { n = index($0, "@TRACE@"); printf "%s", substr($0, 1, n - 1) >out
                 out = dir "/tail"; print substr($0, n + 7) >out; next }
     { gsub(/@CSS_HASH@/, css_hash); gsub(/@JS_HASH@/, js_hash)
-      printf "%s%s", $0, /<(style|script)>$/ ? "" : "\n" >out }' viewer.html
+      printf "%s%s", $0, /<(style|script)>$/ ? "" : "\n" >out }' "$page"
 echo '/* Made by tools/viewer/embed.sh. */'
-bytes viewer_head "$dir/head"
-bytes viewer_tail "$dir/tail"
+bytes head
+if [ -f "$dir/tail" ]; then
+    bytes tail
+else
+    printf '#define %s "%s"\n' "${name}_css_hash" "$css_hash" "${name}_js_hash" "$js_hash"
+fi

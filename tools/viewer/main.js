@@ -382,13 +382,9 @@ const act = { toggleFilter, sortBy, showGroup, jump, focusOn, toLastInput, toCon
 
 // ---- theme and size ----
 
-const darkWanted = () => {
-  const { theme } = document.documentElement.dataset;
-  return theme ? theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
-};
-
 function updateColors() {
-  state.colors = makeColors(state.model, darkWanted());
+  const roles = rolesOf(state.model);
+  state.colors = { ...makeColors(roleColors(roles, darkWanted()), darkWanted()), roles };
   state.columnColors = columnColors(state.colors);
   state.slotOfOp = Int32Array.from(state.model.ops, (op) => state.colors.roles[op.roleIndex].slot);
   state.mapBase = null;
@@ -408,7 +404,7 @@ function updateSize() {
   const rows = state.bands.reduce((most, b) => Math.max(most, b.row + 1), 1);
   const height = Math.max(260, Math.round(innerHeight * 0.52));
   state.dpr = Math.min(3, Math.max(1, devicePixelRatio || 1));
-  state.layout = makeLayout(box.clientWidth, height, state.model.nWorkers, rows);
+  state.layout = makeLayout(box.clientWidth, height, state.model.nWorkers, rows, ['ready', 'busy']);
   box.style.maxHeight = `${height}px`;
   state.mapBase = null;
   askFrame();
@@ -441,7 +437,7 @@ function timelineMove(e) {
   drag.moved ||= Math.abs(at.x - drag.x) > 3 || Math.abs(e.clientY - drag.clientY) > 6;
   if (!drag.moved)
     return;
-  showTip(state, null);
+  showTip(null);
   glide = null;
   if (drag.range) {
     state.dragRange = [drag.x, at.x];
@@ -474,7 +470,7 @@ function hover() {
   const same = state.hover && hit.what === state.hover.what && hit.index === state.hover.index;
   state.hover = hit;
   state.hoverView = state.view;
-  showTip(state, hit, pointer.clientX, pointer.clientY);
+  showTip(describe(state, hit), pointer.clientX, pointer.clientY);
   if (!same)
     askFrame();
 }
@@ -514,7 +510,7 @@ const zoomAround = ({ start, end }) => glideTo(start - (end - start) * 0.03, end
 function timelineLeave() {
   pointer.x = -1;
   state.hover = null;
-  showTip(state, null);
+  showTip(null);
   askFrame();
 }
 
@@ -597,7 +593,7 @@ const PAGE_KEYS = {
 
 function clearAll() {
   state.hover = null;
-  showTip(state, null);
+  showTip(null);
   byId('search').value = '';
   search('');
   setFilter(null);

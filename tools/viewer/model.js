@@ -120,7 +120,7 @@ function readSteps(list, plans) {
     const kind = plans[plan].loads ? 'load' : rows > 1 ? 'prompt' : rows ? 'token' : 'empty';
     const positions = kind === 'prompt' ? [past, past + rows - 1] : [past];
     steps.push({
-      plan, past, kind, counts: counts === 1, start: start / 1000, end: end / 1000,
+      plan, short: String(past), kind, counts: counts === 1, start: start / 1000, end: end / 1000,
       label: rows ? `${kind} ${positions.join('–')}` : kind,
       title: `step ${steps.length}: ${{ load: 'loading the weights', prompt: `prompt, positions ${positions.join(' to ')}`,
         token: `one token, position ${past}`, empty: 'no tokens' }[kind]}`,

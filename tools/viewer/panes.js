@@ -29,6 +29,11 @@ function announce(text) {
   byId('live').textContent = text;
 }
 
+const darkWanted = () => {
+  const { theme } = document.documentElement.dataset;
+  return theme ? theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+};
+
 // ---- header ----
 
 // What each word means, as docs/formats/trace-format.md has it.
@@ -341,9 +346,9 @@ function describe(s, hit) {
   return null;
 }
 
-function showTip(s, hit, x, y) {
+// `about`: as describe() says it.
+function showTip(about, x, y) {
   const tip = byId('tip');
-  const about = hit && describe(s, hit);
   tip.hidden = !about;
   if (!about)
     return;
