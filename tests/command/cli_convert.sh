@@ -226,6 +226,54 @@ for to in llmc3 gguf hf; do
 done
 rm "$dir/large.bin"
 
+# ---- the published sizes ----
+
+# Folders with tensors where the published ones have them. All are 0 (holes) but two numbers, by which id 50000
+# follows each token. The largest, of 6 GB, is only described.
+if command -v python3 >/dev/null; then
+    for size in '12 12 768 124439808' '24 16 1024 354823168' '36 20 1280 774030080' '48 25 1600 1557611200'; do
+        set -- $size
+        mkdir "$dir/published"
+        python3 - "$dir/published" "$1" "$2" "$3" <<'END'
+import json, struct, sys
+
+folder, layers, heads, C = sys.argv[1], *map(int, sys.argv[2:])
+of_layer = {"attn.bias": [1, 1, 1024, 1024], "attn.c_attn.bias": [3 * C], "attn.c_attn.weight": [C, 3 * C], "attn.c_proj.bias": [C],
+            "attn.c_proj.weight": [C, C], "ln_1.bias": [C], "ln_1.weight": [C], "ln_2.bias": [C], "ln_2.weight": [C],
+            "mlp.c_fc.bias": [4 * C], "mlp.c_fc.weight": [C, 4 * C], "mlp.c_proj.bias": [C], "mlp.c_proj.weight": [4 * C, C]}
+shapes = {f"h.{i}.{name}": shape for i in range(layers) for name, shape in of_layer.items()}
+shapes |= {"ln_f.bias": [C], "ln_f.weight": [C], "wpe.weight": [1024, C], "wte.weight": [50257, C]}
+header, end = {}, 0
+for name, shape in sorted(shapes.items()):
+    n = 4
+    for extent in shape:
+        n *= extent
+    header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + n]}
+    end += n
+text = json.dumps(header).encode()
+text += b" " * (-len(text) % 8)
+with open(folder + "/model.safetensors", "wb") as file:
+    file.write(struct.pack("<Q", len(text)) + text)
+    begin = file.tell()
+    file.truncate(begin + end)
+    for name, index in (("ln_f.bias", C - 1), ("wte.weight", 50000 * C + C - 1)):
+        file.seek(begin + header[name]["data_offsets"][0] + 4 * index)
+        file.write(struct.pack("<f", 1))
+with open(folder + "/config.json", "w") as file:
+    json.dump({"model_type": "gpt2", "n_positions": 1024, "vocab_size": 50257, "n_layer": layers, "n_head": heads, "n_embd": C}, file)
+END
+        run info -m "$dir/published" --json
+        count "a folder of $4 parameters: info" eval "succeeded && has '\"parameters\": $4,' \"\$dir/out\""
+        if [ "$3" -lt 1600 ]; then
+            run tokens -m "$dir/published" --weights int8 --greedy --total 3 31373
+            count "a folder of $4 parameters: tokens" eval 'succeeded && [ "$(tail -n 2 "$dir/out" | tr "\n" " ")" = "50000 50000 " ]'
+        fi
+        rm -r "$dir/published"
+    done
+else
+    echo "cli_convert: skipped: folders of the published sizes: no python3"
+fi
+
 # ---- the formats' own tools ----
 
 tools=$golden/../viewer/node_modules/@huggingface

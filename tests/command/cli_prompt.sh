@@ -77,8 +77,7 @@ done
 endless() {
     what=$1
     shift
-    [ -n "$SAN" ] || limit='ulimit -v 400000;' # a sanitizer maps terabytes
-    (eval "$limit" && exec timeout 300 "$program" "$@") >"$dir/out" 2>"$dir/err" </dev/zero
+    (eval "$(at_most 400000)" && exec timeout 300 "$program" "$@") >"$dir/out" 2>"$dir/err" </dev/zero
     status=$?
     count "dagpt $* </dev/zero: got status $status, expected 4" failed_with 4 dagpt "$what"
 }
@@ -117,7 +116,7 @@ awk 'BEGIN { for (i = 0; i < 200000; i++) print "Nora  had a (ball)." }' >"$dir/
 "$program" encode "$(head -n 1 "$dir/text")
 " >"$dir/ids"
 (
-    [ -n "$SAN" ] || ulimit -v 50000
+    eval "$(at_most 50000)"
     exec "$program" encode
 ) <"$dir/text" >"$dir/out" 2>"$dir/err"
 status=$?

@@ -35,6 +35,12 @@ run() {
     status=$?
 }
 
+# at_most KILOBYTES - the command that bounds the memory of what comes after it; none where more is mapped than is
+# used: a sanitizer maps terabytes, and under an emulator ($DAGPT_EMULATED) its own memory counts, too.
+at_most() {
+    [ -n "$SAN$DAGPT_EMULATED" ] || echo "ulimit -v $1"
+}
+
 # from_stdin FILE ARGUMENT... - run, with FILE as standard input.
 from_stdin() {
     file=$1

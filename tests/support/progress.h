@@ -3,8 +3,8 @@
  * CPUs for ten.
  *
  * A timer's signal looks every ten seconds. It ends what sleeps without being restarted, as select() does, early.
- * With DAGPT_UNWATCHED in the environment there is none: some emulators lose a part of the floating-point state
- * where a signal comes. */
+ * With DAGPT_EMULATED in the environment there is none: qemu-i386 loses a part of the floating-point state where
+ * a signal comes. */
 #ifndef DG_TESTS_PROGRESS_H
 #define DG_TESTS_PROGRESS_H
 
@@ -52,7 +52,7 @@ static inline void watch_progress(void)
     const struct sigaction action = {.sa_handler = look_for_progress, .sa_flags = SA_RESTART};
     const struct itimerval every = {{LOOK_S, 0}, {LOOK_S, 0}};
 
-    if (getenv("DAGPT_UNWATCHED"))
+    if (getenv("DAGPT_EMULATED"))
         return;
     progress.start = cpu_time_ns();
     progress.still = 0;
