@@ -2,7 +2,7 @@
  * write did not take. A pipe is given pieces of PIPE_BUF bytes, once poll() says that it has room: then a
  * write never blocks, and poll() is what a signal ends.
  *
- * glibc's stdout is a variable. musl's is not: there stdout is as libc makes it. */
+ * glibc's stdout is a variable. musl's is not: there stdout is as libc makes it, and an earlier write's errno is lost. */
 #include "writing.h"
 #include "signals.h"
 
@@ -85,7 +85,8 @@ bool cli_writing_open(struct cli_writing *w, int fd)
 
 bool cli_writing_flush(struct cli_writing *w)
 {
-    const bool ok = fflush(w->to) == 0 && !ferror(w->to);
+    /* musl takes a write of fewer bytes for none that failed. */
+    const bool ok = fflush(w->to) == 0 && !ferror(w->to) && !w->failed;
 
     if (!ok && w->failed)
         errno = w->failed;
@@ -109,5 +110,9 @@ bool cli_stdout_flush(void)
 {
     if (standard_output.to)
         return cli_writing_flush(&standard_output);
-    return fflush(stdout) == 0 && !ferror(stdout);
+    if (fflush(stdout) != 0)
+        return false;
+    if (ferror(stdout))
+        errno = EIO;
+    return !ferror(stdout);
 }
