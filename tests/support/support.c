@@ -11,7 +11,7 @@
 
 bool sanitized(void)
 {
-    return getenv("DAGPT_SAN") != NULL;
+    return getenv("DAGPT_SAN") || getenv("DAGPT_EMULATED");
 }
 
 /* A map of whole pages with a closed page on each side; the array is laid against the upper one. */

@@ -17,7 +17,7 @@ int run_suite(const char *name, const TTest *const *tests);
             ck_abort_msg(__VA_ARGS__);                                                             \
     } while (0)
 
-/* True under a sanitizer: tests whose only size is time then do less. */
+/* True under a sanitizer or an emulator of another machine: tests whose only size is time then do less. */
 bool sanitized(void);
 
 /* Floats that end at a page that must not be touched, and start at one: an access outside
