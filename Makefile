@@ -71,6 +71,7 @@ $(BUILD)/src/ops/kernels/avx512_vnni.o $(BUILD)/pic/src/ops/kernels/avx512_vnni.
 $(BUILD)/src/ops/kernels/amx.o $(BUILD)/pic/src/ops/kernels/amx.o: ISA_CFLAGS := -O3 $(AVX512) -mamx-tile -mamx-int8
 $(BUILD)/src/ops/kernels/neon_dot.o $(BUILD)/pic/src/ops/kernels/neon_dot.o: ISA_CFLAGS := -O3 -march=armv8.2-a+dotprod
 $(BUILD)/src/ops/kernels/neon.o $(BUILD)/pic/src/ops/kernels/neon.o: ISA_CFLAGS := -O3
+$(BUILD)/src/text/sampler.o $(BUILD)/pic/src/text/sampler.o: ISA_CFLAGS := -O3 # loops over the vocabulary
 $(BUILD)/tools/limits/limits_scalar.o:  ISA_CFLAGS := -O3
 $(BUILD)/tools/limits/limits_avx2.o:    ISA_CFLAGS := -O3 $(AVX2)
 $(BUILD)/tools/limits/limits_avx512.o:  ISA_CFLAGS := -O3 -mavx512f

@@ -38,7 +38,7 @@ static inline i16 i16_dot(i16 sum, bytes16 w, const int8_t *x)
 #define ISA                DG_ISA_AVX512
 #define TABLE              dg_kernels_avx512
 #define MAX_ROWS           12
-#define ROWS(rows)         ((rows) > 40 ? 6 : 12)
+#define ROWS(rows)         ((rows) > 24 ? 6 : 12)
 #define PANELS(rows)       ((rows) <= 6 ? 4 : 2)
 #define SCORE_ROWS         8
 #define SCORE_BLOCKS(rows) ((rows) == 1 ? 4 : 2)

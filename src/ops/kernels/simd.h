@@ -34,14 +34,17 @@
 /* ---- matmul ----
  *
  * R rows of x against N panels of w, R * N accumulators in registers: each k costs N loads of w and
- * R broadcasts of x for R * N multiply-adds. Depth is cut into blocks so that a block of N panels,
- * 64 KiB each, stays in the second-level cache while all rows pass over it; between blocks the
- * accumulators rest in y, which changes no bit. While one block is multiplied the next is fetched, as
- * four streams, which memory serves faster than one, and spread over the groups of rows, so that it does
- * not come in a burst. One to three rows are bound by memory: there N is larger, for more streams of w
- * and chains enough to hide the latency of an addition, and depth is not cut. */
+ * R broadcasts of x for R * N multiply-adds. With more rows than that depth is cut into blocks so that a block of
+ * N panels, 64 KiB each, stays in the second-level cache while all rows pass over it; between blocks the
+ * accumulators rest in y, which changes no bit.
+ *
+ * The more multiply-adds a line of w costs, the less far ahead the processor reads by itself. So the first rows
+ * fetch what they multiply soon: a few KiB ahead, as N streams side by side. Where three groups of rows or more
+ * pass over a block, they fetch the next block meanwhile, each a part of it, so that it does not come in a burst.
+ * One row leaves it to the processor; N is larger there, for more streams of w and chains enough to hide the
+ * latency of an addition. */
 
-enum { DEPTH_BLOCK = 1024, FETCH_STREAMS = 4 };
+enum { DEPTH_BLOCK = 1024, AHEAD = 112 };
 
 struct product {
     float *y;
@@ -54,12 +57,13 @@ struct product {
 /* A line of a panel is a word for each output, of W elements: a float, or two bf16. */
 enum { LINE = P * sizeof(uint32_t) };
 
-/* What to fetch into the second-level cache meanwhile: of each of the next N panels FETCH_STREAMS / N
- * runs of lines, side by side; a line of each run whenever a line's number has no bit of `mask`. */
+/* What comes to the cache meanwhile: N runs of lines, of N panels, a line of each whenever a line's number has no
+ * bit of `mask`. No pointers, since they may lie past the weights. */
 struct fetch {
-    uintptr_t at; /* of the first run; 0: nothing. No pointer, since it may lie past the weights */
-    size_t run;   /* lines in a run */
-    size_t mask;  /* a power of 2, less 1 */
+    uintptr_t at,
+        then; /* the first line of the first run: at first, and from line `turn` on. 0: nothing */
+    size_t turn;
+    size_t mask; /* a power of 2, less 1 */
 };
 
 /* Element i of each output, of W in the line. */
@@ -85,24 +89,31 @@ INLINE void multiply_one(const int R, const int N, const int W, const int i, v16
     }
 }
 
-/* acc += x * w for k0 <= k < k1, k0 being the first of its line. The loop itself would be 3 of about 40
- * instructions for each k; of one to three rows, which wait for memory, unrolling makes the code larger and no
- * faster. */
+/* To the first-level cache what is wanted soon, else to the second. */
+INLINE void prefetch(uintptr_t at, bool soon)
+{
+    if (soon)
+        __builtin_prefetch((const void *)at, 0, 3);
+    else
+        __builtin_prefetch((const void *)at, 0, 2);
+}
+
+/* acc += x * w for k0 <= k < k1, k0 being the first of its line, and lines from `ahead` on are fetched,
+ * if any. The loop itself would be 3 of about 40 instructions for each k; of one row, which waits for memory,
+ * unrolling makes the code larger and no faster. */
 INLINE void multiply(const int R, const int N, const int W, const bool fetch, v16 acc[12][4],
                      const float *x, size_t x_stride, const uint32_t *w, size_t lines, size_t k0,
-                     size_t k1, struct fetch f)
+                     size_t k1, uintptr_t ahead, size_t mask)
 {
     size_t line = k0 / W;
 
-    if (R > 3) {
+    if (R > 1) {
 #pragma GCC unroll 4
         for (; line < k1 / W; line++) {
-            if (fetch && (line & f.mask) == 0) {
+            if (fetch && (line & mask) == 0) {
                 for (int j = 0; j < N; j++)
-                    for (int i = 0; i < FETCH_STREAMS / N; i++)
-                        __builtin_prefetch((const void *)(f.at + LINE * (j * lines + i * f.run)), 0,
-                                           2);
-                f.at += LINE;
+                    prefetch(ahead + LINE * j * lines, mask == 0);
+                ahead += LINE;
             }
             for (int i = 0; i < W; i++)
                 multiply_one(R, N, W, i, acc, x, x_stride, w, lines, line);
@@ -135,10 +146,16 @@ INLINE void block(const int R, const int N, const int W, const struct product *m
             acc[i][j] = from ? v16_load_n(from, n) : v16_set1(0.0f);
         }
     }
-    if (R > 3 && f.at > 0)
-        multiply(R, N, W, true, acc, x, m->x_stride, w, m->lines, k0, k1, f);
-    else
-        multiply(R, N, W, false, acc, x, m->x_stride, w, m->lines, k0, k1, f);
+    if (R > 1 && f.at > 0) {
+        const size_t from[] = {k0, f.turn * W, k1};
+        const uintptr_t ahead[] = {f.at, f.then};
+
+        for (int i = 0; i < 2; i++)
+            multiply(R, N, W, true, acc, x, m->x_stride, w, m->lines, from[i], from[i + 1],
+                     ahead[i], f.mask);
+    } else {
+        multiply(R, N, W, false, acc, x, m->x_stride, w, m->lines, k0, k1, 0, 0);
+    }
     for (int i = 0; i < R; i++)
         for (int j = 0; j < N; j++)
             v16_store_n(y + i * m->y_stride + j * P, acc[i][j], j == N - 1 && tail < P ? tail : P);
@@ -191,23 +208,30 @@ static rows_function *const rows_functions[MAX_ROWS + 1][2] = {
 #endif
 };
 
+/* What group g of `groups` fetches while it multiplies lines first ... end - 1 of N panels, of which `here` is the
+ * first line and `next` that of what is multiplied then. */
+INLINE struct fetch fetch_of(size_t g, size_t groups, size_t N, uintptr_t here, uintptr_t next,
+                             size_t first, size_t end)
+{
+    const size_t lines = end - first, ahead = AHEAD / N < lines ? AHEAD / N : lines;
+    size_t share = 1; /* groups that fetch what is next */
+
+    if (groups < 3)
+        return (struct fetch){g == 0 ? here + LINE * ahead : 0, next, end - ahead, 0};
+    while (2 * share <= groups)
+        share *= 2;
+    return (struct fetch){g < share ? next + LINE * (lines / share * g) : 0, 0, end, share - 1};
+}
+
 /* W: elements in a line. */
 INLINE void products(const struct product *m, size_t rows, const size_t W)
 {
     const size_t panels = (m->cols + P - 1) / P, depth = m->depth;
     const size_t groups = (rows + ROWS(rows) - 1) / ROWS(rows);
     const size_t height = (rows + groups - 1) / groups, width = PANELS(height);
-    const size_t blocks = height > 3 ? (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK : 1;
+    const size_t blocks = groups > 1 ? (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK : 1;
     const size_t step = ((depth + blocks - 1) / blocks + W - 1) / W * W;
-    const size_t runs = FETCH_STREAMS / width; /* of one panel */
-    size_t share = 1, part; /* groups that fetch, a power of 2, and lines that each does */
-    struct fetch f;
 
-    while (2 * share <= groups)
-        share *= 2;
-    part = step / W / share;
-    f.run = part / runs;
-    f.mask = share * runs - 1;
     for (size_t k = 0; k < depth; k += step) {
         const size_t k_end = depth - k < step ? depth : k + step;
 
@@ -216,12 +240,13 @@ INLINE void products(const struct product *m, size_t rows, const size_t W)
             const size_t next = p + width < panels ? (p + width) * m->lines + k / W
                                 : k_end < depth    ? k_end / W
                                                    : panels * m->lines;
+            const uintptr_t w = (uintptr_t)m->w;
 
-            for (size_t r = 0, g = 0; r < rows; r += height, g++) {
-                f.at = g < share ? (uintptr_t)m->w + LINE * (next + g * part) : 0;
-                rows_functions[rows - r < height ? rows - r : height][W - 1](m, r, p, n, k, k_end,
-                                                                             f);
-            }
+            for (size_t r = 0, g = 0; r < rows; r += height, g++)
+                rows_functions[rows - r < height ? rows - r : height][W - 1](
+                    m, r, p, n, k, k_end,
+                    fetch_of(g, groups, width, w + LINE * (p * m->lines + k / W), w + LINE * next,
+                             k / W, k_end / W));
         }
     }
 }
