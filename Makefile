@@ -198,7 +198,7 @@ install-mpi: mpi  ## install dagpt-mpi and its manual page below PREFIX (/usr/lo
 $(MPI): $(BUILD)/mpi$(MPI_KIND)/%.o: mpi/%.c $(BUILD)/compiled-with
 	@mkdir -p $(@D)
 	@echo "CC   $@"
-	@$(WRAPPED) $(NEED_CPPFLAGS) $(CPPFLAGS) $(CFLAGS) $(NEED_CFLAGS) -c -o $@ $<
+	@$(WRAPPED) $(NEED_CPPFLAGS) -DMPI_LAUNCH='"mpirun$(MPI_KIND)"' $(CPPFLAGS) $(CFLAGS) $(NEED_CFLAGS) -c -o $@ $<
 
 $(BUILD)/dagpt-mpi$(MPI_KIND): $(MPI) $(patsubst %.c,$(BUILD)/%.o,$(filter-out tools/command/dagpt.c,$(CLI))) $(LIB) $(BUILD)/linked-with
 	@echo "LINK $@"

@@ -5,7 +5,9 @@
  * engine that has joined the others; the others leave it behind the options, open the same model and follow. Ids travel
  * with each step; sampling is rank 0's. Until they follow, what is wrong on another rank is rank 0's to say, once. */
 #include "agree.h"
+#include "frames.h"
 #include "keeper.h"
+#include "restart.h"
 #include "talk.h"
 #include "tracing.h"
 #include "transport.h"
@@ -16,6 +18,7 @@
 #include "../tools/cli/leaving.h"
 #include "../tools/cli/options.h"
 #include "../tools/cli/recording.h"
+#include "../tools/cli/sampling.h"
 #include "../tools/cli/signals.h"
 #include "../tools/cli/writing.h"
 #include "../tools/command/commands.h"
@@ -24,16 +27,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PATIENCE = 60 }; /* seconds, with ranks that only say where they are */
 
 static struct {
     enum dg_placing placing;
     double timeout;
-    int command;       /* where it stands in argv */
-    char wrong[200];   /* with the options before it, or "" */
-    bool joined, over; /* ranks run steps together; the others are known to leave, too */
+    bool restarts;       /* --on-failure restart */
+    const char *launch;  /* --launch */
+    uint64_t supervised; /* by a process that starts ranks again: its clock; 0: by none */
+    int command;         /* where it stands in argv */
+    char wrong[200];     /* with the options before it, or "" */
+    bool joined, over;   /* ranks run steps together; the others are known to leave, too */
     char words[sizeof((struct dg_error *)0)->text]; /* the last, of a rank but the first */
     struct dg_transport transport;
-} own = {.timeout = 5};
+} own = {.timeout = 5, .launch = MPI_LAUNCH};
 
 /* ---- before the first step ---- */
 
@@ -176,16 +186,26 @@ static void say_that_it_leaves(void)
     agree(&w, DG_ERR_USAGE, &err);
 }
 
+/* To whoever starts ranks again: it need not. */
+static void say_all(void)
+{
+    if (own.supervised && world.rank == 0)
+        frames_end(cli_exit_code());
+}
+
 static void leave_world(void)
 {
     if (!own.joined && !own.over)
         say_that_it_leaves();
     if (own.joined && world.rank == 0) {
-        if (has_failed())
+        if (has_failed()) {
+            say_all();
             world_abandon(cli_exit_code());
+        }
         talk_bye();
         print_traffic();
     }
+    say_all();
     world_end(cli_exit_code());
 }
 
@@ -198,13 +218,16 @@ static const struct {
 
 static void print_usage(FILE *to)
 {
-    fputs("dagpt-mpi " DG_VERSION ": one model on several processes, with MPI; the same bits\n\n"
-          "usage: mpirun [MPI'S OPTION]... dagpt-mpi [--place HOW] [--timeout S] COMMAND\n"
-          "              [OPTION]... [ARGUMENT]...\n\n"
-          "  complete, tokens, score: as dagpt's\n"
-          "  --place HOW   layers (default), columns or both: which process computes what\n"
-          "  --timeout S   a process of which nothing is heard for S seconds is given up (5)\n",
-          to);
+    fputs(
+        "dagpt-mpi " DG_VERSION ": one model on several processes, with MPI; the same bits\n\n"
+        "usage: mpirun [MPI'S OPTION]... dagpt-mpi [OPTION OF THESE]... COMMAND [OPTION]...\n"
+        "              [ARGUMENT]...\n\n"
+        "  complete, tokens, score: as dagpt's\n"
+        "  --place HOW          layers (default), columns or both: which process computes what\n"
+        "  --timeout S          a process of which nothing is heard for S seconds is given up (5)\n"
+        "  --on-failure HOW     stop (default), or restart: go on with those that are left\n"
+        "  --launch COMMAND     what --on-failure restart starts them with (" MPI_LAUNCH ")\n",
+        to);
 }
 
 static bool read_placing(const char *text)
@@ -227,6 +250,23 @@ static bool read_timeout(const char *text)
     return true;
 }
 
+static bool read_failure(const char *text)
+{
+    own.restarts = strcmp(text, "restart") == 0;
+    return own.restarts || strcmp(text, "stop") == 0;
+}
+
+static bool read_launch(const char *text)
+{
+    own.launch = text;
+    return text[strspn(text, " ")] != '\0';
+}
+
+static bool read_supervised(const char *text)
+{
+    return cli_number(text, &own.supervised) && own.supervised > 0;
+}
+
 /* Takes the options before the command. What is wrong is kept: nobody is there yet who would say it once. */
 static void parse(int argc, char **argv)
 {
@@ -235,7 +275,10 @@ static void parse(int argc, char **argv)
         bool (*read)(const char *text);
         const char *expected;
     } options[] = {{"--place", read_placing, "layers, columns or both"},
-                   {"--timeout", read_timeout, "seconds, 0.1 to 3600"}};
+                   {"--timeout", read_timeout, "seconds, 0.1 to 3600"},
+                   {"--on-failure", read_failure, "stop or restart"},
+                   {"--launch", read_launch, "a command"},
+                   {"--supervised", read_supervised, "a time"}}; /* restart.c's */
     size_t o;
 
     for (own.command = 1; own.command < argc; own.command++) {
@@ -279,19 +322,63 @@ static int run(int argc, char **argv)
     cli_die(DG_ERR_USAGE, "unknown command '%s'; 'dagpt-mpi --help' lists them", name);
 }
 
+/* The ranks only say where they are, and leave; rank 0 starts others. */
+_Noreturn static void supervise(int argc, char **argv)
+{
+    struct restart r = {.launch = own.launch, .ranks = world.ranks, .argc = argc, .argv = argv};
+    struct timespec now;
+
+    r.hosts = calloc((size_t)world.ranks, sizeof *r.hosts);
+    if (!r.hosts)
+        abort(); /* some bytes: this rank is missed, and the others leave */
+    world_hosts(r.hosts);
+    own.over = true;
+    if (world.rank > 0)
+        cli_leave(0);
+    world_end(0);
+    alarm(0);
+    clock_gettime(CLOCK_REALTIME, &now);
+    r.clock = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    exit(restart_run(&r));
+}
+
+/* Rank 0 says all itself, or to whoever starts ranks again. */
+static void open_output(void)
+{
+    int failed;
+
+    if (!own.supervised) {
+        cli_write_stdout();
+        return;
+    }
+    cli_seed_clock = own.supervised;
+    failed = frames_begin();
+    if (failed)
+        cli_die(dg_status_of(failed, DG_ERR_IO), "--supervised: cannot read what is known: %s",
+                strerror(failed));
+}
+
 int main(int argc, char **argv)
 {
+    bool starts;
+
     parse(argc, argv);
-    keeper_begin(own.timeout);
+    starts = own.restarts && !own.supervised;
+    if (!starts)
+        keeper_begin(own.timeout);
     world.exit = cli_signals_end;
-    if (!world_begin(own.timeout))
+    if (!world_begin(starts && own.timeout < PATIENCE ? PATIENCE : own.timeout))
         return DG_ERR_RESOURCE;
     cli_signals_begin();
     if (world.rank > 0 && !freopen("/dev/null", "w", stdout)) /* rank 0 speaks */
         return DG_ERR_IO;
-    cli_write_stdout();
+    starts &= world.ranks > 1;
+    if (world.rank == 0 && !starts)
+        open_output();
     cli_last_words = say;
     cli_on_leaving(leave_world);
     compare_programs(argc, argv);
+    if (starts)
+        supervise(argc, argv);
     cli_leave(run(argc, argv));
 }

@@ -68,6 +68,17 @@ const char *world_host(int rank)
     return rank == world.rank ? world.host : peers[rank].host[0] ? peers[rank].host : "?";
 }
 
+void world_hosts(char (*to)[WORLD_HOST])
+{
+    MPI_Request request;
+
+    world_lock();
+    MPI_Iallgather(world.host, WORLD_HOST, MPI_BYTE, to, WORLD_HOST, MPI_BYTE, MPI_COMM_WORLD,
+                   &request);
+    world_unlock();
+    world_wait(&request);
+}
+
 static void nap(long ns)
 {
     const struct timespec t = {0, ns};

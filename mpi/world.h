@@ -52,6 +52,8 @@ void *world_receive(int from, enum world_tag tag, size_t *n);
 
 const char *world_host(int rank); /* "?": it has not said so yet */
 
+void world_hosts(char (*to)[WORLD_HOST]); /* [ranks] of all; all ranks call it */
+
 /* True for the first who asks: one line is said, by one thread, of why this rank ends. */
 bool world_has_word(void);
 

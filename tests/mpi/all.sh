@@ -20,7 +20,7 @@ has .mpich 'libmpich-dev, mpich'
 [ -n "$found" ] || exit 1
 for cc in $found; do
     $MAKE --no-print-directory MPICC="$cc" mpi || status=1
-    for suite in tests/mpi/mpi.sh tests/mpi/faults.sh; do
+    for suite in tests/mpi/mpi.sh tests/mpi/faults.sh tests/mpi/restart.sh; do
         KIND=${cc#mpicc} sh $suite || status=1
     done
 done

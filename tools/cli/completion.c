@@ -2,6 +2,7 @@
  * for one id more than there are positions, since the id drawn from the last position is a part of the text,
  * too: a window begins with it. */
 #include "completion.h"
+#include "ahead.h"
 #include "leaving.h"
 #include "seconds.h"
 #include "signals.h"
@@ -72,6 +73,8 @@ void completion_rewind(struct completion *c)
 void completion_begin(struct completion *c)
 {
     c->n_before = c->n;
+    c->number++;
+    c->n_drawn = 0;
     c->n_new = c->n_read = c->n_decoded = c->n_windows = 0;
     c->asked = false;
     c->read_seconds = c->decode_seconds = c->window_seconds = 0;
@@ -108,6 +111,7 @@ enum finish completion_wants(struct completion *c, const int32_t **ids, size_t *
     const bool full = c->n > c->sizes.positions;
     size_t seen;
 
+    *n = 0;
     if (cli_signal())
         return FINISH_INTERRUPTED;
     if (full && c->window == 0)
@@ -116,15 +120,33 @@ enum finish completion_wants(struct completion *c, const int32_t **ids, size_t *
         c->asked_at = cli_seconds();
         c->windowed = full;
     }
+    if (cli_next_row(c->e))
+        return FINISH_NOT;
     if (full)
         open_window(c);
+    else if (c->astray)
+        cli_rewind(c->e, c->n - 1);
+    c->astray = false;
     seen = cli_position(c->e);
     *ids = c->ids + seen;
     *n = c->n - seen;
     if (!c->asked)
         c->n_asked = *n;
     c->asked = true;
+    if (*n > 0)
+        *n += cli_ahead(c->number, c->n_drawn, c->ids + c->n, c->sizes.positions - c->n);
     return FINISH_NOT;
+}
+
+size_t completion_takes(struct completion *c, size_t n)
+{
+    const size_t before = c->n - cli_position(c->e);
+
+    if (n < before)
+        return 0;
+    c->e->row = 0;
+    c->e->ahead = n - before;
+    return 1 + n - before;
 }
 
 enum finish completion_draw(struct completion *c, int32_t *id)
@@ -132,6 +154,9 @@ enum finish completion_draw(struct completion *c, int32_t *id)
     struct dg_error err;
 
     cli_check(dg_sampler_next(c->sampler, cli_logits(c->e), c->ids, c->n, id, &err), &err);
+    cli_drawn(c->number, c->n_drawn++, *id);
+    c->astray = c->e->ahead > 0 && c->ids[c->n] != *id;
+    c->e->ahead = c->astray ? 0 : c->e->ahead;
     c->ids[c->n++] = *id;
     account(c);
     if (*id == dg_tokenizer_end(c->t) && !c->ignore_eos)
@@ -148,7 +173,7 @@ enum finish completion_next(struct completion *c, int32_t *id)
 
     if (finish != FINISH_NOT)
         return finish;
-    if (n > 0 && !cli_eval(c->e, ids, n, 1))
+    if (n > 0 && !cli_eval(c->e, ids, n, completion_takes(c, n)))
         return FINISH_INTERRUPTED;
     return completion_draw(c, id);
 }

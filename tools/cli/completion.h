@@ -27,6 +27,9 @@ struct completion {
 
     int32_t *prompt, *ids; /* [positions], [positions + 1] */
     size_t n_prompt, n;
+    uint64_t number; /* of the text, for ahead.h; completion_begin() counts on */
+    size_t n_drawn;  /* since then */
+    bool astray;     /* the engine has seen ids that this text does not have */
     size_t cut; /* ids that the prompt had before it was cut to the window; 0: it was not cut */
 
     /* What is to be evaluated for the next id, since somebody asked for it. */
@@ -58,9 +61,13 @@ void completion_rewind(struct completion *c);
 /* From here on ids are counted and timed. */
 void completion_begin(struct completion *c);
 
-/* The ids that have to be evaluated before the next one is drawn, the last of them with logits: (*ids)[0 ... *n - 1];
+/* The ids that have to be evaluated before the next one is drawn, and those that can be ahead: (*ids)[0 ... *n - 1];
  * *n may be 0. May be asked again when some of them are. FINISH_NOT, or why there will be no next id. */
 enum finish completion_wants(struct completion *c, const int32_t **ids, size_t *n);
+
+/* The first n of them are evaluated next, and nothing else before that. Returns how many of these, the last, with
+ * logits; 0: there are more to be evaluated before an id is drawn. */
+size_t completion_takes(struct completion *c, size_t n);
 
 /* Once they are: draws the next id. As completion_next(). */
 enum finish completion_draw(struct completion *c, int32_t *id);

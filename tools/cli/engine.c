@@ -284,6 +284,8 @@ bool cli_eval(struct cli_engine *e, const int32_t *ids, size_t n, size_t n_logit
         cli_progress(e->team, e->loaded ? "reading the prompt"
                               : n > 1   ? "loading, reading the prompt"
                                         : "loading");
+    e->row = 0;
+    e->ahead = n_logits > 0 ? n_logits - 1 : 0;
     st = dg_sequence_eval(e->sequence, ids, n, n_logits, &err);
     if (bar)
         cli_progress(e->team, NULL);
@@ -296,7 +298,18 @@ bool cli_eval(struct cli_engine *e, const int32_t *ids, size_t n, size_t n_logit
 
 const float *cli_logits(const struct cli_engine *e)
 {
-    return e->given ? e->given : dg_sequence_logits(e->sequence);
+    const float *logits = dg_sequence_logits(e->sequence);
+
+    return e->given ? e->given : logits ? logits + e->row * e->sizes.vocab : NULL;
+}
+
+bool cli_next_row(struct cli_engine *e)
+{
+    if (e->ahead == 0)
+        return false;
+    e->row++;
+    e->ahead--;
+    return true;
 }
 
 size_t cli_position(const struct cli_engine *e)
@@ -307,4 +320,5 @@ size_t cli_position(const struct cli_engine *e)
 void cli_rewind(struct cli_engine *e, size_t position)
 {
     dg_sequence_rewind(e->sequence, position);
+    e->row = e->ahead = 0;
 }

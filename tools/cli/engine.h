@@ -64,6 +64,8 @@ struct cli_engine {
     bool loaded;        /* by the first cli_eval() */
     bool no_bar;        /* what stands in the terminal's line is not to be drawn over */
     const float *given; /* logits that are there before the sequence has any of its own; or NULL */
+    size_t row;         /* of the logits of the last eval: which cli_logits() are, */
+    size_t ahead;       /* and how many rows are behind it */
 };
 
 /* cli_request_check, then makes team, model, engine and a sequence, which are freed when the program leaves, and
@@ -83,8 +85,9 @@ void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes,
  * (signals.h); nothing was appended, and there are no logits. */
 bool cli_eval(struct cli_engine *e, const int32_t *ids, size_t n, size_t n_logits);
 
-const float *cli_logits(const struct cli_engine *e);    /* given, or dg_sequence_logits */
-size_t cli_position(const struct cli_engine *e);        /* dg_sequence_position */
+const float *cli_logits(const struct cli_engine *e); /* given, or those of `row` */
+bool cli_next_row(struct cli_engine *e);             /* the next one; false: there is none ahead */
+size_t cli_position(const struct cli_engine *e);     /* dg_sequence_position */
 void cli_rewind(struct cli_engine *e, size_t position); /* dg_sequence_rewind */
 
 #endif

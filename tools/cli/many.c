@@ -154,11 +154,12 @@ static size_t wanted(struct job *j, const int32_t **ids)
     return 0;
 }
 
-static void add_part(struct job *j, const int32_t *ids, size_t n, bool all)
+static void add_part(struct job *j, const int32_t *ids, size_t n)
 {
     j->taken = n;
     run.owners[run.n_parts] = j;
-    run.parts[run.n_parts++] = (struct dg_part){j->e.sequence, ids, n, all ? 1 : 0, DG_OK};
+    run.parts[run.n_parts++] =
+        (struct dg_part){j->e.sequence, ids, n, completion_takes(&j->c, n), DG_OK};
 }
 
 /* One id of each text that is decoded, then a share of prompts. */
@@ -173,7 +174,7 @@ static void lay_out(void)
 
         j->taken = 0;
         if (wanted(j, &ids) == 1)
-            add_part(j, ids, 1, true);
+            add_part(j, ids, 1);
     }
     share = dg_batch_share(run.n_parts);
     for (size_t i = run.first; i < run.last && share > 0; i++) {
@@ -182,7 +183,7 @@ static void lay_out(void)
         if (j->finish != FINISH_NOT || j->taken > 0)
             continue;
         n = wanted(j, &ids);
-        add_part(j, ids, n < share ? n : share, n <= share);
+        add_part(j, ids, n < share ? n : share);
         share -= j->taken;
     }
 }

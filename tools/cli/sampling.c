@@ -10,6 +10,8 @@ static double temp = 0.8, top_p = 0.95, min_p = 0, repeat_penalty = 1;
 static uint64_t top_k = 0, seed;
 static bool greedy;
 
+uint64_t cli_seed_clock;
+
 const struct cli_option cli_sampling_options[] = {
     {0, "temp", CLI_REAL, "X", "divide the logits by X (0.8); 0: the most likely id", &temp, 0, 1e6,
      NULL},
@@ -49,7 +51,8 @@ struct dg_sampling cli_sampling(void)
         struct timespec t;
 
         clock_gettime(CLOCK_REALTIME, &t);
-        seed = ((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec) & 0x1FFFFFFFFFFFFF;
+        seed = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+        seed = (cli_seed_clock ? cli_seed_clock : seed) & 0x1FFFFFFFFFFFFF;
     }
     return (struct dg_sampling){
         .size = sizeof(struct dg_sampling),

@@ -165,6 +165,7 @@ static enum dg_status open_job(const struct work *w, struct job *j, const struct
     st = dg_sampler_new(&j->c.sampler, w->c.sizes.vocab, how, err);
     if (st == DG_OK)
         st = completion_prompt(&j->c, t->bytes, t->n, err);
+    j->c.number = j->p.line + j->p.sample;
     j->p.cut = j->c.cut;
     j->p.ends_in_blank = t->n > 0 && t->bytes[t->n - 1] == ' ';
     return st;

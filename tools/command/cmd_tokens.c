@@ -1,6 +1,7 @@
 /* dagpt tokens ID... - the course lab's program: completes a sequence of ids. Its contract decides the
  * defaults, 10 ids together and the coin of 0.5; ids are flushed one by one, since a reader may time them. */
 #include "commands.h"
+#include "../cli/ahead.h"
 #include "../cli/engine.h"
 #include "../cli/ids.h"
 #include "../cli/leaving.h"
@@ -94,8 +95,31 @@ static int32_t choose(const struct chooser *c, const struct cli_engine *e, const
     return dg_pick(c->probs, e->sizes.vocab, (float)coin);
 }
 
-/* A step appends what the cache does not hold yet: the prompt, then one id at a time; or, without
- * the cache, all of the sequence. */
+/* A step appends what the cache does not hold yet of ids[0 ... have - 1]: the prompt, then one id at a time; or, without
+ * the cache, all of the sequence. And those behind that are known, for which there is room. False: a signal has come. */
+static bool evaluate(struct cli_engine *e, int32_t *ids, size_t have, size_t n_given,
+                     struct times *t)
+{
+    size_t from, ahead;
+
+    if (cli_next_row(e))
+        return true;
+    from = no_cache ? 0 : cli_position(e);
+    cli_rewind(e, from);
+    ahead = cli_ahead(0, have - n_given, ids + have, (size_t)total - have - 1);
+    t->rows += have + ahead - from;
+    return cli_eval(e, ids + from, have + ahead - from, 1 + ahead);
+}
+
+/* Where another id was evaluated, it has not been. */
+static void append(struct cli_engine *e, int32_t *ids, size_t have, size_t n_given, int32_t id)
+{
+    if (e->ahead > 0 && ids[have] != id)
+        cli_rewind(e, have);
+    ids[have] = id;
+    cli_drawn(0, have - n_given, id);
+}
+
 static void complete(struct cli_engine *e, const int32_t *ids, size_t n, struct times *t)
 {
     int32_t *sequence = malloc(total * sizeof *sequence);
@@ -107,13 +131,10 @@ static void complete(struct cli_engine *e, const int32_t *ids, size_t n, struct 
     memcpy(sequence, ids, n * sizeof *ids);
     for (size_t have = n; have < total && !cli_signal(); have++) {
         const double start = cli_seconds();
-        const size_t from = no_cache ? 0 : cli_position(e);
 
-        cli_rewind(e, from);
-        if (!cli_eval(e, sequence + from, have - from, 1))
+        if (!evaluate(e, sequence, have, n, t))
             break;
-        t->rows += have - from;
-        sequence[have] = choose(&chooser, e, sequence, have);
+        append(e, sequence, have, n, choose(&chooser, e, sequence, have));
         printf("%d\n", (int)sequence[have]);
         cli_flush();
         t->last = cli_seconds();
