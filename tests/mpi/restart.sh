@@ -98,7 +98,7 @@ count "ids: those that were known at once, $steps steps" [ "${steps:-999}" -lt 2
 "$program" $story Once >"$dir/want"
 begin 3 '--place columns' $story Once
 lose KILL 1 300
-printed 900
+until grep -q 'starts again on 2' "$dir/err" || ! kill -0 $launcher 2>/dev/null; do sleep 0.1; done
 lose KILL 0 900
 count 'one after the other' restarted 1
 begin 2 '' $story Once
