@@ -44,6 +44,8 @@ struct dg_measure {
     uint64_t workers[DG_WORKER_WORDS]; /* bit w % 64 of word w / 64: worker w ran one of them */
 };
 
+#define DG_NOBODY UINT32_MAX /* where the index of a node or cluster may stand */
+
 struct dg_dump_node {
     const char *id; /* unique in the dump; the same for the same thing in every dump */
     enum dg_node_kind kind;
@@ -56,6 +58,7 @@ struct dg_dump_node {
     uint32_t waits, next;           /* edges that lead to it, and from it, folded ones once */
     uint32_t home;                  /* of a tile: the worker that should run it */
     uint32_t index;                 /* of an op in the graph, of a tile or join in the plan */
+    uint32_t after;                 /* the next node of its cluster, or DG_NOBODY */
     struct dg_measure measured;
 };
 
@@ -68,6 +71,11 @@ struct dg_dump_edge {
     bool critical;                  /* measured: the critical path goes along it */
 };
 
+/* The first node and the first cluster of what is in a cluster, or DG_NOBODY; `after` leads to the next. */
+struct dg_dump_list {
+    uint32_t node, cluster;
+};
+
 /* A rank, a layer, layers drawn once, or (of a plan) an op and its tiles. */
 struct dg_dump_cluster {
     const char *id;
@@ -77,6 +85,8 @@ struct dg_dump_cluster {
     uint32_t times;         /* layers that are drawn once */
     const struct dg_op *op; /* NULL: a layer, or a rank */
     uint32_t tiles;         /* of the op in the plan */
+    struct dg_dump_list in; /* what is in it */
+    uint32_t after;         /* the next cluster of its parent, or DG_NOBODY */
 };
 
 /* Details of a node's text; tooltips and JSON have them all. */
@@ -113,9 +123,10 @@ struct dg_dump {
     struct dg_dump_edge *edges;       /* [n_edges], by from, then to */
     struct dg_dump_cluster *clusters; /* [n_clusters] */
     uint32_t n_nodes, n_edges, n_clusters;
-    uint32_t *node_of_op; /* [n_ops] of a graph: the node that stands for the op */
-    uint32_t layers;      /* of the graph */
-    uint32_t block_rows;  /* rows of a row block of the plan: of its highest tile */
+    struct dg_dump_list out; /* what is in no cluster */
+    uint32_t *node_of_op;    /* [n_ops] of a graph: the node that stands for the op */
+    uint32_t layers;         /* of the graph */
+    uint32_t block_rows;     /* rows of a row block of the plan: of its highest tile */
 
     /* Set by who fills `measured` of the nodes and `critical` of the edges. */
     bool measured;

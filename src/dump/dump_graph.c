@@ -84,6 +84,31 @@ static int by_ends(const void *a, const void *b)
     return (x->kind > y->kind) - (x->kind < y->kind);
 }
 
+static struct dg_dump_list *list_of(struct dg_dump *d, int cluster)
+{
+    return cluster < 0 ? &d->out : &d->clusters[cluster].in;
+}
+
+/* From the last to the first, so that each goes to the front. */
+static void list_clusters(struct dg_dump *d)
+{
+    d->out = (struct dg_dump_list){DG_NOBODY, DG_NOBODY};
+    for (uint32_t i = 0; i < d->n_clusters; i++)
+        d->clusters[i].in = d->out;
+    for (uint32_t i = d->n_nodes; i-- > 0;) {
+        struct dg_dump_list *list = list_of(d, d->nodes[i].cluster);
+
+        d->nodes[i].after = list->node;
+        list->node = i;
+    }
+    for (uint32_t i = d->n_clusters; i-- > 0;) {
+        struct dg_dump_list *list = list_of(d, d->clusters[i].parent);
+
+        d->clusters[i].after = list->cluster;
+        list->cluster = i;
+    }
+}
+
 void dg_dump_sort(struct dg_dump *dump)
 {
     struct dg_dump_node *nodes = dump->nodes;
@@ -104,6 +129,7 @@ void dg_dump_sort(struct dg_dump *dump)
         nodes[dump->edges[i].from].next++;
         nodes[dump->edges[i].to].waits++;
     }
+    list_clusters(dump);
 }
 
 uint32_t dg_graph_layers(const struct dg_graph *g)

@@ -16,8 +16,8 @@ enum dg_status dg_dump_new(struct dg_dump **out, const struct dg_graph *g,
 __attribute__((format(printf, 2, 3))) const char *dg_dump_id(struct dg_dump *dump,
                                                              const char *format, ...);
 
-/* Sorts the edges by (from, to), adds up those from or to a cut node that are the same, and counts
- * every node's edges. */
+/* Sorts the edges by (from, to), adds up those from or to a cut node that are the same, counts every node's
+ * edges, and lists what is in each cluster. */
 void dg_dump_sort(struct dg_dump *dump);
 
 /* The number of layers that the graph's ops name: the highest layer + 1. */

@@ -6,16 +6,16 @@
 
 #include <stdio.h>
 
-#define NOBODY UINT32_MAX
-
 struct drawing {
     const struct dg_plan *plan;
     struct dg_dump *dump;
-    bool *drawn;        /* [n_ops] */
-    uint32_t *node;     /* [n_nodes] the dump's node of a plan's node, or NOBODY */
-    uint32_t *cut;      /* [n_ops] the node of an op that is not drawn, or NOBODY */
-    uint32_t *source;   /* [n_joins] the lowest tile before it */
-    bool *fed;          /* [n_joins] a tile that is drawn leads to it */
+    bool *drawn;      /* [n_ops] */
+    uint32_t *node;   /* [n_nodes] the dump's node of a plan's node, or DG_NOBODY */
+    uint32_t *cut;    /* [n_ops] the node of an op that is not drawn, or DG_NOBODY */
+    uint32_t *source; /* [n_joins] the lowest tile before it */
+    uint32_t
+        *twin; /* [n_joins] the join before it that leads to the same tile first, or DG_NOBODY */
+    bool *fed; /* [n_joins] a tile that is drawn leads to it */
     int *rank_cluster;  /* [ranks] of a whole */
     int *layer_cluster; /* [ranks, or 1][layers] */
     int *op_cluster;    /* [n_ops] */
@@ -35,12 +35,13 @@ static bool allocate(struct drawing *w)
     w->node = dg_arena_array(a, p->n_nodes, sizeof *w->node);
     w->cut = dg_arena_array(a, p->graph->n_ops, sizeof *w->cut);
     w->source = dg_arena_array(a, p->n_joins, sizeof *w->source);
+    w->twin = dg_arena_array(a, p->n_joins, sizeof *w->twin);
     w->fed = dg_arena_array(a, p->n_joins, sizeof *w->fed);
     w->rank_cluster = dg_arena_array(a, ranks_of(w), sizeof *w->rank_cluster);
     w->layer_cluster =
         dg_arena_array(a, (size_t)ranks_of(w) * w->dump->layers, sizeof *w->layer_cluster);
     w->op_cluster = dg_arena_array(a, p->graph->n_ops, sizeof *w->op_cluster);
-    return w->drawn && w->node && w->cut && w->source && w->fed && w->rank_cluster &&
+    return w->drawn && w->node && w->cut && w->source && w->twin && w->fed && w->rank_cluster &&
            w->layer_cluster && w->op_cluster;
 }
 
@@ -156,7 +157,7 @@ static void add_tiles(struct drawing *w)
         const struct dg_op *op = &p->graph->ops[o];
         struct dg_dump_node *n;
 
-        w->node[t] = NOBODY;
+        w->node[t] = DG_NOBODY;
         if (!w->drawn[o])
             continue;
         w->node[t] = d->n_nodes;
@@ -185,6 +186,21 @@ static void find_sources(struct drawing *w)
             w->source[to - p->n_tiles] = t;
             w->fed[to - p->n_tiles] |= w->drawn[p->tiles[t].op];
         }
+    }
+}
+
+/* node[] of a tile holds, for the while, the last join that leads to it first. */
+static void find_twins(struct drawing *w)
+{
+    const struct dg_plan *p = w->plan;
+
+    for (uint32_t t = 0; t < p->n_tiles; t++)
+        w->node[t] = DG_NOBODY;
+    for (uint32_t join = p->n_tiles; join < dg_plan_end(p); join++) {
+        uint32_t *last = &w->node[p->next[p->nodes[join].first]];
+
+        w->twin[join - p->n_tiles] = *last;
+        *last = join;
     }
 }
 
@@ -238,8 +254,8 @@ static void add_join(struct drawing *w, uint32_t join)
     size_t at = (size_t)snprintf(more, sizeof more - DG_MAX_IN, "<%s", from->name);
     struct dg_dump_node *n;
 
-    for (uint32_t j = p->n_tiles; j < join; j++)
-        if (p->next[p->nodes[j].first] == first && dg_tile_op(p, w->source[j - p->n_tiles]) == from)
+    for (uint32_t j = w->twin[join - p->n_tiles]; j != DG_NOBODY; j = w->twin[j - p->n_tiles])
+        if (dg_tile_op(p, w->source[j - p->n_tiles]) == from)
             more[at++] = '#';
     more[at] = '\0';
     w->node[join] = w->dump->n_nodes;
@@ -260,11 +276,11 @@ static void add_joins(struct drawing *w)
     for (uint32_t join = p->n_tiles; join < end; join++) {
         const bool read = w->drawn[p->tiles[p->next[p->nodes[join].first]].op];
 
-        w->node[join] = NOBODY;
+        w->node[join] = DG_NOBODY;
         if (read || w->fed[join - p->n_tiles])
             add_join(w, join);
     }
-    w->node[end] = NOBODY;
+    w->node[end] = DG_NOBODY;
     if (w->fed[end - p->n_tiles]) {
         w->node[end] = w->dump->n_nodes;
         add_node(w, DG_NODE_JOIN, "end")->index = end;
@@ -277,7 +293,7 @@ static uint32_t cut_node(struct drawing *w, uint32_t op)
     const struct dg_op *o = &w->plan->graph->ops[op];
     struct dg_dump_node *n;
 
-    if (w->cut[op] == NOBODY) {
+    if (w->cut[op] == DG_NOBODY) {
         w->cut[op] = w->dump->n_nodes;
         n = add_node(w, DG_NODE_CUT, dg_dump_id(w->dump, "%s", o->name));
         n->op = o;
@@ -297,7 +313,7 @@ static void add_edge(struct drawing *w, uint32_t from, uint32_t to)
     const uint32_t tile = from < p->n_tiles ? from : w->source[from - p->n_tiles];
     struct dg_dump_edge e = {.kind = DG_EDGE_DATA, .times = 1};
 
-    if (a == NOBODY && b == NOBODY)
+    if (a == DG_NOBODY && b == DG_NOBODY)
         return;
     if (to != dg_plan_end(p)) {
         e.tensor = left_by(p, tile, &e.box);
@@ -309,8 +325,8 @@ static void add_edge(struct drawing *w, uint32_t from, uint32_t to)
             e.box = from < p->n_tiles ? common_box(read, e.box) : read;
         }
     }
-    e.from = a != NOBODY ? a : cut_node(w, p->tiles[from].op);
-    e.to = b != NOBODY ? b : cut_node(w, p->tiles[to].op);
+    e.from = a != DG_NOBODY ? a : cut_node(w, p->tiles[from].op);
+    e.to = b != DG_NOBODY ? b : cut_node(w, p->tiles[to].op);
     d->edges[d->n_edges++] = e;
 }
 
@@ -346,11 +362,12 @@ enum dg_status dg_dump_plan(struct dg_dump **out, const struct dg_plan *plan,
         goto fail;
     choose_ops(&w);
     find_sources(&w);
+    find_twins(&w);
     add_op_clusters(&w);
     add_tiles(&w);
     add_joins(&w);
     for (unsigned i = 0; i < g->n_ops; i++)
-        w.cut[i] = NOBODY;
+        w.cut[i] = DG_NOBODY;
     for (uint32_t n = 0; n < plan->n_nodes; n++)
         for (uint32_t i = 0; i < plan->nodes[n].n_next; i++)
             add_edge(&w, n, plan->next[plan->nodes[n].first + i]);

@@ -392,21 +392,16 @@ void dg_put_indent(FILE *to, int depth)
     fprintf(to, "%*s", 2 + 2 * depth, "");
 }
 
-/* Those of a cluster; -1: those of none. */
-static void put_nodes_of(FILE *to, const struct dg_dump *d, int cluster, int depth,
-                         const struct dg_dump_syntax *syntax)
+static void put_list(FILE *to, const struct dg_dump *d, struct dg_dump_list list, int depth,
+                     const struct dg_dump_syntax *syntax)
 {
-    for (uint32_t i = 0; i < d->n_nodes; i++) {
-        if (d->nodes[i].cluster != cluster)
-            continue;
+    for (uint32_t i = list.node; i != DG_NOBODY; i = d->nodes[i].after) {
         dg_put_indent(to, depth);
         syntax->node(to, d, &d->nodes[i]);
     }
-    for (uint32_t i = 0; i < d->n_clusters; i++) {
-        if (d->clusters[i].parent != cluster)
-            continue;
+    for (uint32_t i = list.cluster; i != DG_NOBODY; i = d->clusters[i].after) {
         syntax->begin(to, &d->clusters[i], depth);
-        put_nodes_of(to, d, (int)i, depth + 1, syntax);
+        put_list(to, d, d->clusters[i].in, depth + 1, syntax);
         dg_put_indent(to, depth);
         fprintf(to, "%s\n", syntax->end);
     }
@@ -414,5 +409,5 @@ static void put_nodes_of(FILE *to, const struct dg_dump *d, int cluster, int dep
 
 void dg_put_nodes(FILE *to, const struct dg_dump *d, const struct dg_dump_syntax *syntax)
 {
-    put_nodes_of(to, d, -1, 0, syntax);
+    put_list(to, d, d->out, 0, syntax);
 }

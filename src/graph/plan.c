@@ -138,13 +138,31 @@ static bool connect_group(struct builder *b, uint32_t n, uint32_t first, uint32_
     return true;
 }
 
+/* The first tile of an op whose rows end behind `row`; tiles stand by rows (cut_op). */
+static uint32_t find_row(const struct dg_plan *plan, uint32_t op, uint32_t row)
+{
+    uint32_t low = plan->op_first[op], high = plan->op_first[op + 1];
+
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+
+        if (plan->tiles[middle].out.r1 > row)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
 /* The tiles of `writer` that write what `box` covers, ascending, to seen[]; returns how many. */
 static uint32_t find_writers(struct builder *b, uint32_t writer, struct dg_box box)
 {
     const struct dg_plan *plan = b->plan;
+    const uint32_t last = plan->op_first[writer + 1];
     uint32_t n = 0;
 
-    for (uint32_t t = plan->op_first[writer]; t < plan->op_first[writer + 1]; t++)
+    for (uint32_t t = find_row(plan, writer, box.r0); t < last && plan->tiles[t].out.r0 < box.r1;
+         t++)
         if (dg_box_meets(plan->tiles[t].out, box))
             b->seen[n++] = t;
     return n;

@@ -2,10 +2,14 @@
  * finds all that is reached. What a tile reads is asked of its op type anew, and where activations
  * may share bytes is not taken from place.c, so that a mistake there, or in plan.c, is found here.
  *
+ * Touches are sorted by groups of tensors that share bytes, so that only pairs which can meet are
+ * compared. A touch is compared with the later ones until all its bytes have been written again:
+ * what comes behind touches what one of these wrote, is compared with it, and so ordered with both.
+ *
  * The transitive closure is a bit for each pair of tile and node: 12 MB for 10,000 tiles, but more
- * than 1 GB for the prompt of 1558M. So it is made for a strip of tiles at a time, and each strip's
- * pairs are compared before the next. Touches are sorted by groups of tensors that share bytes, so
- * that only pairs which can meet are compared. */
+ * than 1 GB for the prompt of 1558M. So it is made for a strip of tiles at a time, up to the last
+ * tile that one of them is compared with. Some layers behind a strip nothing is: time and memory
+ * grow with the tiles, not with their pairs. */
 #include "plan_check.h"
 #include "../base/checked.h"
 
@@ -13,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STRIP = 4096, STRIP_WORDS = STRIP / 64 };
+enum { STRIP = 512, STRIP_WORDS = STRIP / 64 };
 
 static enum dg_status refuse_tile(const struct dg_plan *plan, uint32_t tile, const char *what,
                                   struct dg_error *err)
@@ -47,6 +51,15 @@ static enum dg_status check_tiles(const struct dg_plan *plan, struct dg_error *e
     return DG_OK;
 }
 
+/* Do the tiles of op i stand by their first rows? */
+static bool is_by_rows(const struct dg_plan *plan, uint32_t i)
+{
+    for (uint32_t t = plan->op_first[i] + 1; t < plan->op_first[i + 1]; t++)
+        if (plan->tiles[t].out.r0 < plan->tiles[t - 1].out.r0)
+            return false;
+    return true;
+}
+
 /* No two boxes of an op overlap, and their areas add up to the output's. */
 static enum dg_status check_partition(const struct dg_plan *plan, struct dg_error *err)
 {
@@ -54,12 +67,16 @@ static enum dg_status check_partition(const struct dg_plan *plan, struct dg_erro
 
     for (uint32_t i = 0; i < g->n_ops; i++) {
         const struct dg_tensor *out = g->ops[i].out;
+        const bool by_rows = is_by_rows(plan, i);
+        const uint32_t last = plan->op_first[i + 1];
         uint64_t area = 0;
 
-        for (uint32_t t = plan->op_first[i]; t < plan->op_first[i + 1]; t++) {
-            for (uint32_t u = plan->op_first[i]; u < t; u++)
-                if (dg_box_meets(plan->tiles[t].out, plan->tiles[u].out))
-                    return refuse_tile(plan, t, "overlaps another tile of its op", err);
+        for (uint32_t t = plan->op_first[i]; t < last; t++) {
+            const struct dg_box b = plan->tiles[t].out;
+
+            for (uint32_t u = t + 1; u < last && !(by_rows && plan->tiles[u].out.r0 >= b.r1); u++)
+                if (dg_box_meets(b, plan->tiles[u].out))
+                    return refuse_tile(plan, u, "overlaps another tile of its op", err);
             area += dg_box_area(plan->tiles[t].out);
         }
         if (area != (uint64_t)out->rows * out->cols)
@@ -144,14 +161,16 @@ struct touch {
     uint32_t tile;
     uint32_t tensor;
     uint32_t group; /* tensors of different groups have no byte in common */
-    uint32_t born;  /* the op that writes the tensor, of several the first */
+    uint32_t born;  /* the op that writes it; of a tensor that is read and has several, the first */
     bool writes;
     struct dg_box box;
+    size_t next; /* touch of the tile, or n */
 };
 
 struct touches {
     struct touch *list; /* by group, then by tile */
     size_t n;
+    size_t *first; /* [n_tiles] touch of a tile, or n */
 };
 
 /* Where element (row, col) of an activation lies in the arena, in bytes. */
@@ -163,49 +182,72 @@ static uint64_t place_of(const struct dg_plan *plan, uint32_t tensor, uint64_t r
     return plan->offset[tensor] + row * dg_row_bytes(t) + col * dg_row_bytes(t) / t->cols;
 }
 
-/* Do two touches meet in at least one byte? Same tensor, or same place and shape: when the boxes
- * do. Otherwise, in the arena, when the byte ranges from the first to the last element do, which
+/* Same tensor, or same place and shape: the same boxes are the same bytes. */
+static bool same_place(const struct dg_plan *plan, uint32_t a, uint32_t b)
+{
+    const struct dg_tensor *ta = &plan->graph->tensors[a], *tb = &plan->graph->tensors[b];
+
+    return a == b ||
+           (ta->role == DG_ACTIVATION && tb->role == DG_ACTIVATION &&
+            plan->offset[a] == plan->offset[b] && ta->cols == tb->cols && ta->dtype == tb->dtype);
+}
+
+/* Do two touches meet in at least one byte? In the same place when the boxes do. Otherwise, in the arena, when the byte ranges from the first to the last element do, which
  * may see a meeting where there is none, but never misses one. */
 static bool meet(const struct dg_plan *plan, const struct touch *a, const struct touch *b)
 {
     const struct dg_tensor *ta = &plan->graph->tensors[a->tensor];
     const struct dg_tensor *tb = &plan->graph->tensors[b->tensor];
 
-    if (a->tensor == b->tensor)
+    if (same_place(plan, a->tensor, b->tensor))
         return dg_box_meets(a->box, b->box);
     if (ta->role != DG_ACTIVATION || tb->role != DG_ACTIVATION)
         return false;
-    if (plan->offset[a->tensor] == plan->offset[b->tensor] && ta->cols == tb->cols &&
-        ta->dtype == tb->dtype)
-        return dg_box_meets(a->box, b->box);
     return place_of(plan, a->tensor, a->box.r0, a->box.c0) <
                place_of(plan, b->tensor, b->box.r1 - 1, b->box.c1) &&
            place_of(plan, b->tensor, b->box.r0, b->box.c0) <
                place_of(plan, a->tensor, a->box.r1 - 1, a->box.c1);
 }
 
-/* group[i] = the lowest tensor that tensor i is linked to by common bytes. */
-static void group_tensors(const struct dg_plan *plan, uint32_t *group)
+/* The bytes of an activation in the arena. */
+struct span {
+    uint64_t begin, end;
+    uint32_t tensor;
+};
+
+static int by_begin(const void *a, const void *b)
+{
+    const struct span *x = a, *y = b;
+
+    return (x->begin > y->begin) - (x->begin < y->begin);
+}
+
+/* group[i] = a tensor that tensor i is linked to by common bytes, the same of all that are. */
+static bool group_tensors(const struct dg_plan *plan, uint32_t *group)
 {
     const struct dg_tensor *t = plan->graph->tensors;
-    const uint32_t n = plan->graph->n_tensors;
+    struct span *spans = calloc(plan->graph->n_tensors + 1, sizeof *spans);
+    uint64_t end = 0;
+    size_t n = 0;
 
-    for (uint32_t i = 0; i < n; i++) {
-        const uint64_t i0 = plan->offset[i], i1 = i0 + dg_tensor_bytes(&t[i]);
-
+    if (!spans)
+        return false;
+    for (uint32_t i = 0; i < plan->graph->n_tensors; i++) {
         group[i] = i;
-        for (uint32_t k = 0; k < i && t[i].role == DG_ACTIVATION; k++) {
-            const uint64_t k0 = plan->offset[k], k1 = k0 + dg_tensor_bytes(&t[k]);
-            const uint32_t low = group[k] < group[i] ? group[k] : group[i];
-            const uint32_t high = group[k] ^ group[i] ^ low;
-
-            if (t[k].role != DG_ACTIVATION || low == high || i0 >= k1 || k0 >= i1)
-                continue;
-            for (uint32_t j = 0; j <= i; j++)
-                if (group[j] == high)
-                    group[j] = low;
-        }
+        if (t[i].role == DG_ACTIVATION)
+            spans[n++] =
+                (struct span){plan->offset[i], plan->offset[i] + dg_tensor_bytes(&t[i]), i};
     }
+    qsort(spans, n, sizeof *spans, by_begin);
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0 && spans[i].begin < end)
+            group[spans[i].tensor] = group[spans[i - 1].tensor];
+        else
+            end = 0;
+        end = spans[i].end > end ? spans[i].end : end;
+    }
+    free(spans);
+    return true;
 }
 
 static int by_group(const void *a, const void *b)
@@ -224,19 +266,18 @@ static bool collect_touches(const struct dg_plan *plan, struct touches *ts)
     uint32_t *group = calloc(g->n_tensors + 1, sizeof *group);
 
     ts->list = calloc((size_t)plan->n_tiles * (DG_MAX_IN + 1) + 1, sizeof *ts->list);
-    if (!ts->list || !group) {
+    ts->first = calloc((size_t)plan->n_tiles + 1, sizeof *ts->first);
+    if (!ts->list || !ts->first || !group || !group_tensors(plan, group)) {
         free(group);
         return false;
     }
-    group_tensors(plan, group);
     for (uint32_t o = 0; o < g->n_ops; o++) {
         const struct dg_op *op = &g->ops[o];
 
         const uint32_t out = dg_tensor_index(g, op->out);
-        const uint32_t born = (uint32_t)(dg_graph_writer(g, op->out) - g->ops);
 
         for (uint32_t t = plan->op_first[o]; t < plan->op_first[o + 1]; t++)
-            ts->list[ts->n++] = (struct touch){t, out, group[out], born, true, plan->tiles[t].out};
+            ts->list[ts->n++] = (struct touch){t, out, group[out], o, true, plan->tiles[t].out, 0};
         for (unsigned k = 0; k < op->n_in; k++) {
             const uint32_t i = dg_tensor_index(g, op->in[k]);
             const struct dg_op *writer = dg_graph_writer(g, op->in[k]);
@@ -247,113 +288,202 @@ static bool collect_touches(const struct dg_plan *plan, struct touches *ts)
                 ts->list[ts->n++] =
                     (struct touch){t,        i,
                                    group[i], (uint32_t)(writer - g->ops),
-                                   false,    op->type->reads(op, k, plan->tiles[t].out)};
+                                   false,    op->type->reads(op, k, plan->tiles[t].out),
+                                   0};
         }
     }
     free(group);
     qsort(ts->list, ts->n, sizeof *ts->list, by_group);
+    for (uint32_t t = 0; t < plan->n_tiles; t++)
+        ts->first[t] = ts->n;
+    for (size_t i = ts->n; i-- > 0;) {
+        ts->list[i].next = ts->first[ts->list[i].tile];
+        ts->first[ts->list[i].tile] = i;
+    }
     return true;
 }
 
-/* reach[n] has bit s set when tile strip + s leads to node n. Tiles are visited in order; a join is
- * passed on once the last tile before it was. */
-static void close_strip(const struct dg_plan *plan, uint32_t strip, uint64_t *reach, uint32_t *left)
-{
-    memset(reach, 0, (size_t)plan->n_nodes * STRIP_WORDS * sizeof *reach);
-    for (uint32_t n = 0; n < plan->n_nodes; n++)
-        left[n] = plan->nodes[n].waits;
-    for (uint32_t t = strip; t-- > 0;) /* tiles before the strip only count down the joins */
-        for (uint32_t i = 0; i < plan->nodes[t].n_next; i++)
-            left[plan->next[plan->nodes[t].first + i]]--;
-    for (uint32_t t = strip; t < plan->n_tiles; t++) {
-        uint64_t *from = reach + (size_t)t * STRIP_WORDS;
-        const bool own = t - strip < STRIP;
+/* Which tiles of a strip lead to which nodes. */
+struct closure {
+    const struct dg_plan *plan;
+    const uint32_t
+        *highest;         /* [n_joins] the last tile before a join, which is passed on behind it */
+    uint64_t *reach;      /* [n_nodes][STRIP_WORDS] bit s: tile first + s leads to the node */
+    uint32_t *strip_of;   /* [n_nodes] what reach has is of this strip; of another: no bit */
+    uint32_t strip;       /* from 1 */
+    uint32_t first, done; /* tiles first ... done - 1 have been passed on */
+};
 
-        if (own)
-            from[(t - strip) / 64] |= (uint64_t)1 << (t - strip) % 64;
+static uint64_t *reach_of(struct closure *c, uint32_t node)
+{
+    uint64_t *row = c->reach + (size_t)node * STRIP_WORDS;
+
+    if (c->strip_of[node] != c->strip)
+        memset(row, 0, STRIP_WORDS * sizeof *row);
+    c->strip_of[node] = c->strip;
+    return row;
+}
+
+static void pass_on(struct closure *c, uint32_t node, uint32_t to)
+{
+    const uint64_t *from = c->reach + (size_t)node * STRIP_WORDS;
+    uint64_t *into;
+
+    if (c->strip_of[node] != c->strip)
+        return; /* no tile of the strip leads here */
+    into = reach_of(c, to);
+    for (size_t w = 0; w < STRIP_WORDS; w++)
+        into[w] |= from[w];
+}
+
+/* Afterwards the reach of tile `end` is known, and of those before it. */
+static void close_up_to(struct closure *c, uint32_t end)
+{
+    const struct dg_plan *plan = c->plan;
+
+    for (; c->done < end; c->done++) {
+        const uint32_t t = c->done;
+
+        if (t - c->first < STRIP)
+            reach_of(c, t)[(t - c->first) / 64] |= (uint64_t)1 << (t - c->first) % 64;
         for (uint32_t i = 0; i < plan->nodes[t].n_next; i++) {
             const uint32_t to = plan->next[plan->nodes[t].first + i];
-            uint64_t *into = reach + (size_t)to * STRIP_WORDS;
 
-            for (size_t w = 0; w < STRIP_WORDS; w++)
-                into[w] |= from[w];
-            if (--left[to] > 0 || to < plan->n_tiles)
+            pass_on(c, t, to);
+            if (to < plan->n_tiles || c->highest[to - plan->n_tiles] != t)
                 continue;
-            for (uint32_t k = 0; k < plan->nodes[to].n_next; k++) {
-                uint64_t *past =
-                    reach + (size_t)plan->next[plan->nodes[to].first + k] * STRIP_WORDS;
-
-                for (size_t w = 0; w < STRIP_WORDS; w++)
-                    past[w] |= into[w];
-            }
+            for (uint32_t k = 0; k < plan->nodes[to].n_next; k++)
+                pass_on(c, to, plan->next[plan->nodes[to].first + k]);
         }
+    }
+}
+
+static bool leads_to(struct closure *c, uint32_t tile, uint32_t to)
+{
+    const uint32_t bit = tile - c->first;
+
+    close_up_to(c, to);
+    return reach_of(c, to)[bit / 64] >> bit % 64 & 1;
+}
+
+/* What is left of a box when others are taken from it. */
+struct rest {
+    struct dg_box box[16];
+    unsigned n;
+};
+
+/* Where that would be too many boxes, one stays as it is. */
+static void take_from(struct rest *rest, struct dg_box b)
+{
+    for (unsigned i = rest->n; i-- > 0;) {
+        const struct dg_box x = rest->box[i];
+        const uint32_t r0 = x.r0 > b.r0 ? x.r0 : b.r0, r1 = x.r1 < b.r1 ? x.r1 : b.r1;
+        const struct dg_box pieces[] = {{x.r0, r0, x.c0, x.c1},
+                                        {r1, x.r1, x.c0, x.c1},
+                                        {r0, r1, x.c0, b.c0},
+                                        {r0, r1, b.c1, x.c1}};
+
+        if (!dg_box_meets(x, b) || rest->n + 3 > sizeof rest->box / sizeof *rest->box)
+            continue;
+        rest->box[i] = rest->box[--rest->n];
+        for (unsigned k = 0; k < 4; k++)
+            if (pieces[k].r0 < pieces[k].r1 && pieces[k].c0 < pieces[k].c1)
+                rest->box[rest->n++] = pieces[k];
     }
 }
 
 /* Of two touches that meet, a's tile not after b's: is what b reads gone by then? That is so when a
- * writes another tensor there that is younger than b's; and within a tile, which may read after it
+ * writes another tensor there, and b's was written before; and within a tile, which may read after it
  * has written. */
 static bool spoils(const struct touch *a, const struct touch *b)
 {
-    return a->tile == b->tile || (a->writes && !b->writes && a->born > b->born);
+    return a->tile == b->tile ||
+           (a->writes && !b->writes && a->tensor != b->tensor && a->born > b->born);
 }
 
-/* Compares every touch by a tile of the strip with every later tile's touch in its group. */
-static enum dg_status check_strip(const struct dg_plan *plan, const struct touches *ts,
-                                  uint32_t strip, const uint64_t *reach, uint64_t *pairs,
-                                  struct dg_error *err)
+/* Of touch b behind a, which meets it. */
+static enum dg_status check_pair(struct closure *c, const struct touch *a, const struct touch *b,
+                                 struct dg_error *err)
 {
-    for (size_t i = 0; i < ts->n; i++) {
-        const struct touch *a = &ts->list[i];
+    const struct dg_plan *plan = c->plan;
 
-        if (a->tile < strip || a->tile - strip >= STRIP)
-            continue;
-        for (size_t k = i + 1; k < ts->n && ts->list[k].group == a->group; k++) {
-            const struct touch *b = &ts->list[k];
-            const uint32_t bit = a->tile - strip;
+    if (spoils(a, b)) {
+        const struct touch *w = a->writes ? a : b, *r = a->writes ? b : a;
 
-            if (!(a->writes || b->writes) || !meet(plan, a, b))
-                continue;
-            if (spoils(a, b)) {
-                const struct touch *w = a->writes ? a : b, *r = a->writes ? b : a;
+        return dg_fail(err, DG_ERR_USAGE,
+                       "plan: tile %u (%s) writes over %s, which tile %u (%s) still reads", w->tile,
+                       dg_tile_op(plan, w->tile)->name, plan->graph->tensors[r->tensor].name,
+                       r->tile, dg_tile_op(plan, r->tile)->name);
+    }
+    if (!leads_to(c, a->tile, b->tile)) {
+        const struct dg_box box = plan->tiles[b->tile].out;
 
-                return dg_fail(err, DG_ERR_USAGE,
-                               "plan: tile %u (%s) writes over %s, which tile %u (%s) still reads",
-                               w->tile, dg_tile_op(plan, w->tile)->name,
-                               plan->graph->tensors[r->tensor].name, r->tile,
-                               dg_tile_op(plan, r->tile)->name);
-            }
-            if (!(reach[(size_t)b->tile * STRIP_WORDS + bit / 64] >> bit % 64 & 1)) {
-                const struct dg_box box = plan->tiles[b->tile].out;
-
-                return dg_fail(err, DG_ERR_USAGE,
-                               "plan: tiles %u (%s) and %u (%s rows %u:%u columns %u:%u) touch the "
-                               "same bytes of %s and are not ordered",
-                               a->tile, dg_tile_op(plan, a->tile)->name, b->tile,
-                               dg_tile_op(plan, b->tile)->name, box.r0, box.r1, box.c0, box.c1,
-                               plan->graph->tensors[b->tensor].name);
-            }
-            ++*pairs;
-        }
+        return dg_fail(err, DG_ERR_USAGE,
+                       "plan: tiles %u (%s) and %u (%s rows %u:%u columns %u:%u) touch the "
+                       "same bytes of %s and are not ordered",
+                       a->tile, dg_tile_op(plan, a->tile)->name, b->tile,
+                       dg_tile_op(plan, b->tile)->name, box.r0, box.r1, box.c0, box.c1,
+                       plan->graph->tensors[b->tensor].name);
     }
     return DG_OK;
 }
 
-static enum dg_status check_pairs(const struct dg_plan *plan, uint64_t *pairs, uint32_t *left,
+/* Compares touch i with the later ones of its group, until all that it touches has been written again. */
+static enum dg_status check_touch(struct closure *c, const struct touches *ts, size_t i,
+                                  uint64_t *pairs, struct dg_error *err)
+{
+    const struct touch *a = &ts->list[i];
+    struct rest rest = {{a->box}, 1};
+
+    for (size_t k = i + 1; k < ts->n && ts->list[k].group == a->group && rest.n > 0; k++) {
+        const struct touch *b = &ts->list[k];
+        enum dg_status st;
+
+        if (!(a->writes || b->writes) || !meet(c->plan, a, b))
+            continue;
+        st = check_pair(c, a, b, err);
+        if (st != DG_OK)
+            return st;
+        ++*pairs;
+        if (b->writes && same_place(c->plan, a->tensor, b->tensor))
+            take_from(&rest, b->box);
+    }
+    return DG_OK;
+}
+
+static enum dg_status check_strip(struct closure *c, const struct touches *ts, uint64_t *pairs,
                                   struct dg_error *err)
 {
-    uint64_t *reach = calloc((size_t)plan->n_nodes * STRIP_WORDS, sizeof *reach);
+    const uint32_t n = c->plan->n_tiles;
+    enum dg_status st = DG_OK;
+
+    for (uint32_t t = c->first; t < n && t - c->first < STRIP; t++)
+        for (size_t i = ts->first[t]; st == DG_OK && i < ts->n; i = ts->list[i].next)
+            st = check_touch(c, ts, i, pairs, err);
+    return st;
+}
+
+static enum dg_status check_pairs(const struct dg_plan *plan, const uint32_t *highest,
+                                  uint64_t *pairs, struct dg_error *err)
+{
+    struct closure c = {.plan = plan, .highest = highest};
     struct touches ts = {0};
     enum dg_status st = DG_OK;
 
-    if (!reach || !collect_touches(plan, &ts))
+    c.reach = calloc((size_t)plan->n_nodes * STRIP_WORDS, sizeof *c.reach);
+    c.strip_of = calloc(plan->n_nodes, sizeof *c.strip_of);
+    if (!c.reach || !c.strip_of || !collect_touches(plan, &ts))
         st = dg_fail_memory(err, "the plan checker", (size_t)plan->n_nodes * STRIP / 8);
-    for (uint32_t strip = 0; st == DG_OK && strip < plan->n_tiles; strip += STRIP) {
-        close_strip(plan, strip, reach, left);
-        st = check_strip(plan, &ts, strip, reach, pairs, err);
+    while (st == DG_OK && c.first < plan->n_tiles) {
+        c.strip++;
+        c.done = c.first;
+        st = check_strip(&c, &ts, pairs, err);
+        c.first += plan->n_tiles - c.first < STRIP ? plan->n_tiles - c.first : STRIP;
     }
-    free(reach);
+    free(c.reach);
+    free(c.strip_of);
     free(ts.list);
+    free(ts.first);
     return st;
 }
 
@@ -374,7 +504,7 @@ enum dg_status dg_plan_check_order(const struct dg_plan *plan, struct dg_plan_pr
     if (st == DG_OK)
         st = check_places(plan, err);
     if (st == DG_OK)
-        st = check_pairs(plan, &proof->pairs, counts, err);
+        st = check_pairs(plan, counts + plan->n_nodes, &proof->pairs, err);
     free(counts);
     return st;
 }

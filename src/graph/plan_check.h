@@ -10,9 +10,10 @@
  *   - any two tiles that touch the same bytes, one of them writing, are ordered by a path;
  *   - what a tile reads is not written over before, by another tensor at the same place.
  *
- * The order is taken literally: all pairs of tiles that touch a common tensor, or tensors that
- * share bytes, are compared, and a path is looked up in the transitive closure, which is computed
- * from the edges alone. Time and memory: about edges * tiles / 64 words of work, 512 bytes a node.
+ * The order is taken literally: tiles that touch a common tensor, or tensors that share bytes, are
+ * compared, and a path is looked up in the transitive closure, which is computed from the edges alone. A pair is
+ * left out where others that were compared order it. Time and memory grow with the plan, and with how many tiles
+ * it has between a touch and the next writing of its bytes: some layers of it, 64 bytes a node.
  */
 #ifndef DG_GRAPH_PLAN_CHECK_H
 #define DG_GRAPH_PLAN_CHECK_H
@@ -21,7 +22,8 @@
 
 struct dg_plan_proof {
     uint64_t tiles, joins, edges;
-    uint64_t pairs; /* pairs of touches of the same bytes, one of them writing: all found ordered */
+    uint64_t
+        pairs; /* of touches of the same bytes, one of them writing, that were found ordered, and with them all */
 };
 
 /* DG_OK and *proof, or DG_ERR_USAGE and the counterexample as text. */

@@ -1,5 +1,5 @@
 """llm.c checkpoints: each field of the header, the size of the file, and weights that are no numbers."""
-from good import TINY, f32, golden, i32, llmc, patched, sections
+from good import TINY, f32, golden, i32, layers, llmc, patched, sections
 
 INT_MIN, INT_MAX = -2**31, 2**31 - 1
 CAPS = {'maxT': 1 << 24, 'V': 1 << 26, 'L': 1 << 14, 'NH': 1 << 20, 'C': 1 << 20}
@@ -77,6 +77,16 @@ def cases(Case):
         if name in ('lnf.gain', 'lnf.bias', 'wte', 'fcproj.weight'):
             yield bad('%s overflows' % name, llmc(floats={i: 3e38 * (1 if i % 3 else -1) for i in range(at, at + count)}),
                       r"op '?[a-z0-9.]+'?: ", ['tokens', '-m', 'm.bin', '1', '2'], mib=256)
+
+    # ---- as many layers as there may be: each command is done in seconds ----
+    many = layers(1 << 14)
+    for args, out in ((['info'], '.*16384.*'), (['graph'], 'digraph.*'), (['graph', '--check'], '147459 tiles.*'),
+                      (['graph', '--tiles', '--all', '-o', '/dev/null'], ''),
+                      (['next', '-j', '1', '0'], '.*'), (['tokens', '-j', '1', '--total', '3', '0'], '.*')):
+        yield Case('16,384 layers: %s' % ' '.join(args), args[:1] + ['-m', 'm.bin'] + args[1:], 0, None, many, out=out, mib=2048)
+    for name, says in (('x.bin', None), ('x.gguf', '.*'), ('x', '.*')):
+        yield Case('16,384 layers to %s' % name, ['convert', 'm.bin', name], 0, says, many, mib=64)
+    yield Case('16,384 layers to x.dagpt', ['convert', 'm.bin', 'x.dagpt'], 3, r'm\.bin: ' 'sizes: got weights of [0-9]+ bytes, packed in pages [0-9]+, expected at most 16 times as many', many, mib=64)
 
     # ---- places ----
     yield Case('a name with escapes', ['info', '-m', 'a\x1b[31m\nb\udc9b.bin'], 3, r'a\?\[31m\?b\?\.bin: cannot open: ')

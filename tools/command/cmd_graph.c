@@ -323,7 +323,8 @@ static void print_proof(const struct subject *s)
            "%" PRIu64 " edges, %" PRIu64
            " joins: acyclic; counts match edges; every tile is reached "
            "and leads to the end\n"
-           "%" PRIu64 " pairs that touch the same bytes, one writing: ordered, and nothing is "
+           "%" PRIu64 " pairs that touch the same bytes, one writing: ordered, and with them all "
+           "others; nothing is "
            "overwritten that is still to be read\n",
            proof.tiles,
            ranks > 0 ? "those of the ranks run all of the plan"

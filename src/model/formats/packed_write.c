@@ -11,10 +11,11 @@
 #include "../writer.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 2 << 20 };
+enum { BLOCK = 2 << 20, MOST_TIMES = 16, ALWAYS = 16 << 20 };
 
 struct writer {
     FILE *to;
@@ -162,12 +163,29 @@ static enum dg_status put_rest(struct writer *w, const char *tokenizer, size_t n
     return ferror(w->to) ? DG_ERR_CANCELLED : DG_OK;
 }
 
+/* A weight takes a page at least, and its outputs go by sixteens: of weights of a few elements each the file would be
+ * hundreds of times as large. */
+static enum dg_status check_growth(const struct dg_packed *plan, const struct dg_conversion *c,
+                                   struct dg_error *err)
+{
+    const uint64_t weights = sizeof(float) * dg_conversion_elements(c->weights);
+
+    if (plan->bytes <= ALWAYS || plan->bytes / MOST_TIMES <= weights)
+        return DG_OK;
+    return dg_fail(err, DG_ERR_MODEL,
+                   "%s: sizes: got weights of %" PRIu64 " bytes, packed in pages %" PRIu64
+                   ", expected at most %d times as many",
+                   c->weights->name, weights, plan->bytes, MOST_TIMES);
+}
+
 static enum dg_status put_all(struct writer *w, const struct dg_conversion *c,
                               const struct dg_model *m, const char *tokenizer, size_t n,
                               struct dg_error *err)
 {
     enum dg_status st = dg_packed_plan(&w->plan, m, n, err);
 
+    if (st == DG_OK)
+        st = check_growth(&w->plan, c, err);
     if (st != DG_OK)
         return st;
     w->block = malloc(BLOCK);

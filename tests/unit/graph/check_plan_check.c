@@ -9,7 +9,7 @@
 
 /* ---- copies that can be broken ---- */
 
-enum { MORE_EDGES = 16 }; /* that a copy has room for */
+enum { MORE_EDGES = 100 }; /* that a copy has room for */
 
 static void *copy_of(const void *from, size_t n, size_t more, size_t size)
 {
@@ -812,9 +812,100 @@ START_TEST(every_place_of_every_tensor)
 }
 END_TEST
 
+/* ---- plans at random ---- */
+
+enum { SLOTS = 3, SLOT_ROWS = 8, SLOT_COLS = 16, SLOT_BYTES = 4 * SLOT_ROWS * SLOT_COLS };
+
+/* Up to nine ops of a few tiles, each reading some of the last tensors. */
+static void random_subject(struct subject *s, uint64_t *state)
+{
+    const uint32_t n = 3 + random_below(state, 7);
+
+    *s = (struct subject){0};
+    toy_new(&s->t);
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t rows = random_below(state, 4) ? SLOT_ROWS / 2 : SLOT_ROWS;
+        struct dg_tensor *out = toy_tensor(&s->t, DG_ACTIVATION, "t", rows, SLOT_COLS);
+        struct dg_op *op = toy_op(&s->t, "op", out, rows / (1 + random_below(state, 2)),
+                                  8 << random_below(state, 2));
+
+        for (uint32_t k = random_below(state, 3); i > 0 && k > 0; k--) {
+            struct dg_tensor *in = out - 1 - random_below(state, i < 3 ? i : 3);
+            const bool all = in->rows < rows || random_below(state, 2);
+
+            toy_read(&s->t, op, in, all ? EVERY_ROW : OWN_ROWS,
+                     random_below(state, 2) ? EVERY_COL : OWN_COLS);
+        }
+    }
+    s->good = toy_plan(&s->t, 1);
+    s->p = copy_plan(s->good);
+}
+
+/* Some ops write what one before them has written, as in a plan over ranks. */
+static void write_again(struct subject *s, uint64_t *state)
+{
+    struct dg_graph *g = s->t.g;
+
+    for (uint32_t i = 1; i < g->n_ops; i++) {
+        struct dg_tensor *other = g->ops[random_below(state, i)].out;
+        bool reads = false;
+
+        for (unsigned k = 0; k < g->ops[i].n_in; k++)
+            reads = reads || g->ops[i].in[k] == other;
+        if (random_below(state, 4) == 0 && other->rows == g->ops[i].out->rows && !reads)
+            g->ops[i].out = other;
+    }
+    dg_graph_link(g);
+}
+
+/* Each tile after the one before it, but for a few; activations anywhere in a few slots. */
+static void disorder(struct subject *s, uint64_t *state)
+{
+    struct dg_plan *p = &s->p;
+
+    for (uint32_t i = 0; i < p->graph->n_tensors; i++)
+        p->offset[i] = SLOT_BYTES * random_below(state, SLOTS) +
+                       (random_below(state, 6) ? 0 : 64 * random_below(state, SLOT_ROWS / 2));
+    p->arena_bytes = (SLOTS + 1) * SLOT_BYTES;
+    for (uint32_t t = 0; t + 1 < p->n_tiles; t++)
+        if (random_below(state, p->n_tiles))
+            add_edge(p, t, t + 1);
+}
+
+/* No clash that tests/support/brute.h finds passes, and some plans pass. */
+START_TEST(random_plans)
+{
+    const uint32_t n = sanitized() ? 2000 : 40000;
+    uint32_t passed = 0, clashes = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t state = (uint64_t)i << 32; /* a failure repeats alone with its i */
+        struct relation paths;
+        struct dg_error err;
+        struct subject s;
+        bool clash, ok;
+
+        random_subject(&s, &state);
+        write_again(&s, &state);
+        disorder(&s, &state);
+        paths = brute_paths(&s.p);
+        clash = brute_clashes(&s.p, &paths);
+        ok = accepted(&s.p, &err);
+        if (ok && clash)
+            ck_abort_msg("plan %u: a clash is accepted", i);
+        passed += ok;
+        clashes += clash;
+        free(paths.bits);
+        free_subject(&s);
+    }
+    ck_assert_uint_gt(passed, n / 20);
+    ck_assert_uint_gt(clashes, n / 20);
+}
+END_TEST
+
 /* ---- plans of several strips (4096 tiles each) ---- */
 
-enum { STRIP = 4096, LONG = 2500 };
+enum { STRIP = 512, LONG = 2500 };
 
 /* a, b and d, e are chains of rows; between b and d all rows meet in a join before c's two tiles.
  * Tiles: a 0, b 2500, c 5000, d 5002, e 7502 ... 10001. */
@@ -852,11 +943,11 @@ START_TEST(several_strips)
     ck_assert_uint_eq(s.good->n_tiles, 4 * LONG + 2);
     join = join_after(&s.p, LONG);
     accept(&s.p);
-    /* From strip 0 to strip 1; within strip 1; from 1 to 2; within 2 there is none. */
+    /* From strip to strip, near and far; within one. */
     refuse_long(&s, 2000, LONG + 2000, "tiles 2000 (a) and 4500 (b rows 2000:2001 ");
     refuse_long(&s, 5000, 5102, "tiles 5000 (c) and 5102 (d rows 100:101 ");
     refuse_long(&s, 7000, 9500, "tiles 7000 (d) and 9500 (e rows 1998:1999 ");
-    /* Through the join: before it from strip 0 and from strip 1, and behind it. */
+    /* Through the join: before it from two strips, and behind it. */
     refuse_long(&s, LONG + 100, join, "tiles 2600 (b) and 5000 (c rows 0:1250 ");
     refuse_long(&s, LONG + 2000, join, "tiles 4500 (b) and 5000 (c rows 0:1250 ");
     refuse_long(&s, join, 5001, "tiles 2500 (b) and 5001 (c rows 1250:2500 ");
@@ -879,10 +970,10 @@ START_TEST(ends_of_strips)
     s.p = copy_plan(s.good);
     spread(&s);
     accept(&s.p);
-    refuse_long(&s, 0, STRIP, "tiles 0 (a) and 4096 (b rows 0:1 ");
-    refuse_long(&s, STRIP - 1, 2 * STRIP - 1, "tiles 4095 (a) and 8191 (b rows 4095:4096 ");
-    refuse_long(&s, STRIP, 2 * STRIP, "tiles 4096 (b) and 8192 (c rows 0:1 ");
-    refuse_long(&s, 2 * STRIP - 1, 3 * STRIP - 1, "tiles 8191 (b) and 12287 (c rows 4095:4096 ");
+    refuse_long(&s, 0, STRIP, "tiles 0 (a) and 512 (b rows 0:1 ");
+    refuse_long(&s, STRIP - 1, 2 * STRIP - 1, "tiles 511 (a) and 1023 (b rows 511:512 ");
+    refuse_long(&s, STRIP, 2 * STRIP, "tiles 512 (b) and 1024 (c rows 0:1 ");
+    refuse_long(&s, 2 * STRIP - 1, 3 * STRIP - 1, "tiles 1023 (b) and 1535 (c rows 511:512 ");
     free_subject(&s);
 }
 END_TEST
@@ -914,6 +1005,7 @@ int main(void)
                                   two_that_live_at_once,
                                   tile_that_writes_over_its_input,
                                   every_place_of_every_tensor,
+                                  random_plans,
                                   several_strips,
                                   ends_of_strips,
                                   NULL};
