@@ -15,15 +15,18 @@
  *
  * R rows against N panels: the sums of a group are R * N registers, and as many hold the floats. A group costs 8
  * loads of each panel, 8 broadcasts of each row and 8 dots for each of both, then a conversion, a product of scales
- * and a multiply-add. Depth is not cut: a panel is a quarter of one of floats. */
+ * and a multiply-add. Depth is not cut: a panel is a quarter of one of floats. The first rows fetch what they
+ * multiply soon, but for a single one, as the products of simd.h. */
 #ifndef DG_OPS_KERNELS_INT8_H
 #define DG_OPS_KERNELS_INT8_H
 
 #include "kernels.h"
 
+#include <stdint.h>
+
 #define INLINE static inline __attribute__((always_inline))
 
-enum { P = DG_LANES };
+enum { P = DG_LANES, LINE = P * sizeof(uint32_t), GROUPS_AHEAD = 8 };
 
 struct int8_product {
     float *y;
@@ -58,6 +61,16 @@ INLINE void int8_group(const int R, const int N, i16 sum[5][4], const struct dg_
     }
 }
 
+/* A group of each of N panels, to the first-level cache. No pointer, since it may lie past the weights. */
+INLINE void int8_fetch(const int N, uintptr_t w, size_t groups)
+{
+    const size_t size = sizeof(struct dg_panel_group);
+
+    for (int j = 0; j < N; j++)
+        for (size_t i = 0; i < size; i += LINE)
+            __builtin_prefetch((const void *)(w + j * groups * size + i), 0, 3);
+}
+
 /* Rows r ... r + R - 1, panels p ... p + N - 1. */
 INLINE void int8_block(const int R, const int N, const struct int8_product *m, size_t r, size_t p)
 {
@@ -65,6 +78,7 @@ INLINE void int8_block(const int R, const int N, const struct int8_product *m, s
     const struct dg_panel_group *w = m->w + p * groups;
     const struct dg_group *x = (const void *)(m->x + r * x_stride);
     const size_t tail = m->cols - (p + (size_t)N - 1) * P; /* columns of the last panel, if < P */
+    const size_t ahead = GROUPS_AHEAD / N;
     float *y = m->y + r * m->y_stride + p * P;
     v16 acc[5][4];
 
@@ -75,8 +89,11 @@ INLINE void int8_block(const int R, const int N, const struct int8_product *m, s
             acc[i][j] = m->bias ? v16_load_n(m->bias + (p + (size_t)j) * P, n) : v16_set1(0.0f);
     }
     for (size_t g = 0; g < groups; g++, x++, w++) {
+        const size_t then = g + ahead < groups ? ahead : ahead + (N - 1) * groups;
         i16 sum[5][4];
 
+        if (R > 1 && r == 0)
+            int8_fetch(N, (uintptr_t)w + then * sizeof *w, groups);
         int8_group(R, N, sum, x, x_stride, w, groups);
         for (int j = 0; j < N; j++) {
             const v16 scale = v16_load(w[j * groups].scale);

@@ -41,8 +41,8 @@
  * The more multiply-adds a line of w costs, the less far ahead the processor reads by itself. So the first rows
  * fetch what they multiply soon: a few KiB ahead, as N streams side by side. Where three groups of rows or more
  * pass over a block, they fetch the next block meanwhile, each a part of it, so that it does not come in a burst.
- * One row leaves it to the processor; N is larger there, for more streams of w and chains enough to hide the
- * latency of an addition. */
+ * One row of floats leaves it to the processor; N is larger there, for more streams of w and chains enough to hide
+ * the latency of an addition. */
 
 enum { DEPTH_BLOCK = 1024, AHEAD = 112 };
 
@@ -51,17 +51,14 @@ struct product {
     const float *x, *bias;
     const uint32_t *w;
     size_t y_stride, x_stride, cols, depth;
-    size_t lines; /* of a panel */
+    size_t lines; /* of a panel, each a word for each output, of W elements: a float, or two bf16 */
 };
-
-/* A line of a panel is a word for each output, of W elements: a float, or two bf16. */
-enum { LINE = P * sizeof(uint32_t) };
 
 /* What comes to the cache meanwhile: N runs of lines, of N panels, a line of each whenever a line's number has no
  * bit of `mask`. No pointers, since they may lie past the weights. */
 struct fetch {
     uintptr_t at,
-        then; /* the first line of the first run: at first, and from line `turn` on. 0: nothing */
+        then; /* the first line of the first run, and that from line `turn` on; 0: nothing */
     size_t turn;
     size_t mask; /* a power of 2, less 1 */
 };
@@ -98,16 +95,19 @@ INLINE void prefetch(uintptr_t at, bool soon)
         __builtin_prefetch((const void *)at, 0, 2);
 }
 
+/* Do products of R rows fetch? */
+#define FETCHES(R, W) ((R) > 1 || (W) > 1)
+
 /* acc += x * w for k0 <= k < k1, k0 being the first of its line, and lines from `ahead` on are fetched,
- * if any. The loop itself would be 3 of about 40 instructions for each k; of one row, which waits for memory,
- * unrolling makes the code larger and no faster. */
+ * if any. The loop itself would be 3 of about 40 instructions for each k; of one row of floats, which waits for
+ * memory, unrolling makes the code larger and no faster. */
 INLINE void multiply(const int R, const int N, const int W, const bool fetch, v16 acc[12][4],
                      const float *x, size_t x_stride, const uint32_t *w, size_t lines, size_t k0,
                      size_t k1, uintptr_t ahead, size_t mask)
 {
     size_t line = k0 / W;
 
-    if (R > 1) {
+    if (FETCHES(R, W)) {
 #pragma GCC unroll 4
         for (; line < k1 / W; line++) {
             if (fetch && (line & mask) == 0) {
@@ -146,7 +146,7 @@ INLINE void block(const int R, const int N, const int W, const struct product *m
             acc[i][j] = from ? v16_load_n(from, n) : v16_set1(0.0f);
         }
     }
-    if (R > 1 && f.at > 0) {
+    if (FETCHES(R, W) && f.at > 0) {
         const size_t from[] = {k0, f.turn * W, k1};
         const uintptr_t ahead[] = {f.at, f.then};
 
