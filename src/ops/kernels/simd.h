@@ -54,13 +54,16 @@ struct product {
     size_t lines; /* of a panel, each a word for each output, of W elements: a float, or two bf16 */
 };
 
-/* What comes to the cache meanwhile: N runs of lines, of N panels, a line of each whenever a line's number has no
- * bit of `mask`. No pointers, since they may lie past the weights. */
+/* When what is fetched will be multiplied: soon, so that it comes to the first-level cache; next, to the second. */
+enum when { NEVER, SOON, NEXT };
+
+/* What comes to the cache meanwhile: N runs of lines, of N panels. No pointers, since they may lie past the weights. */
 struct fetch {
-    uintptr_t at,
-        then; /* the first line of the first run, and that from line `turn` on; 0: nothing */
+    enum when when;
+    uintptr_t at;   /* the first line of the first run */
+    uintptr_t then; /* SOON: that from line `turn` on */
     size_t turn;
-    size_t mask; /* a power of 2, less 1 */
+    size_t mask; /* NEXT: fetched where a line's number has no bit of this, a power of 2, less 1 */
 };
 
 /* Element i of each output, of W in the line. */
@@ -86,34 +89,27 @@ INLINE void multiply_one(const int R, const int N, const int W, const int i, v16
     }
 }
 
-/* To the first-level cache what is wanted soon, else to the second. */
-INLINE void prefetch(uintptr_t at, bool soon)
-{
-    if (soon)
-        __builtin_prefetch((const void *)at, 0, 3);
-    else
-        __builtin_prefetch((const void *)at, 0, 2);
-}
-
 /* Do products of R rows fetch? */
 #define FETCHES(R, W) ((R) > 1 || (W) > 1)
 
-/* acc += x * w for k0 <= k < k1, k0 being the first of its line, and lines from `ahead` on are fetched,
- * if any. The loop itself would be 3 of about 40 instructions for each k; of one row of floats, which waits for
- * memory, unrolling makes the code larger and no faster. */
-INLINE void multiply(const int R, const int N, const int W, const bool fetch, v16 acc[12][4],
+/* acc += x * w for k0 <= k < k1, k0 being the first of its line. The loop itself would be 3 of about 40 instructions
+ * for each k; of one row of floats, which waits for memory, unrolling makes the code larger and no faster. */
+INLINE void multiply(const int R, const int N, const int W, const enum when fetch, v16 acc[12][4],
                      const float *x, size_t x_stride, const uint32_t *w, size_t lines, size_t k0,
-                     size_t k1, uintptr_t ahead, size_t mask)
+                     size_t k1, struct fetch f)
 {
     size_t line = k0 / W;
 
     if (FETCHES(R, W)) {
 #pragma GCC unroll 4
         for (; line < k1 / W; line++) {
-            if (fetch && (line & mask) == 0) {
+            if (fetch == SOON || (fetch == NEXT && (line & f.mask) == 0)) {
+                if (fetch == SOON && line == f.turn)
+                    f.at = f.then;
                 for (int j = 0; j < N; j++)
-                    prefetch(ahead + LINE * j * lines, mask == 0);
-                ahead += LINE;
+                    __builtin_prefetch((const void *)(f.at + LINE * j * lines), 0,
+                                       fetch == SOON ? 3 : 2);
+                f.at += LINE;
             }
             for (int i = 0; i < W; i++)
                 multiply_one(R, N, W, i, acc, x, x_stride, w, lines, line);
@@ -146,16 +142,12 @@ INLINE void block(const int R, const int N, const int W, const struct product *m
             acc[i][j] = from ? v16_load_n(from, n) : v16_set1(0.0f);
         }
     }
-    if (FETCHES(R, W) && f.at > 0) {
-        const size_t from[] = {k0, f.turn * W, k1};
-        const uintptr_t ahead[] = {f.at, f.then};
-
-        for (int i = 0; i < 2; i++)
-            multiply(R, N, W, true, acc, x, m->x_stride, w, m->lines, from[i], from[i + 1],
-                     ahead[i], f.mask);
-    } else {
-        multiply(R, N, W, false, acc, x, m->x_stride, w, m->lines, k0, k1, 0, 0);
-    }
+    if (FETCHES(R, W) && f.when == SOON)
+        multiply(R, N, W, SOON, acc, x, m->x_stride, w, m->lines, k0, k1, f);
+    else if (FETCHES(R, W) && f.when == NEXT)
+        multiply(R, N, W, NEXT, acc, x, m->x_stride, w, m->lines, k0, k1, f);
+    else
+        multiply(R, N, W, NEVER, acc, x, m->x_stride, w, m->lines, k0, k1, f);
     for (int i = 0; i < R; i++)
         for (int j = 0; j < N; j++)
             v16_store_n(y + i * m->y_stride + j * P, acc[i][j], j == N - 1 && tail < P ? tail : P);
@@ -217,10 +209,15 @@ INLINE struct fetch fetch_of(size_t g, size_t groups, size_t N, uintptr_t here, 
     size_t share = 1; /* groups that fetch what is next */
 
     if (groups < 3)
-        return (struct fetch){g == 0 ? here + LINE * ahead : 0, next, end - ahead, 0};
+        return (struct fetch){.when = g == 0 ? SOON : NEVER,
+                              .at = here + LINE * ahead,
+                              .then = next,
+                              .turn = end - ahead};
     while (2 * share <= groups)
         share *= 2;
-    return (struct fetch){g < share ? next + LINE * (lines / share * g) : 0, 0, end, share - 1};
+    return (struct fetch){.when = g < share ? NEXT : NEVER,
+                          .at = next + LINE * (lines / share * g),
+                          .mask = share - 1};
 }
 
 /* W: elements in a line. */
