@@ -34,6 +34,7 @@ struct exchange {
     struct visit *visit;
     const struct route *route;
     const char *path;
+    bool old; /* HTTP/1.0 */
     struct bytes body;
     size_t n_skipped;
     size_t n_held;      /* bytes of an answer that server.m.held has */
@@ -98,18 +99,35 @@ static void connection_changed(void *arg, struct MHD_Connection *c, void **conte
 }
 
 /* A request that does not come in gets a word, and MHD has none for it; nothing else is sent meanwhile. */
+static void say_late(struct server *s, const struct visit *v)
+{
+    struct bytes body = {0}, all = {0};
+    struct refusal late;
+
+    refuse(&late, 408, "invalid_request_error", NULL, "timeout",
+           "the request did not come in within %llu s", (unsigned long long)s->opt.timeout);
+    refusal_write(&body, &late, false);
+    bytes_print(&all,
+                "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
+                "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+                body.n);
+    bytes_add(&all, body.at, body.n);
+    if (!body.failed && !all.failed && send(v->fd, all.at, all.n, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        s->m.answers[408]++;
+    bytes_free(&body);
+    bytes_free(&all);
+}
+
 void http_sweep(struct server *s)
 {
-    static const char late[] = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
-                               "Content-Length: 0\r\n\r\n";
     const uint64_t now = now_ns();
 
     pthread_mutex_lock(&s->lock);
     for (struct visit *v = s->visits; v; v = v->next) {
         if (v->deadline == 0 || now < v->deadline)
             continue;
-        if (v->reading && send(v->fd, late, sizeof late - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
-            s->m.answers[408]++;
+        if (v->reading)
+            say_late(s, v);
         shutdown(v->fd, SHUT_RDWR);
         v->deadline = 0;
     }
@@ -230,6 +248,7 @@ static bool submit(struct exchange *x, struct job *j)
 
     pthread_mutex_lock(&s->lock);
     j->visit = x->visit;
+    j->old = x->old;
     ok = steps_submit(j, &x->why);
     if (ok) {
         x->job = j;
@@ -439,13 +458,23 @@ static bool is_draining(struct server *s)
     return draining;
 }
 
+static size_t header_size(const struct exchange *x)
+{
+    return MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
+        ->header_size;
+}
+
 /* What is known before the body. */
 static void look(struct exchange *x, const char *method)
 {
     const struct route *r = x->route;
     const bool post = r && strcmp(r->method, "POST") == 0;
 
-    if (!r)
+    if (header_size(x) > x->s->opt.header << 10)
+        refuse(&x->why, 431, "invalid_request_error", NULL, NULL,
+               "the header is too large, expected at most %llu KiB",
+               (unsigned long long)x->s->opt.header);
+    else if (!r)
         REFUSE(&x->why, NULL, "not_found", "there is no such path"), x->why.status = 404;
     else if (!r->open && !has_key(x))
         refuse(&x->why, 401, "invalid_request_error", NULL, "invalid_api_key",
@@ -466,7 +495,7 @@ static void too_large(struct exchange *x)
 }
 
 static enum MHD_Result begin(struct server *s, struct MHD_Connection *c, const char *path,
-                             const char *method, void **context)
+                             const char *method, const char *version, void **context)
 {
     struct exchange *x = calloc(1, sizeof *x);
     const char *length;
@@ -475,7 +504,11 @@ static enum MHD_Result begin(struct server *s, struct MHD_Connection *c, const c
         free(x);
         return MHD_NO;
     }
-    *x = (struct exchange){.s = s, .connection = c, .visit = visit_of(c), .path = path};
+    *x = (struct exchange){.s = s,
+                           .connection = c,
+                           .visit = visit_of(c),
+                           .path = path,
+                           .old = strcmp(version, "HTTP/1.1") != 0};
     x->route = find_route(path);
     *context = x;
     pthread_mutex_lock(&s->lock);
@@ -515,9 +548,8 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *p
     struct exchange *x = *context;
     enum MHD_Result ok;
 
-    (void)version;
     if (!x)
-        return begin(arg, c, path, method, context);
+        return begin(arg, c, path, method, version, context);
     if (*n > 0) {
         ok = take_body(x, body, *n);
         *n = 0;
@@ -605,15 +637,21 @@ static unsigned port_of(int fd)
     return (unsigned)atoi(port);
 }
 
+/* MHD answers a header that has no room with a page of its own. What is somewhat too large has room. */
+static size_t connection_memory(const struct server *s)
+{
+    return 2 * ((size_t)s->opt.header << 10);
+}
+
 unsigned http_open(struct server *s)
 {
     listening = listen_socket(s);
-    http = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, answer, s,
-        MHD_OPTION_LISTEN_SOCKET, listening, MHD_OPTION_NOTIFY_COMPLETED, completed, s,
-        MHD_OPTION_NOTIFY_CONNECTION, connection_changed, s, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)s->opt.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)s->opt.header << 10, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    http = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+                            answer, s, MHD_OPTION_LISTEN_SOCKET, listening,
+                            MHD_OPTION_NOTIFY_COMPLETED, completed, s, MHD_OPTION_NOTIFY_CONNECTION,
+                            connection_changed, s, MHD_OPTION_CONNECTION_LIMIT,
+                            (unsigned)s->opt.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                            connection_memory(s), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (!http)
         cannot_listen(s, "no thread for it");
     return port_of(listening);

@@ -34,6 +34,8 @@ struct job {
     struct refusal why; /* where there is no answer */
     bool done;          /* all of the answer is there */
     bool gone;          /* nobody waits for it */
+    bool old;           /* of a client of HTTP/1.0 */
+    bool probed;        /* it has closed its half of the connection, and was sent something */
     unsigned owners;
     struct visit *visit;               /* NULL: gone */
     struct MHD_Connection *connection; /* that is suspended, or NULL */

@@ -8,6 +8,7 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 enum {
     ALONE =
@@ -168,6 +169,36 @@ static void drop(void)
     }
 }
 
+/* A client that has closed its half of the connection waits, or is gone, and then what it is sent comes back as an
+ * error. A stream gets a comment; another answer has not begun, and before it any client of HTTP/1.1 passes over a 102.
+ * HTTP/1.0 has nothing of the kind. */
+static void probe(struct job *j)
+{
+    static const char comment[] = ":\n\n", processing[] = "HTTP/1.1 102 Processing\r\n\r\n";
+    const size_t n = j->out.n;
+
+    j->probed = true;
+    if (!j->r.stream) {
+        (void)send(j->visit->fd, processing, sizeof processing - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return;
+    }
+    bytes_add(&j->out, comment, sizeof comment - 1);
+    job_grown(j, n);
+    job_wake(j);
+}
+
+static void look_after(struct job *j, short revents)
+{
+    if (!(revents & (POLLERR | POLLHUP)) && !j->old) {
+        if (!j->probed)
+            probe(j);
+        return;
+    }
+    j->gone = true;
+    run.s->m.left++;
+    job_wake(j);
+}
+
 /* Clients that have closed their connection: where an answer is waited for, nobody else reads that. */
 static void watch(void)
 {
@@ -179,13 +210,9 @@ static void watch(void)
     if (n == 0 || poll(run.polls, n, 0) <= 0)
         return;
     n = 0;
-    for (struct job *j = run.s->first; j; j = j->next) {
-        if (!j->visit || !run.polls[n++].revents)
-            continue;
-        j->gone = true;
-        run.s->m.left++;
-        job_wake(j);
-    }
+    for (struct job *j = run.s->first; j; j = j->next)
+        if (j->visit && run.polls[n++].revents)
+            look_after(j, run.polls[n - 1].revents);
 }
 
 static bool begin_text(struct job *j, struct text *t, struct text *first)
@@ -321,7 +348,7 @@ static void lay_out(void)
     for (size_t i = 0; i < run.n_running; i++)
         if (left_of(run.running[i]) == 1)
             add_part(run.running[i], 1);
-    share = least(dg_batch_share(run.n_parts), ALONE);
+    share = least(dg_batch_share(run.s->engine, run.n_parts), ALONE);
     for (size_t i = 0; i < run.n_running && share > 0; i++) {
         struct text *t = run.running[i];
         size_t n = least(left_of(t), share);

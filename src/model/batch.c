@@ -280,15 +280,20 @@ enum dg_status dg_batch_eval(struct dg_part *parts, size_t n_parts, struct dg_er
     return eval(parts, n_parts, err);
 }
 
-/* Up to 8 rows a step of 124M is bound by memory, and costs half as much again as one; from there on time
- * grows with the rows, and one without logits costs 0.7 of one with (docs/performance.md). */
-enum { SHARE_LEAST = 8 };
-
-size_t dg_batch_share(size_t decoding)
+/* A step of few rows is bound by reading the weights, and a row more costs little beside that; the less, the more
+ * bytes the weights have. From some rows on time grows with the rows, and one without logits costs 0.7 of one with. So
+ * the least share depends on what the matrices are held in (docs/performance.md). */
+size_t dg_batch_share(const struct dg_engine *engine, size_t decoding)
 {
+    static const size_t least[] = {[DG_F32] = 6, [DG_BF16] = 4, [DG_I8] = 2};
+    size_t n;
+
+    if (!engine)
+        return 0;
     if (decoding == 0)
         return SIZE_MAX;
-    return decoding < SHARE_LEAST ? SHARE_LEAST : decoding;
+    n = least[dg_model_weight(dg_engine_model(engine), DG_FC_WEIGHT, 0)->dtype];
+    return decoding < n ? n : decoding;
 }
 
 enum dg_status dg_sequence_eval(struct dg_sequence *s, const int32_t *ids, size_t n,

@@ -171,7 +171,7 @@ void bench_gap(struct bench_gap *out, struct bench_batch *b, const struct bench_
     double *alone = bench_allocate(MOST_GAPS, sizeof *alone);
     double *beside = bench_allocate(MOST_GAPS, sizeof *beside);
     const double start = cli_seconds();
-    const size_t share = dg_batch_share(b->n);
+    const size_t share = dg_batch_share(b->engine, b->n);
     const size_t steps = (b->n_prompt + share - 1) / share;
     unsigned rounds = 0;
     size_t n = 0;

@@ -176,7 +176,7 @@ static void lay_out(void)
         if (wanted(j, &ids) == 1)
             add_part(j, ids, 1);
     }
-    share = dg_batch_share(run.n_parts);
+    share = dg_batch_share(run.m->e->engine, run.n_parts);
     for (size_t i = run.first; i < run.last && share > 0; i++) {
         struct job *j = job_at(i);
 

@@ -262,6 +262,24 @@ START_TEST(any_company)
 }
 END_TEST
 
+START_TEST(shares)
+{
+    static const size_t least[] = {0, 6, 4, 2};
+
+    for (held = DG_PRECISION_F32; held <= DG_PRECISION_INT8; held++) {
+        struct setting a;
+
+        make_setting(&a, 1, NULL);
+        ck_assert_uint_eq(dg_batch_share(a.engine, 0), SIZE_MAX);
+        ck_assert_uint_eq(dg_batch_share(a.engine, 1), least[held]);
+        ck_assert_uint_eq(dg_batch_share(a.engine, least[held] + 1), least[held] + 1);
+        ck_assert_uint_eq(dg_batch_share(a.engine, 30), 30);
+        free_setting(&a);
+    }
+    held = DG_PRECISION_F32;
+}
+END_TEST
+
 /* A plan knows how many rows there are, and not whose. So what is proved of it holds for any company. */
 START_TEST(plans_of_all_shapes)
 {
@@ -534,7 +552,7 @@ START_TEST(calls_that_cannot_be)
     out = s;
     ck_assert_int_eq(dg_sequence_fork(&out, NULL, NULL), DG_ERR_USAGE);
     ck_assert_ptr_null(out);
-    ck_assert(dg_batch_share(0) == SIZE_MAX && dg_batch_share(1) == 8 && dg_batch_share(30) == 30);
+    ck_assert_uint_eq(dg_batch_share(NULL, 1), 0);
     dg_sequence_cancel(NULL);
     dg_sequence_free(s);
     dg_sequence_free(other);
@@ -603,6 +621,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {any_company,
+                                  shares,
                                   plans_of_all_shapes,
                                   batches_in_threads,
                                   cancelled_from_a_thread,
