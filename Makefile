@@ -105,7 +105,7 @@ PROVE  := $(BUILD)-sync_prove/tests/prove/prove
 
 .PHONY: all mpi need-mpi install-mpi run lab serve install uninstall test test-tools suites prove prove-program mutants model-check test-tsan test-bits test-mpi \
         test-cross test-neon test-armhf test-i386 test-s390x test-all rooms soak fuzz check-docs check-format format pictures graph-pictures poly ulp accuracy clean \
-        help bench-guard bench-guard-update bench-what-if FORCE
+        help bench-guard bench-guard-update bench-serve bench-what-if FORCE
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/dagpt $(BUILD)/make-model $(BUILD)/spec-gpt2 $(BUILD)/spec-int8 $(if $(filter 1,$(SERVE)),$(BUILD)/dagpt-serve)  ## build the command, the server, make-model and the specification (the default)
@@ -421,6 +421,9 @@ accuracy: all $(BUILD)/tests/guard/accuracy  ## what bf16 and int8 lose against 
 
 ulp: $(BUILD)/tests/guard/ulp  ## error of exp, tanh and erf over every float (some minutes)
 	$<
+
+bench-serve: all $(BUILD)/synthetic_124M.bin  ## the server under Poisson arrivals: to the first token, and between two (node; 4 minutes)
+	@for weights in f32 int8; do node tests/serve/load.mjs $(BUILD)/dagpt-serve $(BUILD)/synthetic_124M.bin $$weights || exit 1; done
 
 bench-what-if: all  ## does a trace of one worker predict the time of two within 10 %? (python3, two free CPUs)
 	tests/guard/what_if.py $(BUILD)/dagpt $(BUILD)/make-model

@@ -155,6 +155,8 @@ function liveModel(steps, nWorkers, slots) {
   model.tiles.first = rangesByWorker(model.tiles.worker, n, nWorkers);
   const starts = model.tiles.start.slice().sort();
   model.tracks = { busy: makeTrack(starts, model.tiles.end.slice().sort()) };
-  model.sums = { busyWorkers: trackMean(model.tracks.busy, steps[0].start, steps[steps.length - 1].end) };
+  model.took = steps.reduce((sum, step) => sum + step.end - step.start, 0);
+  model.busy = Array.from({ length: nWorkers }, (_, w) => model.steps.reduce((sum, step) => sum + step.busy[w], 0));
+  model.sums = { busyWorkers: model.busy.reduce((sum, t) => sum + t, 0) / model.took };
   return Object.assign(model, timeRange(model));
 }

@@ -128,8 +128,7 @@ function showSteps() {
   state.bandEnds = Float64Array.from(state.bands, (b) => (latest = Math.max(latest, b.end)));
   const { begin, end } = state.model;
   state.view = { t0: begin - (end - begin) * 0.005, t1: end + (end - begin) * 0.005 };
-  const took = steps.reduce((sum, s) => sum + s.end - s.start, 0);
-  state.laneNotes = Array.from({ length: state.nWorkers }, (_, w) => `busy ${formatShare(state.model.steps.reduce((sum, s) => sum + s.busy[w], 0) / took)}`);
+  state.laneNotes = state.model.busy.map((busy) => `busy ${formatShare(busy / state.model.took)}`);
   state.hover = null;
   showTip(null);
   fillTexts();
