@@ -41,6 +41,11 @@ at_most() {
     [ -n "$SAN$DAGPT_EMULATED" ] || echo "ulimit -v $1"
 }
 
+# instruction_sets - what --isa may be, in order, but amx, which is refused where the processor lacks it.
+instruction_sets() {
+    "$program" --isa none 1 2>&1 | sed 's/.*expected //; s/ or amx//; s/ or / /g'
+}
+
 # from_stdin FILE ARGUMENT... - run, with FILE as standard input.
 from_stdin() {
     file=$1
