@@ -78,6 +78,7 @@ $(BUILD)/tools/limits/limits_avx512.o:  ISA_CFLAGS := -O3 -mavx512f
 $(BUILD)/tools/limits/limits_neon.o:    ISA_CFLAGS := -O3
 
 LIB    := $(BUILD)/libdagpt.a
+SPECS  := $(patsubst %,$(BUILD)/spec-%,gpt2 int8 bf16_cache int8_bf16_cache)
 VERSION := $(shell sed -n 's/^\#define DG_VERSION "\(.*\)"/\1/p' src/dagpt.h)
 # Before 1.0 the second number counts: with it the interface may change.
 SONAME  := libdagpt.so.$(basename $(VERSION))
@@ -108,7 +109,7 @@ PROVE  := $(BUILD)-sync_prove/tests/prove/prove
         help bench-guard bench-guard-update bench-serve bench-what-if FORCE
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/dagpt $(BUILD)/make-model $(BUILD)/spec-gpt2 $(BUILD)/spec-int8 $(if $(filter 1,$(SERVE)),$(BUILD)/dagpt-serve)  ## build the command, the server, make-model and the specification (the default)
+all: $(BUILD)/dagpt $(BUILD)/make-model $(SPECS) $(if $(filter 1,$(SERVE)),$(BUILD)/dagpt-serve)  ## build the command, the server, make-model and the specification (the default)
 
 # What objects, and what programs, were made with: new flags make them anew.
 COMPILE = $(CC) $(NEED_CPPFLAGS) $(CPPFLAGS) $(CFLAGS) $(NEED_CFLAGS)
@@ -144,10 +145,15 @@ $(BUILD)/tools/cli/demo.o: models/demo/demo.bin models/demo/merges.txt
 $(BUILD)/make-model: $(patsubst %,$(BUILD)/tools/%.o,dev/make_model cli/output cli/part cli/signals cli/writing) $(LIB) $(BUILD)/linked-with
 	$(call link)
 
-# The specification in one file. It needs nothing of the library.
-$(BUILD)/spec-gpt2 $(BUILD)/spec-int8: $(BUILD)/spec-%: $(BUILD)/spec/%.o $(BUILD)/linked-with
+# The specification in one file, and what it is with other numbers. They need nothing of the library.
+$(SPECS): $(BUILD)/spec-%: $(BUILD)/spec/%.o $(BUILD)/linked-with
 	@echo "LINK $@"
 	@$(LINK) -o $@ $< $(LDLIBS) -lm
+
+$(BUILD)/spec/int8_bf16_cache.o: spec/bf16_cache.c $(BUILD)/compiled-with
+	@mkdir -p $(@D)
+	@echo "CC   $@"
+	@$(COMPILE) -DINT8 -c -o $@ $<
 
 # The server uses the shared library, as it is found beside it, or where both are installed. (A sanitizer's is not.)
 SERVING := $(patsubst %.c,$(BUILD)/%.o,$(wildcard serve/*.c) tools/cli/stream.c tools/cli/candidates.c src/base/utf8.c)
@@ -354,7 +360,7 @@ $(filter-out $(STAND_IN),$(SUITES)): $(BUILD)/tests/support/$(if $(filter 1,$(CH
 $(STAND_IN): %: %.o $(BUILD)/tests/support/no_check/check.o $(LIB) $(BUILD)/linked-with
 	$(call link)
 
-$(BUILD)/tests/unit/model/check_spec: | $(BUILD)/spec-gpt2 $(BUILD)/spec-int8
+$(BUILD)/tests/unit/model/check_spec: | $(SPECS)
 
 # AMX's product once more, its instructions being calls.
 $(BUILD)/tests/unit/ops/check_amx: $(BUILD)/tests/support/amx_emulated.o

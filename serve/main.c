@@ -24,12 +24,14 @@ static void check(enum dg_status st, const struct dg_error *err)
         serve_die((int)st, "%s", err->text);
 }
 
-static enum dg_precision precision(const char *name)
+/* That of a name, least ... most. */
+static enum dg_precision precision(const char *name, enum dg_precision least,
+                                   enum dg_precision most, const char *option, const char *expected)
 {
-    for (int p = DG_PRECISION_AUTO; p <= DG_PRECISION_INT8; p++)
+    for (enum dg_precision p = least; p <= most; p++)
         if (strcmp(name, dg_precision_name(p)) == 0)
             return p;
-    serve_die(DG_ERR_USAGE, "--weights: got '%s', expected auto, f32, bf16 or int8", name);
+    serve_die(DG_ERR_USAGE, "%s: got '%s', expected %s", option, name, expected);
 }
 
 static size_t longest_token(const struct dg_tokenizer *t)
@@ -69,8 +71,15 @@ static void open_team(struct server *s)
 
 static void open_model(struct server *s)
 {
-    const struct dg_engine_options opt = {.size = sizeof opt, .cache_bytes = s->opt.cache << 20};
-    const enum dg_precision weights = precision(s->opt.weights);
+    const struct dg_engine_options opt = {
+        .size = sizeof opt,
+        .cache_bytes = s->opt.cache << 20,
+        .cache = precision(s->opt.held, DG_PRECISION_F32, DG_PRECISION_BF16, "--cache",
+                           "f32, bf16 or a number of MiB"),
+    };
+    const enum dg_precision weights =
+        precision(s->opt.weights, DG_PRECISION_AUTO, DG_PRECISION_INT8, "--weights",
+                  "auto, f32, bf16 or int8");
     struct served *to = &s->served;
     struct dg_error err;
 

@@ -35,6 +35,7 @@ static const struct row rows[] = {
     {0, "api-key-file", "FILE", "answer only who has one of its lines as key", TEXT(key_file)},
     {0, "parallel", "N", "make N texts at a time (32)", NUMBER(parallel, 1, 1024)},
     {0, "queue", "N", "let N texts wait (256); further ones are refused", NUMBER(queue, 0, 65536)},
+    {0, "cache", "AS", "hold keys and values as f32 (default) or bf16", TEXT(held)},
     {0, "cache", "MIB", "of keys and values, at the most (what there is memory for)",
      NUMBER(cache, 1, 1 << 24)},
     {0, "prompt", "N", "tokens of a prompt, at the most (the model's positions)",
@@ -82,6 +83,9 @@ static void set(struct options *o, const struct row *r, const char *value)
     char *end;
     uint64_t n;
 
+    /* of two rows of one name the second is for numbers */
+    if (r + 1 < rows + N_ROWS && !strcmp(r->name, r[1].name) && *value >= '0' && *value <= '9')
+        r++;
     if (r->text != NOWHERE) {
         *(const char **)((char *)o + r->text) = value;
         return;
@@ -144,6 +148,7 @@ void options_read(struct options *o, int argc, char **argv)
     *o = (struct options){
         .model = getenv("DAGPT_MODEL"),
         .weights = dg_precision_name(DG_PRECISION_AUTO),
+        .held = dg_precision_name(DG_PRECISION_F32),
         .listen = "127.0.0.1",
         .port = 8080,
         .workers = 4,

@@ -11,6 +11,7 @@ struct options {
     const char *key_file; /* or NULL */
     uint64_t port, workers;
     uint64_t parallel, queue; /* texts that are made, and that wait, at a time */
+    const char *held;         /* "f32", "bf16": keys and values */
     uint64_t cache;           /* MiB of keys and values; 0: as many as there is memory for */
     uint64_t prompt;          /* ids of a prompt; 0: the model's positions */
     uint64_t body, header;    /* KiB */

@@ -8,6 +8,7 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 enum {
@@ -41,10 +42,11 @@ static size_t positions_of(const struct job *j, const struct prompt *p)
 static size_t cache_of(const struct server *s)
 {
     const struct dg_sizes *z = &s->served.sizes;
+    const unsigned bytes = strcmp(s->opt.held, dg_precision_name(DG_PRECISION_BF16)) ? 4 : 2;
 
     if (s->opt.cache == 0)
         return SIZE_MAX;
-    return (size_t)((s->opt.cache << 20) / (2 * sizeof(float) * z->layers * z->channels));
+    return (size_t)((s->opt.cache << 20) / ((uint64_t)2 * bytes * z->layers * z->channels));
 }
 
 bool steps_open(struct server *s)

@@ -86,6 +86,9 @@ static void take_row(float *y, const float *w, size_t n)
     memcpy(y, w, n * sizeof *y);
 }
 #endif
+#ifndef OTHER_CACHE /* bf16_cache.c has one: a number of a key or a value, as it is kept */
+#define kept(x) (x)
+#endif
 
 /* x += y. A layer need only learn what to change in x, not all of x [ResNet]. */
 static void add(float *x, const float *y, size_t n)
@@ -154,8 +157,7 @@ static float tanh_of(float x)
     return copysignf(1.0f - 2.0f / (exp_of(capped + capped) + 1.0f), x);
 }
 
-/* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) [GELU]: about x above zero, about 0 below. Were
- * there nothing but products, any number of them in a row would be no more than one. */
+/* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) [GELU]: about x above zero, about 0 below. */
 static float gelu_of(float x)
 {
     const float cubic = fmaf(0.044715f * (x * x), x, x);
@@ -163,8 +165,7 @@ static float gelu_of(float x)
     return 0.5f * x * (1.0f + tanh_of(0x1.988454p-1f /* sqrt(2 / pi) */ * cubic));
 }
 
-/* y = (x - mean) / sqrt(variance + 1e-5) * gain + bias [LN]: however large x has become, what is
- * next is given numbers around one. */
+/* y = (x - mean) / sqrt(variance + 1e-5) * gain + bias [LN]: about one, however large x is. */
 static void layernorm(float *y, const float *x, const float *gain, const float *bias, size_t n)
 {
     const float mean = sum_of(x, n, 0) / (float)n;
@@ -177,8 +178,7 @@ static void layernorm(float *y, const float *x, const float *gain, const float *
         y[i] = fmaf(y[i] * scale, gain[i], bias[i]);
 }
 
-/* x[i] = e^x[i] / (the sum of all e^x[j]): any numbers become shares of 1. All are lowered by the
- * largest first, which changes no share, and keeps e^x from overflowing. */
+/* x[i] = e^x[i] / (the sum of all e^x[j]). All are lowered by the largest, or e^x would overflow. */
 static void softmax(float *x, size_t n)
 {
     const float max = largest_of(x, n);
@@ -343,7 +343,7 @@ static void head(float *mixed, const float *query, const float *keys, const floa
         float sum = 0.0f;
 
         for (size_t i = 0; i < d; i++)
-            sum = fmaf(query[i], keys[t * stride + i], sum);
+            sum = fmaf(query[i], kept(keys[t * stride + i]), sum);
         scores[t] = sum * scale;
     }
     softmax(scores, n);
@@ -351,7 +351,7 @@ static void head(float *mixed, const float *query, const float *keys, const floa
         float sum = 0.0f;
 
         for (size_t t = 0; t < n; t++)
-            sum = fmaf(scores[t], values[t * stride + i], sum);
+            sum = fmaf(scores[t], kept(values[t * stride + i]), sum);
         mixed[i] = sum;
     }
 }

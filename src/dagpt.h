@@ -335,6 +335,11 @@ struct dg_engine_options {
     uint32_t no_fuse;   /* 1: leave gelu and add as ops of their own */
     uint64_t
         cache_bytes; /* of the keys and values of all sequences together, at the most; 0: any number */
+    /* What keys and values are held in: DG_PRECISION_BF16, half the bytes, each rounded once, when it is stored,
+     * and widened exactly where it is read; otherwise DG_PRECISION_F32. The bits are the same, of each, on all
+     * instruction sets, for any chunks and in any batch. DG_PRECISION_INT8 is refused. */
+    enum dg_precision cache;
+    uint32_t reserved; /* 0 */
 };
 
 /* A model, a team, and the plans that were made so far, by shape; the least recently used goes when

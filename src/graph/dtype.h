@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum dg_dtype {
     DG_F32,
@@ -31,6 +32,27 @@ static inline uint64_t dg_dtype_run(enum dg_dtype type, uint64_t n)
 {
     return type == DG_Q8_0 ? (n + DG_Q8_0_GROUP - 1) / DG_Q8_0_GROUP * DG_Q8_0_BYTES
                            : n * dg_dtype_bytes(type);
+}
+
+/* A float as bf16: the nearest, of two as near the even one; beyond the largest, infinity. A NaN stays one. */
+static inline uint16_t dg_bf16_of(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    if (x != x)
+        return (uint16_t)(bits >> 16 | 0x0040);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/* Exactly. */
+static inline float dg_float_of_bf16(uint16_t half)
+{
+    const uint32_t bits = (uint32_t)half << 16;
+    float x;
+
+    memcpy(&x, &bits, sizeof x);
+    return x;
 }
 
 static inline const char *dg_dtype_name(enum dg_dtype type)

@@ -67,7 +67,7 @@ struct dg_engine {
     uint64_t room;
 };
 
-DG_NO_PADDING_AFTER(struct dg_engine_options, cache_bytes);
+DG_NO_PADDING_AFTER(struct dg_engine_options, reserved);
 
 static enum dg_status check_options(const struct dg_engine_options *opt, struct dg_error *err)
 {
@@ -82,6 +82,11 @@ static enum dg_status check_options(const struct dg_engine_options *opt, struct 
     if (opt->no_fuse > 1)
         return dg_fail(err, DG_ERR_USAGE, "no_fuse: got %" PRIu32 ", expected 0 or 1",
                        opt->no_fuse);
+    if ((unsigned)opt->cache > DG_PRECISION_BF16)
+        return dg_fail(err, DG_ERR_USAGE, "cache: got %d (%s), expected auto, f32 or bf16",
+                       (int)opt->cache, dg_precision_name(opt->cache));
+    if (opt->reserved)
+        return dg_fail(err, DG_ERR_USAGE, "reserved: got %" PRIu32 ", expected 0", opt->reserved);
     if ((unsigned)opt->sched > DG_SCHED_SERIAL)
         return dg_fail(err, DG_ERR_USAGE, "sched: got %d, expected %d to %d", (int)opt->sched,
                        DG_SCHED_DEFAULT, DG_SCHED_SERIAL);
@@ -129,7 +134,8 @@ enum dg_status dg_engine_new(struct dg_engine **out, struct dg_model *model, str
     }
     e->team = team;
     dg_team_hold(team);
-    st = dg_pool_new(&e->pool, &model->sizes, options.cache_bytes, err);
+    st = dg_pool_new(&e->pool, &model->sizes, dg_cache_dtype(options.cache), options.cache_bytes,
+                     err);
     if (st != DG_OK)
         dg_engine_free(e);
     else
@@ -225,7 +231,7 @@ enum dg_status dg_engine_join(struct dg_engine *e, enum dg_placing how, uint32_t
                               uint32_t ranks, uint32_t workers,
                               const struct dg_transport *transport, struct dg_error *err)
 {
-    const struct dg_gpt2_shape all = {1, 1, !e->opt.no_fuse, false};
+    const struct dg_gpt2_shape all = {1, 1, !e->opt.no_fuse, false, dg_cache_dtype(e->opt.cache)};
     struct dg_graph *g = NULL;
     enum dg_status st;
 
@@ -284,7 +290,8 @@ static enum dg_status prepare(struct dg_engine *e, struct prepared *p, uint32_t 
                               uint32_t n_logits, struct dg_error *err)
 {
     const struct dg_gpt2_shape shape = {rows, n_logits, !e->opt.no_fuse,
-                                        !dg_model_is_loaded(e->model)};
+                                        !dg_model_is_loaded(e->model),
+                                        dg_cache_dtype(e->opt.cache)};
     const struct dg_tiling tiling = {e->transport ? e->all_workers : dg_team_awake(e->team),
                                      e->opt.row_block, e->opt.col_block};
     enum dg_status st = dg_gpt2_graph(&p->graph, e->model, &shape, err);

@@ -5,6 +5,12 @@
 #include "../graph/cut.h"
 #include "model.h"
 
+/* What keys and values are held in by an engine with that option: DG_F32 unless it is DG_PRECISION_BF16. */
+static inline enum dg_dtype dg_cache_dtype(enum dg_precision cache)
+{
+    return cache == DG_PRECISION_BF16 ? DG_BF16 : DG_F32;
+}
+
 /* One user more: dg_engine_free() has to be called once more before the engine is gone. */
 void dg_engine_hold(struct dg_engine *e);
 

@@ -19,6 +19,7 @@ struct builder {
     uint32_t rows;
     int layer;                  /* of the ops being added; -1 outside the blocks */
     struct dg_tensor **weights; /* [dg_weight_count()] in the graph, or NULL: not yet */
+    enum dg_dtype cache;
     bool load;
     bool embed_reads; /* the rows of wte from the file */
 };
@@ -45,6 +46,7 @@ static struct dg_tensor *cache(struct builder *b, const char *name, enum dg_layo
     struct dg_tensor t = describe(b, DG_CACHE, name, b->rows, z->channels);
 
     t.layout = layout;
+    t.dtype = b->cache;
     t.heads = z->heads;
     t.positions = z->positions;
     return dg_graph_tensor(b->g, t);
@@ -262,6 +264,7 @@ enum dg_status dg_gpt2_graph(struct dg_graph **out, const struct dg_model *model
     const uint32_t ops = OPS_OUTSIDE + TAILS + z->layers * OPS_PER_LAYER;
     struct builder b = {.model = model,
                         .rows = shape->rows,
+                        .cache = shape->cache,
                         .load = shape->load,
                         .embed_reads = shape->load || (model->shared && !model->in_place),
                         .layer = -1};

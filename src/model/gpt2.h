@@ -10,6 +10,7 @@ struct dg_gpt2_shape {
     uint32_t logits_rows; /* the last so many rows get logits: 0 ... rows */
     bool fuse;            /* gelu and residual into the matmuls before them */
     bool load;            /* a load op for every weight, before the first op that reads it */
+    enum dg_dtype cache;  /* what keys and values are held in: DG_F32 or DG_BF16 */
 };
 
 /* A block:

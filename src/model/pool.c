@@ -27,10 +27,10 @@ struct dg_pool {
     size_t made, held; /* blocks */
 };
 
-enum dg_status dg_pool_new(struct dg_pool **out, const struct dg_sizes *sizes, uint64_t most_bytes,
-                           struct dg_error *err)
+enum dg_status dg_pool_new(struct dg_pool **out, const struct dg_sizes *sizes, enum dg_dtype held,
+                           uint64_t most_bytes, struct dg_error *err)
 {
-    const struct dg_cache_shape shape = dg_pool_shape(sizes);
+    const struct dg_cache_shape shape = dg_pool_shape(sizes, held);
     const size_t bytes = dg_cache_block_bytes(&shape);
     struct dg_pool *pool = calloc(1, sizeof *pool);
     struct dg_arena *arena = dg_arena_new();
@@ -55,6 +55,11 @@ void dg_pool_free(struct dg_pool *pool)
     dg_mutex_destroy(&pool->lock);
     dg_arena_free(pool->arena);
     free(pool);
+}
+
+struct dg_cache_shape dg_pool_cache_shape(const struct dg_pool *pool)
+{
+    return pool->shape;
 }
 
 /* More spare blocks: at least one. */

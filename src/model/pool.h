@@ -14,15 +14,19 @@ struct dg_block;
 struct dg_pool;
 
 /* The shape of a sequence's cache. */
-static inline struct dg_cache_shape dg_pool_shape(const struct dg_sizes *z)
+static inline struct dg_cache_shape dg_pool_shape(const struct dg_sizes *z, enum dg_dtype held)
 {
-    return (struct dg_cache_shape){z->layers, z->heads, z->channels, z->positions};
+    return (struct dg_cache_shape){z->layers, z->heads, z->channels, z->positions, held};
 }
 
-/* For sequences of a model of those sizes. most_bytes: of all blocks that are held at a time; 0: as many as there is memory for. */
-enum dg_status dg_pool_new(struct dg_pool **out, const struct dg_sizes *sizes, uint64_t most_bytes,
-                           struct dg_error *err);
+/* For sequences of a model of those sizes, whose keys and values are held in that dtype. most_bytes: of all blocks
+ * that are held at a time; 0: as many as there is memory for. */
+enum dg_status dg_pool_new(struct dg_pool **out, const struct dg_sizes *sizes, enum dg_dtype held,
+                           uint64_t most_bytes, struct dg_error *err);
 void dg_pool_free(struct dg_pool *pool); /* takes NULL; nothing is held any more */
+
+/* Of the pool's sequences. */
+struct dg_cache_shape dg_pool_cache_shape(const struct dg_pool *pool);
 
 /* What one sequence holds. */
 struct dg_pages {

@@ -6,9 +6,9 @@
 
 #include <stdlib.h>
 
-size_t dg_sequence_cache_bytes(const struct dg_sizes *z)
+size_t dg_sequence_cache_bytes(const struct dg_sizes *z, enum dg_precision cache)
 {
-    const struct dg_cache_shape shape = dg_pool_shape(z);
+    const struct dg_cache_shape shape = dg_pool_shape(z, dg_cache_dtype(cache));
 
     return dg_cache_bytes(&shape);
 }
@@ -27,7 +27,7 @@ static enum dg_status new_sequence(struct dg_sequence **out, struct dg_engine *e
     s->engine = engine;
     dg_engine_hold(engine);
     s->sizes = dg_engine_model(engine)->sizes;
-    s->cache = (struct dg_cache){dg_pool_shape(&s->sizes), s->pages.data};
+    s->cache = (struct dg_cache){dg_pool_cache_shape(s->pages.pool), s->pages.data};
     *out = s;
     return DG_OK;
 }

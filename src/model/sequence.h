@@ -30,7 +30,7 @@ struct dg_sequence {
     struct dg_atomic cancelled;
 };
 
-/* Memory for the keys and values of one sequence of a model of those sizes; 0: it cannot be addressed. */
-size_t dg_sequence_cache_bytes(const struct dg_sizes *sizes);
+/* Memory for the keys and values of one sequence of a model of those sizes, held so; 0: it cannot be addressed. */
+size_t dg_sequence_cache_bytes(const struct dg_sizes *sizes, enum dg_precision cache);
 
 #endif

@@ -24,17 +24,18 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
         st = dg_fail(err, DG_ERR_USAGE, "op %s: %u columns in %u heads, K in %u and V in %u",
                      op->name, y->cols, op->heads, keys->heads, values->heads);
     if (st == DG_OK && (keys->role != DG_CACHE || values->role != DG_CACHE ||
-                        keys->positions != values->positions))
-        st = dg_fail(err, DG_ERR_USAGE, "op %s: K (%s) and V (%s) are not caches of one length",
-                     op->name, keys->name, values->name);
+                        keys->positions != values->positions || keys->dtype != values->dtype))
+        st = dg_fail(err, DG_ERR_USAGE,
+                     "op %s: K (%s) and V (%s) are not caches of one length and dtype", op->name,
+                     keys->name, values->name);
     if (st == DG_OK && op->layer < 0)
         st = dg_fail(err, DG_ERR_USAGE, "op %s: reads a cache, of no layer", op->name);
     if (st == DG_OK)
         st = dg_expect_shape(op, "q", q, DG_ROWS, y->rows, y->cols, err);
     if (st == DG_OK)
-        st = dg_expect_shape(op, "K", keys, DG_KEYS, op->first_row + q->rows, q->cols, err);
+        st = dg_expect_cache(op, "K", keys, DG_KEYS, op->first_row + q->rows, q->cols, err);
     if (st == DG_OK)
-        st = dg_expect_shape(op, "V", values, DG_VALUES, keys->rows, q->cols, err);
+        st = dg_expect_cache(op, "V", values, DG_VALUES, keys->rows, q->cols, err);
     if (st == DG_OK)
         st = dg_expect_shape(op, "y", y, DG_ROWS, q->rows, q->cols, err);
     return st;
@@ -64,8 +65,8 @@ static struct dg_cost cost(const struct dg_op *op, struct dg_box out, uint32_t p
 
     return (struct dg_cost){
         .flops = pairs * (4 * cols + 10 * (cols / head_size(op))),
-        .bytes =
-            dg_dtype_bytes(op->out->dtype) * 2 * (last * cols + dg_box_area(out)), /* K, V; q, y */
+        .bytes = 2 * (dg_dtype_bytes(op->in[1]->dtype) * last * cols +
+                      dg_dtype_bytes(op->out->dtype) * dg_box_area(out)), /* K, V; q, y */
     };
 }
 
@@ -84,6 +85,7 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
 {
     const struct dg_kernels *k = step->kernels;
     const size_t d = head_size(op), stride = row_room(op), cols = op->out->cols;
+    const enum dg_dtype held = op->in[1]->dtype;
     const uint32_t head = (uint32_t)(out.c0 / d), layer = (uint32_t)op->layer;
     const float scale = 1.0f / sqrtf((float)d);
     float *s = scratch;
@@ -96,10 +98,11 @@ static int run(const struct dg_op *op, struct dg_box out, const struct dg_step *
 
         rows = out.r1 - r < DG_ATTENTION_ROWS ? out.r1 - r : DG_ATTENTION_ROWS;
         rows = dg_rows_alike(step, op->first_row + r, rows);
-        k->scores(s, stride, dg_at(op->in[0], r, out.c0), cols, keys, rows, n + rows - 1, d, scale);
+        k->scores[held](s, stride, dg_at(op->in[0], r, out.c0), cols, keys, rows, n + rows - 1, d,
+                        scale);
         for (size_t i = 0; i < rows; i++)
             k->softmax(s + i * stride, n + i);
-        k->mix(dg_at(op->out, r, out.c0), cols, s, stride, values, rows, n, d);
+        k->mix[held](dg_at(op->out, r, out.c0), cols, s, stride, values, rows, n, d);
     }
     return 0;
 }

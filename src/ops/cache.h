@@ -10,6 +10,7 @@
 
 struct dg_cache_shape {
     uint32_t layers, heads, channels, positions; /* heads divides channels; each >= 1 */
+    enum dg_dtype held;                          /* DG_F32 or DG_BF16: what all is held in */
 };
 
 struct dg_cache {
@@ -30,7 +31,8 @@ struct dg_blocks dg_cache_keys(const struct dg_cache *c, uint32_t layer, uint32_
 struct dg_blocks dg_cache_values(const struct dg_cache *c, uint32_t layer, uint32_t head);
 
 /* Stores columns c0 ... c1 - 1 of a layer's keys (layout DG_KEYS) or values (DG_VALUES) of `rows`
- * positions from `first` on, from from[rows][c1 - c0]. */
+ * positions from `first` on, from from[rows][c1 - c0]. Each number is rounded, once, to what it is held in:
+ * dg_bf16_of(). */
 void dg_cache_store(const struct dg_cache *c, enum dg_layout layout, uint32_t layer, size_t first,
                     size_t rows, uint32_t c0, uint32_t c1, const float *from);
 

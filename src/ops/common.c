@@ -15,6 +15,17 @@ enum dg_status dg_expect_shape(const struct dg_op *op, const char *what, const s
     return DG_OK;
 }
 
+enum dg_status dg_expect_cache(const struct dg_op *op, const char *what, const struct dg_tensor *t,
+                               enum dg_layout layout, uint32_t rows, uint32_t cols,
+                               struct dg_error *err)
+{
+    struct dg_tensor as_float = *t;
+
+    if (dg_kernels_scalar.scores[t->dtype])
+        as_float.dtype = DG_F32;
+    return dg_expect_shape(op, what, &as_float, layout, rows, cols, err);
+}
+
 enum dg_status dg_expect_factor(const struct dg_op *op, const struct dg_tensor *x,
                                 const struct dg_tensor *w, uint32_t rows, struct dg_error *err)
 {
@@ -86,8 +97,8 @@ uint64_t dg_product_bytes(const struct dg_op *op, struct dg_box out, unsigned mo
 {
     const uint64_t depth = op->in[1]->cols, rows = out.r1 - out.r0, cols = out.c1 - out.c0;
 
-    return rows * dg_row_bytes(op->in[0]) +
-           dg_dtype_bytes(op->out->dtype) * (more * cols + rows * cols) +
+    return rows * dg_row_bytes(op->in[0]) + sizeof(float) * more * cols +
+           dg_dtype_bytes(op->out->dtype) * rows * cols +
            cols * dg_output_bytes(op->in[1]->dtype, depth);
 }
 

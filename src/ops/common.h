@@ -56,6 +56,11 @@ enum dg_status dg_expect_shape(const struct dg_op *op, const char *what, const s
 enum dg_status dg_expect_factor(const struct dg_op *op, const struct dg_tensor *x,
                                 const struct dg_tensor *w, uint32_t rows, struct dg_error *err);
 
+/* The same of a cache, which may be of any dtype that attention takes. */
+enum dg_status dg_expect_cache(const struct dg_op *op, const char *what, const struct dg_tensor *t,
+                               enum dg_layout layout, uint32_t rows, uint32_t cols,
+                               struct dg_error *err);
+
 /* DG_ERR_USAGE unless w is a weight [rows][cols] in panels, of a dtype that products take. */
 enum dg_status dg_expect_panels(const struct dg_op *op, const char *what, const struct dg_tensor *w,
                                 uint32_t rows, uint32_t cols, struct dg_error *err);

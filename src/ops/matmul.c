@@ -22,9 +22,10 @@ static enum dg_status check(const struct dg_op *op, struct dg_error *err)
     if (st == DG_OK && y->role == DG_CACHE && (op->activation || op->residual))
         st = dg_fail(err, DG_ERR_USAGE, "op %s: nothing can be fused into a cache", op->name);
     if (st == DG_OK && y->role == DG_CACHE &&
-        (y->dtype != DG_F32 || (y->layout != DG_KEYS && y->layout != DG_VALUES)))
-        st = dg_fail(err, DG_ERR_USAGE, "op %s: y (%s): a cache holds keys or values, in floats",
-                     op->name, y->name);
+        (!dg_kernels_scalar.scores[y->dtype] || (y->layout != DG_KEYS && y->layout != DG_VALUES)))
+        st = dg_fail(err, DG_ERR_USAGE,
+                     "op %s: y (%s): a cache holds keys or values, in floats or bf16", op->name,
+                     y->name);
     if (st == DG_OK && y->role == DG_CACHE && op->layer < 0)
         st = dg_fail(err, DG_ERR_USAGE, "op %s: y (%s) is a cache, of no layer", op->name, y->name);
     if (st == DG_OK && y->role != DG_CACHE)

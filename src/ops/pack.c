@@ -76,25 +76,6 @@ static void unpack_f32(const struct dg_tensor *w, size_t row, float *to)
 
 /* ---- bf16 ---- */
 
-uint16_t dg_bf16_of(float x)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &x, sizeof bits);
-    if (x != x)
-        return (uint16_t)(bits >> 16 | 0x0040);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-static float float_of_bf16(uint16_t half)
-{
-    const uint32_t bits = (uint32_t)half << 16;
-    float x;
-
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
 /* Where the halves of column `col` are: of output `row`, a multiple of DG_LANES, and two apart those of the
  * outputs after it. */
 static uint16_t *halves_at(const struct dg_tensor *w, size_t row, size_t col)
@@ -135,13 +116,13 @@ static void unpack_bf16(const struct dg_tensor *w, size_t row, float *to)
     const size_t lane = row % DG_LANES;
 
     for (size_t c = 0; c < w->cols; c++)
-        to[c] = float_of_bf16(halves_at(w, row - lane, c)[2 * lane]);
+        to[c] = dg_float_of_bf16(halves_at(w, row - lane, c)[2 * lane]);
 }
 
 static void round_bf16(float *row, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        row[i] = float_of_bf16(dg_bf16_of(row[i]));
+        row[i] = dg_float_of_bf16(dg_bf16_of(row[i]));
 }
 
 /* ---- int8 ---- */

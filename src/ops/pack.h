@@ -5,9 +5,6 @@
 
 #include "../graph/tensor.h"
 
-/* A float as bf16: the nearest, of two as near the even one; beyond the largest, infinity. A NaN stays one. */
-uint16_t dg_bf16_of(float x);
-
 /* Is there a packer for the weight's layout and dtype? */
 bool dg_can_pack(const struct dg_tensor *w);
 

@@ -79,6 +79,20 @@ for dtype in bfloat16 int8; do
     run info -m "$golden/odd.bin" --weights $(echo $dtype | sed s/bfloat/bf/)
     count "dagpt info --weights: no $dtype" has " $dtype " "$dir/out"
 done
+run next -m "$golden/odd.bin" --cache bf16 --all $prompt
+cp "$dir/out" "$dir/narrow"
+count 'dagpt next --cache bf16: the candidates of f32' [ "$(cat "$dir/out")" != "$(cat "$dir/candidates")" ]
+for option in --chunk=2 --chunk=5 '--isa=scalar -j1' --sched=barrier; do
+    run next -m "$golden/odd.bin" --cache bf16 --all $option $prompt
+    count "dagpt next --cache bf16 $option: other candidates" cmp -s "$dir/out" "$dir/narrow"
+done
+run next -m "$golden/odd.bin" --cache f32 --all $prompt
+count 'dagpt next --cache f32: other candidates' cmp -s "$dir/out" "$dir/candidates"
+run info -m demo --cache bf16
+count 'dagpt info --cache bf16: not half of 2162688 bytes' has '1114112 for the KV cache in bfloat16' "$dir/out"
+run graph -m "$golden/odd.bin" --cache bf16
+count 'dagpt graph --cache bf16: no dtype of it' has bfloat16 "$dir/out"
+expect_error 2 "--cache: got 'int8', expected f32 or bf16" info --cache int8
 run graph -m "$golden/odd.bin" --weights int8
 count 'dagpt graph --weights int8: no op that quantizes' has quantize "$dir/out"
 if [ "$simd" = avx2 ]; then # not every machine has it, and none that has not says another number
@@ -255,15 +269,15 @@ check_help() {
 
 trace='trace trace-tokens trace-edges trace-events'
 sampling='greedy temp top-k top-p min-p repeat-penalty seed'
-check_help tokens model verify total coin no-cache $sampling workers cpus sched isa chunk tile weights stats $trace
+check_help tokens model verify total coin no-cache $sampling workers cpus sched isa chunk tile weights cache stats $trace
 check_help complete model verify tokens stop ignore-eos echo json interactive window samples prompts parallel logprobs vocab file escapes special $sampling workers cpus sched isa \
-    chunk tile weights stats $trace
-check_help score model verify tokens stride json vocab file escapes special workers cpus sched isa chunk tile weights stats
+    chunk tile weights cache stats $trace
+check_help score model verify tokens stride json vocab file escapes special workers cpus sched isa chunk tile weights cache stats
 check_help encode model verify null vocab file escapes special
 check_help decode model verify null vocab file
-check_help next model verify top all text vocab json workers cpus sched isa chunk tile weights stats
+check_help next model verify top all text vocab json workers cpus sched isa chunk tile weights cache stats
 check_help convert to dtype weights force vocab
-check_help info model verify rows json workers cpus tile weights
+check_help info model verify rows json workers cpus tile weights cache
 for option in -m -j -n; do
     run tokens --help
     count "dagpt tokens --help: no $option" has "  $option, --" "$dir/out"

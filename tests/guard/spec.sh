@@ -33,6 +33,8 @@ for compiler in ${CC:-gcc} clang; do
         count "$compiler $flags spec/int8.c: does not build" builds int8 $compiler $flags
         count "$compiler $flags: other ids of int8" completes int8 '90 53 115 67 111 15 119 106' \
             "$("$build/dagpt" tokens -m "$golden/odd.bin" --weights int8 90 53 115 67 111 15 119 106 | paste -s -d ' ')"
+        count "$compiler $flags spec/bf16_cache.c: does not build" builds bf16_cache $compiler $flags
+        count "$compiler $flags spec/bf16_cache.c with int8: does not build" builds bf16_cache $compiler $flags -DINT8
     done
 done
 

@@ -38,6 +38,8 @@ for how in layers columns both; do
     done
 done
 same 'bf16 weights' 2 '--place columns' tokens -m "$dir/made.bin" --weights bf16 --isa scalar -j1 1 2 3
+same 'a bf16 cache' 2 '--place columns' tokens -m "$dir/made.bin" --cache bf16 -j1 1 2 3
+same 'int8 with a bf16 cache' 3 '--place layers' tokens -m "$dir/made.bin" --weights int8 --cache bf16 -j2 1 2 3
 same 'tokens --no-cache' 2 '' tokens -m "$tiny" --no-cache -j1 1 2 3
 same 'complete' 2 '--place columns' complete -n 20 --seed 3 "Once upon a time"
 same 'complete in chunks' 2 '' complete -n 20 --seed 3 --chunk 3 -j2 "Once upon a time"

@@ -86,6 +86,9 @@ void *bench_allocate(size_t n, size_t size);
 struct bench_decode;
 struct bench_prompt;
 
+/* Of keys and values of so many positions, as --cache says. */
+double bench_kept_bytes(const struct dg_sizes *sizes, uint32_t positions);
+
 /* The least that a step of `rows` rows takes, with `past` positions in the cache: flops by the ops'
  * cost functions; bytes of weights and cache, each read once. */
 void bench_step_cost(const struct dg_model *model, unsigned workers, uint32_t rows, uint32_t past,

@@ -118,7 +118,7 @@ void bench_batch_cost(const struct dg_model *m, unsigned workers, unsigned texts
 
     bench_step_cost(m, workers, 1, past, flops, bytes);
     *flops *= texts;
-    *bytes += (texts - 1.0) * sizeof(float) * z->channels * (2.0 * z->layers * (past + 1) + 1);
+    *bytes += (texts - 1.0) * (sizeof(float) * z->channels + bench_kept_bytes(z, past + 1));
 }
 
 /* ---- gaps ---- */

@@ -51,6 +51,7 @@ static struct trace_file *read_back(struct dg_trace *trace, const struct round *
                                 .isa = "",
                                 .sched = dg_sched_name(DG_SCHED_DATAFLOW),
                                 .weights = "",
+                                .cache = "",
                                 .n_limits = n};
     struct trace_file *t;
     struct dg_gather text;

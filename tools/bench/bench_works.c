@@ -5,6 +5,7 @@
 #include "../cli/leaving.h"
 #include "../cli/signals.h"
 #include "../../src/graph/plan.h"
+#include "../../src/model/engine.h"
 #include "../../src/model/gpt2.h"
 #include "../../src/model/model.h"
 
@@ -60,11 +61,17 @@ static int32_t some_id(uint32_t vocab, size_t i)
     return (int32_t)((31373 + 7919 * i) % vocab);
 }
 
+double bench_kept_bytes(const struct dg_sizes *z, uint32_t positions)
+{
+    return 2.0 * z->layers * positions * z->channels *
+           (double)dg_dtype_bytes(dg_cache_dtype(cli_model_cache()));
+}
+
 void bench_step_cost(const struct dg_model *m, unsigned workers, uint32_t rows, uint32_t past,
                      double *flops, double *bytes)
 {
     const struct dg_sizes *z = &m->sizes;
-    const struct dg_gpt2_shape shape = {rows, 1, true, false};
+    const struct dg_gpt2_shape shape = {rows, 1, true, false, dg_cache_dtype(cli_model_cache())};
     const struct dg_tiling tiling = {workers, cli_model.tile.rows, cli_model.tile.cols};
     const double row = sizeof(float) * (double)z->channels;
     struct dg_graph *g;
@@ -79,7 +86,7 @@ void bench_step_cost(const struct dg_model *m, unsigned workers, uint32_t rows, 
     dg_plan_free(p);
     dg_graph_free(g);
     *bytes = (double)dg_model_bytes(m) - (z->positions - rows) * row + /* of wpe, `rows` rows */
-             2.0 * z->layers * (past + rows) * row;                    /* K and V */
+             bench_kept_bytes(z, past + rows);                         /* K and V */
 }
 
 /* ---- decoding ---- */
@@ -210,6 +217,10 @@ static int start_process(const struct bench_process *p, pid_t *pid)
                           isa,
                           "--sched",
                           dg_sched_name(cli_model_sched()),
+                          "--weights",
+                          dg_precision_name((enum dg_precision)cli_model.weights),
+                          "--cache",
+                          dg_precision_name(cli_model_cache()),
                           "--total",
                           p->total,
                           p->ids[0],

@@ -23,6 +23,8 @@ static const char *const sched_choices[] = {"dataflow", "barrier", "serial", NUL
 
 static const char *const weights_choices[] = {"auto", "f32", "bf16", "int8", NULL};
 
+static const char *const cache_choices[] = {"f32", "bf16", NULL};
+
 static const char *const isa_choices[] = {
     "scalar",
 #if defined(__x86_64__)
@@ -62,6 +64,8 @@ const struct cli_option cli_team_options[] = {
     {0, "weights", CLI_CHOICE, "AS",
      "hold matrices as f32, bf16 or int8; auto (default): as the file has them", &cli_model.weights,
      0, 0, weights_choices},
+    {0, "cache", CLI_CHOICE, "AS", "hold keys and values as f32 (default) or bf16",
+     &cli_model.cache, 0, 0, cache_choices},
     {0},
 };
 
@@ -95,6 +99,11 @@ enum dg_isa cli_model_isa(void)
     return cap;
 }
 
+enum dg_precision cli_model_cache(void)
+{
+    return DG_PRECISION_F32 + (enum dg_precision)cli_model.cache; /* as cache_choices has them */
+}
+
 enum dg_precision cli_model_precision(const struct dg_weights *w)
 {
     return dg_model_precision(cli_model.weights, dg_weights_find(w, DG_Q_WEIGHT, 0)->dtype);
@@ -109,6 +118,7 @@ struct dg_engine_options cli_engine_options(void)
         .chunk = (uint32_t)cli_model.chunk,
         .row_block = cli_model.tile.rows,
         .col_block = cli_model.tile.cols,
+        .cache = cli_model_cache(),
     };
 }
 
@@ -240,6 +250,7 @@ void cli_engine_record(struct dg_team *team, const struct dg_sizes *sizes,
         .model = slash ? slash + 1 : cli_model_path(),
         .sizes = *sizes,
         .weights = dg_precision_name(cli_model_precision(cli_weights())),
+        .cache = dg_precision_name(cli_model_cache()),
         .workers = dg_team_workers(team),
         .cpus = cli_model.cpus ? (unsigned)cli_model.cpus : dg_usable_cpus(),
         .isa = dg_isa_name(cli_model_isa()),

@@ -18,22 +18,25 @@ struct cli_model {
     uint64_t chunk;
     struct cli_tile tile;
     unsigned weights; /* an enum dg_precision */
+    unsigned cache;   /* a place in the list of names; cli_model_cache() */
     bool stats;
     bool verify; /* --verify */
 };
 
 extern struct cli_model cli_model;
 extern const struct cli_option cli_model_options[]; /* -m --verify */
-extern const struct cli_option cli_team_options[];  /* -j --cpus --tile --weights */
+extern const struct cli_option cli_team_options[];  /* -j --cpus --tile --weights --cache */
 extern const struct cli_option cli_run_options[];   /* --sched --isa --chunk --stats */
 
 enum dg_sched cli_model_sched(void); /* --sched */
 enum dg_isa cli_model_isa(void);     /* --isa, or the best of this CPU where that is less */
 
+enum dg_precision cli_model_cache(void); /* --cache */
+
 /* What a model of those weights is held in, as --weights says; of several dtypes that of h0.q. */
 enum dg_precision cli_model_precision(const struct dg_weights *weights);
 
-/* What --sched, --isa, --chunk and --tile say. */
+/* What --sched, --isa, --chunk, --tile and --cache say. */
 struct dg_engine_options cli_engine_options(void);
 
 /* ---- the model ---- */

@@ -9,6 +9,7 @@
 #include "../trace/trace_paint.h"
 #include "../../src/dump/dump.h"
 #include "../../src/graph/whole.h"
+#include "../../src/model/engine.h"
 #include "../../src/model/gpt2.h"
 
 #include <errno.h>
@@ -155,7 +156,8 @@ static void choose_from_model(struct subject *s)
     s->recipe = w->recipe;
     s->transposed = dg_weights_find(w, DG_Q_WEIGHT, 0)->transposed;
     s->precision = cli_model.weights;
-    s->shape = (struct dg_gpt2_shape){rows ? (uint32_t)rows : 1, 1, !no_fuse, load};
+    s->shape = (struct dg_gpt2_shape){rows ? (uint32_t)rows : 1, 1, !no_fuse, load,
+                                      dg_cache_dtype(cli_model_cache())};
     s->tiling.workers = cpus < cli_model.workers ? cpus : (uint32_t)cli_model.workers;
     if (ranks > 0)
         s->tiling.workers *= (uint32_t)ranks;
@@ -199,10 +201,11 @@ static void choose_from_trace(struct subject *s)
     const struct trace_plan *p;
     struct dg_error err;
 
-    if (cli_model.path || cli_model.weights || past || no_fuse || load)
+    if (cli_model.path || cli_model.weights || cli_model.cache || past || no_fuse || load)
         cli_die(
             DG_ERR_USAGE,
-            "--trace says what ran: expected no --model, --weights, --past, --no-fuse or --load");
+            "--trace says what ran: expected no --model, --weights, --cache, --past, --no-fuse or "
+            "--load");
     cli_reads(trace_path);
     cli_check(trace_file_read(&s->trace, trace_path, &err), &err);
     s->step = choose_step(s->trace);
@@ -212,7 +215,9 @@ static void choose_from_trace(struct subject *s)
     s->recipe = DG_GPT2_RECIPE;
     s->precision = precision_named(s->trace->weights);
     cli_check(dg_sizes_check(&s->sizes, trace_path, &err), &err);
-    s->shape = (struct dg_gpt2_shape){.rows = s->step->rows, .fuse = true};
+    s->shape = (struct dg_gpt2_shape){.rows = s->step->rows,
+                                      .fuse = true,
+                                      .cache = dg_cache_dtype(precision_named(s->trace->cache))};
     for (uint32_t i = 0; i < p->n_ops; i++) {
         if (strcmp(p->ops[i].type, "logits") == 0)
             s->shape.logits_rows = p->ops[i].rows;
@@ -236,7 +241,7 @@ static void make_plan(struct subject *s)
 /* The pieces of all ranks, and their whole. */
 static void cut_plan(struct subject *s)
 {
-    const struct dg_gpt2_shape all_ops = {1, 1, s->shape.fuse, false};
+    const struct dg_gpt2_shape all_ops = {1, 1, s->shape.fuse, false, s->shape.cache};
     struct dg_placement *placement;
     struct dg_placed placed;
     struct dg_graph *g;

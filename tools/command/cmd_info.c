@@ -43,7 +43,7 @@ struct plan_facts {
 
 static struct plan_facts plan_facts(const struct dg_model *m, uint32_t T, unsigned workers)
 {
-    const struct dg_gpt2_shape shape = {T, 1, true, false};
+    const struct dg_gpt2_shape shape = {T, 1, true, false, dg_cache_dtype(cli_model_cache())};
     const struct dg_tiling tiling = {workers, cli_model.tile.rows, cli_model.tile.cols};
     struct plan_facts f = {.rows = T};
     struct dg_graph *g;
@@ -182,9 +182,10 @@ static void print_text(const struct facts *f)
            w->sizes.layers, w->sizes.heads, w->sizes.channels);
     print_recipe(w);
     printf("          %" PRIu64 " parameters; %" PRIu64 " bytes in the file, %" PRIu64
-           " %s, %" PRIu64 " for the KV cache\n",
+           " %s, %" PRIu64 " for the KV cache in %s\n",
            dg_model_parameters(f->model), w->bytes, dg_model_bytes(f->model),
-           f->in_place ? "used where they lie" : "packed in memory", f->cache_bytes);
+           f->in_place ? "used where they lie" : "packed in memory", f->cache_bytes,
+           dg_dtype_name(dg_cache_dtype(cli_model_cache())));
     if (cli_model.verify)
         printf("          all sections have the sums that the file says\n");
     print_weights(f->model);
@@ -210,10 +211,11 @@ static void print_json(const struct facts *f)
     printf(", \"format\": \"%s\", \"version\": %u, \"dtype\": \"%s\", \"maxT\": %u, \"V\": %u, "
            "\"L\": %u, \"NH\": %u, \"C\": %u, "
            "\"parameters\": %" PRIu64 ", \"file_bytes\": %" PRIu64 ", \"packed_bytes\": %" PRIu64
-           ", \"cache_bytes\": %" PRIu64 ",\n",
+           ", \"cache_bytes\": %" PRIu64 ", \"cache_dtype\": \"%s\",\n",
            w->format->name, w->version, dg_dtype_name(w->dtype), w->sizes.positions, w->sizes.vocab,
            w->sizes.layers, w->sizes.heads, w->sizes.channels, dg_model_parameters(f->model),
-           w->bytes, dg_model_bytes(f->model), f->cache_bytes);
+           w->bytes, dg_model_bytes(f->model), f->cache_bytes,
+           dg_dtype_name(dg_cache_dtype(cli_model_cache())));
     printf("  \"in_place\": %s, \"verified\": %s, ", f->in_place ? "true" : "false",
            cli_model.verify ? "true" : "false");
     printf("\"dtypes\": [\"");
@@ -255,7 +257,7 @@ int cmd_info(int argc, char **argv)
     f.weights = w;
     f.model = m;
     f.in_place = dg_weights_in_place(w, m);
-    f.cache_bytes = dg_sequence_cache_bytes(&w->sizes);
+    f.cache_bytes = dg_sequence_cache_bytes(&w->sizes, cli_model_cache());
     f.awake = cli_model.cpus ? (unsigned)cli_model.cpus : f.cpus;
     if (f.awake > f.workers)
         f.awake = f.workers;

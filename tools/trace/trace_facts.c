@@ -65,6 +65,8 @@ static void read_model(struct trace_reader *r)
             trace_read_u32(r, INT32_MAX, &z->channels);
         else if (!strcmp(key, "weights"))
             dg_json_string(&r->j, r->t->weights, sizeof r->t->weights);
+        else if (!strcmp(key, "cache"))
+            dg_json_string(&r->j, r->t->cache, sizeof r->t->cache);
         else
             dg_json_skip(&r->j);
     }

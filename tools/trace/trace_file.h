@@ -81,6 +81,7 @@ struct trace_file {
     char *command, *model;
     char program[64], isa[16], sched[16];
     char weights[16];      /* what the model's are held in; empty: not said */
+    char cache[16];        /* what keys and values are; the same */
     struct dg_sizes sizes; /* the model's; 0: not said */
     unsigned cpus, workers, awake;
     struct limits limits[LIMITS_MOST]; /* what so many workers can do; more and more of them */

@@ -266,9 +266,9 @@ static void put_facts(struct writer *w, const struct trace_facts *f, uint64_t ov
     trace_write_string(to, f->model);
     fprintf(to,
             ", \"positions\": %u, \"vocab\": %u, \"layers\": %u, \"heads\": %u, \"channels\": %u, "
-            "\"weights\": \"%s\"},\n",
+            "\"weights\": \"%s\", \"cache\": \"%s\"},\n",
             f->sizes.positions, f->sizes.vocab, f->sizes.layers, f->sizes.heads, f->sizes.channels,
-            f->weights);
+            f->weights, f->cache);
     fprintf(to, " \"machine\": {\"cpus\": %u, \"isa\": \"%s\", \"limits\": [", f->cpus, f->isa);
     for (unsigned i = 0; i < f->n_limits; i++)
         fprintf(to, "%s{\"workers\": %u, \"read_gbps\": %.4g, \"fma_gflops\": %.4g}", i ? ", " : "",

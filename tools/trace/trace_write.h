@@ -19,6 +19,7 @@ struct trace_facts {
     const char *command, *model;
     struct dg_sizes sizes;
     const char *weights; /* what they are held in: a name of enum dg_precision */
+    const char *cache;   /* the same of keys and values */
     unsigned workers, cpus;
     const char *isa, *sched;
     struct limits limits[LIMITS_MOST]; /* what so many workers can do; more and more of them */

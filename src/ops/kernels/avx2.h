@@ -60,6 +60,30 @@ static inline v16 v16_load_n(const float *p, size_t n)
                  _mm256_maskload_ps(p + 8, first((long)n - 8))};
 }
 
+static inline __m256i words8(const uint32_t *p, long n)
+{
+    return n >= 8 ? _mm256_loadu_si256((const __m256i *)p)
+                  : _mm256_maskload_epi32((const int *)p, first(n));
+}
+
+static inline __m256 upper8(__m256i words)
+{
+    return _mm256_castsi256_ps(_mm256_and_si256(words, _mm256_set1_epi32((int)0xffff0000)));
+}
+
+static inline v16 v16_low_n(const uint32_t *p, size_t n)
+{
+    const __m256i lo = words8(p, (long)n), hi = words8(p + 8, (long)n - 8);
+
+    return (v16){_mm256_castsi256_ps(_mm256_slli_epi32(lo, 16)),
+                 _mm256_castsi256_ps(_mm256_slli_epi32(hi, 16))};
+}
+
+static inline v16 v16_high_n(const uint32_t *p, size_t n)
+{
+    return (v16){upper8(words8(p, (long)n)), upper8(words8(p + 8, (long)n - 8))};
+}
+
 static inline void v16_store(float *p, v16 v)
 {
     _mm256_storeu_ps(p, v.lo);

@@ -40,6 +40,21 @@ static inline v16 v16_load_n(const float *p, size_t n)
     return n == 16 ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(lanes(n), p);
 }
 
+static inline __m512i words(const uint32_t *p, size_t n)
+{
+    return n == 16 ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi32(lanes(n), p);
+}
+
+static inline v16 v16_low_n(const uint32_t *p, size_t n)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(words(p, n), 16));
+}
+
+static inline v16 v16_high_n(const uint32_t *p, size_t n)
+{
+    return _mm512_castsi512_ps(_mm512_and_si512(words(p, n), _mm512_set1_epi32((int)0xffff0000)));
+}
+
 static inline void v16_store(float *p, v16 v)
 {
     _mm512_storeu_ps(p, v);

@@ -29,11 +29,35 @@
 /* The most rows that attention handles at once, and so has scratch for. */
 #define DG_ATTENTION_ROWS 8
 
-/* Keys or values of a head, in blocks of DG_LANES positions: block b is at at[b] + offset. */
+/* Keys or values of a head, in blocks of DG_LANES positions: block b is at at[b] + offset, of bf16 two in the
+ * place of a float. */
 struct dg_blocks {
     float *const *at;
     size_t offset;
 };
+
+/* Which bf16 of a head's block is dimension k of key j, or of value j, of dg_head_words() words; d: those of the
+ * head. Two that share a word are of one position: of a key k and k + 1; of a value, whose dimensions are in
+ * runs of 2 DG_LANES and what is left, one of a run's first half and the one as far in its second. */
+static inline size_t dg_key_half(size_t j, size_t k)
+{
+    return (k / 2 * DG_LANES + j) * 2 + k % 2;
+}
+
+static inline size_t dg_value_half(size_t j, size_t k, size_t d)
+{
+    const size_t run = k / (2 * DG_LANES) * 2 * DG_LANES;
+    const size_t n = d - run < 2 * DG_LANES ? d - run : 2 * DG_LANES, half = (n + 1) / 2;
+    const size_t i = k - run, second = i >= half;
+
+    return (j * ((d + 1) / 2) + run / 2 + i - second * half) * 2 + second;
+}
+
+/* Places of floats that a block of a head's keys takes, and of its values. */
+static inline size_t dg_head_words(enum dg_dtype held, size_t d)
+{
+    return DG_LANES * (held == DG_BF16 ? (d + 1) / 2 : d);
+}
 
 /* y[r][c] = bias[c] + sum over k of x[r][k] * w[c][k], for r < rows, c < cols, k < depth.
  * w: the panel of output 0 and those after it, as DG_PANELS says. x: floats; of weights in DG_I8 groups, and
@@ -80,17 +104,23 @@ struct dg_kernels {
     /* y[i] = erf(x[i]). y may be x. */
     void (*erf)(float *y, const float *x, size_t n);
 
+    /* By what keys and values are held in: DG_F32, or DG_BF16, each of which is widened exactly, and then all
+     * is the same. NULL of others. */
+
     /* s[r][j] = scale * sum over k of q[r][k] * key[j][k], for r < rows <= DG_ATTENTION_ROWS, j <
-     * n, k < d. A block of keys is [d][DG_LANES], key j in lane j % DG_LANES of block j / DG_LANES;
+     * n, k < d. A block of keys is [d][DG_LANES], key j in lane j % DG_LANES of block j / DG_LANES, of bf16 as
+     * dg_key_half() says;
      * lanes of keys >= n are not read. s_stride >= n rounded up to DG_LANES: s[r] may be written up to
      * there. */
-    void (*scores)(float *s, size_t s_stride, const float *q, size_t q_stride,
-                   struct dg_blocks keys, size_t rows, size_t n, size_t d, float scale);
+    void (*scores[DG_N_DTYPES])(float *s, size_t s_stride, const float *q, size_t q_stride,
+                                struct dg_blocks keys, size_t rows, size_t n, size_t d,
+                                float scale);
 
     /* y[r][i] = sum over j < n + r of p[r][j] * values[j][i], for r < rows <= DG_ATTENTION_ROWS,
-     * i < d. A block of values is [DG_LANES][d], value j the one j % DG_LANES of block j / DG_LANES. */
-    void (*mix)(float *y, size_t y_stride, const float *p, size_t p_stride, struct dg_blocks values,
-                size_t rows, size_t n, size_t d);
+     * i < d. A block of values is [DG_LANES][d], value j the one j % DG_LANES of block j / DG_LANES, of
+     * bf16 as dg_value_half() says. */
+    void (*mix[DG_N_DTYPES])(float *y, size_t y_stride, const float *p, size_t p_stride,
+                             struct dg_blocks values, size_t rows, size_t n, size_t d);
 };
 
 /* The table of dg_isa_cap(isa); isa must be dg_isa_built(). */

@@ -78,6 +78,32 @@ static inline v16 v16_load_n(const float *p, size_t n)
     return n == 16 ? v16_load(p) : load_tail(p, n);
 }
 
+__attribute__((noinline)) static v16 low_tail(const uint32_t *p, size_t n)
+{
+    uint32_t lanes[16] = {0};
+
+    memcpy(lanes, p, n * sizeof *p);
+    return v16_low(lanes);
+}
+
+__attribute__((noinline)) static v16 high_tail(const uint32_t *p, size_t n)
+{
+    uint32_t lanes[16] = {0};
+
+    memcpy(lanes, p, n * sizeof *p);
+    return v16_high(lanes);
+}
+
+static inline v16 v16_low_n(const uint32_t *p, size_t n)
+{
+    return n == 16 ? v16_low(p) : low_tail(p, n);
+}
+
+static inline v16 v16_high_n(const uint32_t *p, size_t n)
+{
+    return n == 16 ? v16_high(p) : high_tail(p, n);
+}
+
 static inline void v16_store(float *p, v16 v)
 {
     vst1q_f32(p, v.q0);

@@ -26,15 +26,6 @@ static void matmul(float *y, size_t y_stride, const void *rows_of_x, size_t x_st
     }
 }
 
-static float widen(uint16_t bf16)
-{
-    const uint32_t bits = (uint32_t)bf16 << 16;
-    float f;
-
-    memcpy(&f, &bits, sizeof f);
-    return f;
-}
-
 static void matmul_bf16(float *y, size_t y_stride, const void *rows_of_x, size_t x_stride,
                         const void *weights, const float *bias, size_t rows, size_t cols,
                         size_t depth)
@@ -48,7 +39,8 @@ static void matmul_bf16(float *y, size_t y_stride, const void *rows_of_x, size_t
             float acc = bias ? bias[c] : 0.0f;
 
             for (size_t k = 0; k < depth; k++)
-                acc = fmaf(x[r * x_stride + k], widen(panel[(k / 2 * P + c % P) * 2 + k % 2]), acc);
+                acc = fmaf(x[r * x_stride + k],
+                           dg_float_of_bf16(panel[(k / 2 * P + c % P) * 2 + k % 2]), acc);
             y[r * y_stride + c] = acc;
         }
     }
@@ -285,6 +277,11 @@ static void softmax(float *x, size_t n)
         x[i] *= scale;
 }
 
+static const uint16_t *halves_of(struct dg_blocks blocks, size_t i)
+{
+    return (const uint16_t *)(const void *)(blocks.at[i] + blocks.offset);
+}
+
 static void scores(float *s, size_t s_stride, const float *q, size_t q_stride,
                    struct dg_blocks keys, size_t rows, size_t n, size_t d, float scale)
 {
@@ -295,6 +292,22 @@ static void scores(float *s, size_t s_stride, const float *q, size_t q_stride,
 
             for (size_t k = 0; k < d; k++)
                 acc = fmaf(q[r * q_stride + k], block[k * P + j % P], acc);
+            s[r * s_stride + j] = acc * scale;
+        }
+    }
+}
+
+static void scores_bf16(float *s, size_t s_stride, const float *q, size_t q_stride,
+                        struct dg_blocks keys, size_t rows, size_t n, size_t d, float scale)
+{
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t j = 0; j < n; j++) {
+            const uint16_t *block = halves_of(keys, j / P);
+            float acc = 0.0f;
+
+            for (size_t k = 0; k < d; k++)
+                acc =
+                    fmaf(q[r * q_stride + k], dg_float_of_bf16(block[dg_key_half(j % P, k)]), acc);
             s[r * s_stride + j] = acc * scale;
         }
     }
@@ -315,6 +328,22 @@ static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, stru
     }
 }
 
+static void mix_bf16(float *y, size_t y_stride, const float *p, size_t p_stride,
+                     struct dg_blocks values, size_t rows, size_t n, size_t d)
+{
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t i = 0; i < d; i++) {
+            float acc = 0.0f;
+
+            for (size_t j = 0; j < n + r; j++)
+                acc = fmaf(p[r * p_stride + j],
+                           dg_float_of_bf16(halves_of(values, j / P)[dg_value_half(j % P, i, d)]),
+                           acc);
+            y[r * y_stride + i] = acc;
+        }
+    }
+}
+
 const struct dg_kernels dg_kernels_scalar = {
     .isa = DG_ISA_SCALAR,
     .matmul = {[DG_F32] = matmul, [DG_BF16] = matmul_bf16, [DG_I8] = matmul_i8},
@@ -328,6 +357,6 @@ const struct dg_kernels dg_kernels_scalar = {
     .exp = map_exp,
     .tanh = map_tanh,
     .erf = map_erf,
-    .scores = scores,
-    .mix = mix,
+    .scores = {[DG_F32] = scores, [DG_BF16] = scores_bf16},
+    .mix = {[DG_F32] = mix, [DG_BF16] = mix_bf16},
 };

@@ -10,6 +10,7 @@
  *   v16_low(p), v16_high(p)    floats whose upper halves are the first, or second, of each two bf16 at p
  *   v16_store_bytes(p, v)      the low byte of each lane, 16 of them
  *   v16_load_n(p, n)           lanes 0 ... n - 1 from p, the others 0; reads n floats only
+ *   v16_low_n, v16_high_n(p, n)  v16_low and v16_high of the first n; read n words only
  *   v16_store_n(p, v, n)       writes n floats only
  *   v16_first(n, a, b)         lanes 0 ... n - 1 of a, the others of b
  *   v16_less(a, b, x, y)       a < b ? x : y, lane by lane
@@ -463,165 +464,244 @@ static void quantize(struct dg_group *y, const float *x, size_t n)
         quantize_group(y, v16_load_n(x + i, n - i), v16_set1(0.0f));
 }
 
-/* ---- attention ---- */
+/* ---- attention ----
+ *
+ * Each for keys and values that are held as floats, and in bf16. */
+
+/* Dimension k of a block's keys, of which n <= P count. */
+INLINE v16 key_lanes(const enum dg_dtype held, const float *block, size_t k, const int odd,
+                     size_t n)
+{
+    const uint32_t *pairs = (const uint32_t *)(const void *)(block + k / 2 * P);
+
+    if (held == DG_F32)
+        return v16_load_n(block + k * P, n);
+    return odd ? v16_high_n(pairs, n) : v16_low_n(pairs, n);
+}
+
+/* acc += q's dimension k times that of the keys; k is odd or not. */
+INLINE void score_one(const enum dg_dtype held, const int R, const int N, v16 acc[SCORE_ROWS][4],
+                      const float *q, size_t q_stride, const float *const *block, size_t k,
+                      const int odd, size_t n)
+{
+    v16 key[4];
+
+    for (int j = 0; j < N; j++)
+        key[j] = key_lanes(held, block[j], k, odd, j == N - 1 ? n : P);
+    for (int i = 0; i < R; i++) {
+        const v16 b = v16_set1(q[i * q_stride + k]);
+
+        for (int j = 0; j < N; j++)
+            acc[i][j] = v16_fma(b, key[j], acc[i][j]);
+    }
+}
 
 /* R rows of q against N blocks of keys, of whose last one n <= P count. */
-INLINE void score_blocks(const int R, const int N, float *s, size_t s_stride, const float *q,
-                         size_t q_stride, struct dg_blocks keys, size_t n, size_t d, float scale)
+INLINE void score_blocks(const enum dg_dtype held, const int R, const int N, float *s,
+                         size_t s_stride, const float *q, size_t q_stride, struct dg_blocks keys,
+                         size_t n, size_t d, float scale)
 {
-    v16 acc[SCORE_ROWS][4], key[4];
+    v16 acc[SCORE_ROWS][4];
     const float *block[4];
+    size_t k = 0;
 
     for (int j = 0; j < N; j++)
         block[j] = keys.at[j] + keys.offset;
     for (int i = 0; i < R; i++)
         for (int j = 0; j < N; j++)
             acc[i][j] = v16_set1(0.0f);
-    for (size_t k = 0; k < d; k++) {
-        for (int j = 0; j < N; j++)
-            key[j] = v16_load_n(block[j] + k * P, j == N - 1 ? n : P);
-        for (int i = 0; i < R; i++) {
-            const v16 b = v16_set1(q[i * q_stride + k]);
-
-            for (int j = 0; j < N; j++)
-                acc[i][j] = v16_fma(b, key[j], acc[i][j]);
+    if (held == DG_F32) {
+        for (; k < d; k++)
+            score_one(held, R, N, acc, q, q_stride, block, k, 0, n);
+    } else {
+        for (; k + 1 < d; k += 2) {
+            score_one(held, R, N, acc, q, q_stride, block, k, 0, n);
+            score_one(held, R, N, acc, q, q_stride, block, k + 1, 1, n);
         }
+        if (k < d)
+            score_one(held, R, N, acc, q, q_stride, block, k, 0, n);
     }
     for (int i = 0; i < R; i++)
         for (int j = 0; j < N; j++)
             v16_store(s + i * s_stride + j * P, v16_mul(acc[i][j], v16_set1(scale)));
 }
 
-#define SCORE_FUNCTION(R)                                                                          \
-    static void score_##R(float *s, size_t s_stride, const float *q, size_t q_stride,              \
-                          struct dg_blocks keys, size_t n, size_t d, float scale)                  \
+#define SCORE_FUNCTION(held, R)                                                                    \
+    static void score_##held##_##R(float *s, size_t s_stride, const float *q, size_t q_stride,     \
+                                   struct dg_blocks keys, size_t n, size_t d, float scale)         \
     {                                                                                              \
         const size_t many = SCORE_BLOCKS(R);                                                       \
                                                                                                    \
         for (; n >= many * P; n -= many * P, s += many * P, keys.at += many)                       \
-            score_blocks(R, SCORE_BLOCKS(R), s, s_stride, q, q_stride, keys, P, d, scale);         \
+            score_blocks(held, R, SCORE_BLOCKS(R), s, s_stride, q, q_stride, keys, P, d, scale);   \
         for (; n > P; n -= P, s += P, keys.at++)                                                   \
-            score_blocks(R, 1, s, s_stride, q, q_stride, keys, P, d, scale);                       \
+            score_blocks(held, R, 1, s, s_stride, q, q_stride, keys, P, d, scale);                 \
         if (n > 0)                                                                                 \
-            score_blocks(R, 1, s, s_stride, q, q_stride, keys, n, d, scale);                       \
+            score_blocks(held, R, 1, s, s_stride, q, q_stride, keys, n, d, scale);                 \
     }
-SCORE_FUNCTION(1)
-SCORE_FUNCTION(2)
-SCORE_FUNCTION(3)
-SCORE_FUNCTION(4)
-#if SCORE_ROWS > 4
-SCORE_FUNCTION(5)
-SCORE_FUNCTION(6)
-SCORE_FUNCTION(7)
-SCORE_FUNCTION(8)
-#endif
 
 typedef void score_function(float *s, size_t s_stride, const float *q, size_t q_stride,
                             struct dg_blocks keys, size_t n, size_t d, float scale);
 
-static score_function *const score_functions[SCORE_ROWS + 1] = {
-    NULL,    score_1, score_2, score_3, score_4,
 #if SCORE_ROWS > 4
-    score_5, score_6, score_7, score_8,
+#define MORE_SCORE_FUNCTIONS(held)                                                                 \
+    SCORE_FUNCTION(held, 5)                                                                        \
+    SCORE_FUNCTION(held, 6)                                                                        \
+    SCORE_FUNCTION(held, 7)                                                                        \
+    SCORE_FUNCTION(held, 8)
+#define MORE_SCORES(held) , score_##held##_5, score_##held##_6, score_##held##_7, score_##held##_8
+#else
+#define MORE_SCORE_FUNCTIONS(held)
+#define MORE_SCORES(held)
 #endif
-};
 
-static void scores(float *s, size_t s_stride, const float *q, size_t q_stride,
-                   struct dg_blocks keys, size_t rows, size_t n, size_t d, float scale)
-{
-    for (size_t r = 0; r < rows; r += SCORE_ROWS)
-        score_functions[rows - r < SCORE_ROWS ? rows - r : SCORE_ROWS](
-            s + r * s_stride, s_stride, q + r * q_stride, q_stride, keys, n, d, scale);
-}
+/* scores() of what is held so. */
+#define SCORES(held, name)                                                                         \
+    SCORE_FUNCTION(held, 1)                                                                        \
+    SCORE_FUNCTION(held, 2)                                                                        \
+    SCORE_FUNCTION(held, 3)                                                                        \
+    SCORE_FUNCTION(held, 4)                                                                        \
+    MORE_SCORE_FUNCTIONS(held)                                                                     \
+    static void name(float *s, size_t s_stride, const float *q, size_t q_stride,                   \
+                     struct dg_blocks keys, size_t rows, size_t n, size_t d, float scale)          \
+    {                                                                                              \
+        static score_function *const functions[SCORE_ROWS + 1] = {                                 \
+            NULL, score_##held##_1, score_##held##_2, score_##held##_3,                            \
+            score_##held##_4 MORE_SCORES(held)};                                                   \
+                                                                                                   \
+        for (size_t r = 0; r < rows; r += SCORE_ROWS)                                              \
+            functions[rows - r < SCORE_ROWS ? rows - r : SCORE_ROWS](                              \
+                s + r * s_stride, s_stride, q + r * q_stride, q_stride, keys, n, d, scale);        \
+    }
+SCORES(DG_F32, scores)
+SCORES(DG_BF16, scores_bf16)
 
 /* The values of a head, and where one of them is. */
 struct values {
     struct dg_blocks blocks;
-    size_t d; /* floats from one value to the next in a block */
+    size_t d;
+    size_t stride; /* floats' places from one value to the next in a block */
 };
 
 INLINE const float *value_at(const struct values *v, size_t position)
 {
-    return v->blocks.at[position / P] + v->blocks.offset + position % P * v->d;
+    return v->blocks.at[position / P] + v->blocks.offset + position % P * v->stride;
 }
 
-/* Dimensions from i on of R rows, N vectors wide, the last of them `last` lanes. The rows run together
- * over the positions that all of them see, then each row alone over its own few more. */
-INLINE void mix_block(const int R, const int N, float *y, size_t y_stride, const float *p,
-                      size_t p_stride, const struct values *values, size_t n, size_t i0,
-                      size_t last)
+/* Vectors that are the least that mix takes at a time, and the most. */
+#define MIX_LEAST(held) (held == DG_F32 ? 1 : 2)
+#define MIX_MOST(held)  (MIX_VECTORS > MIX_LEAST(held) ? MIX_VECTORS : MIX_LEAST(held))
+#define MIX_WIDTH       (MIX_VECTORS > 2 ? MIX_VECTORS : 2)
+
+/* Of N vectors of dimensions, the last of which hold m: where vector j begins, and how many lanes of
+ * it count. As floats m <= P are the last vector. In bf16 two vectors lie side by side in words; m <= 2 P
+ * are the last two. */
+INLINE size_t lanes_of(const enum dg_dtype held, const int N, const int j, size_t m)
 {
-    v16 acc[MIX_ROWS][MIX_VECTORS], v[MIX_VECTORS];
+    if (held == DG_F32)
+        return j == N - 1 ? m : P;
+    return j < N - 2 ? P : j % 2 ? m / 2 : (m + 1) / 2;
+}
+
+INLINE size_t start_of(const enum dg_dtype held, const int N, const int j, size_t m)
+{
+    if (held == DG_F32 || j % 2 == 0)
+        return (size_t)j * P;
+    return (size_t)(j - 1) * P + lanes_of(held, N, j - 1, m);
+}
+
+INLINE v16 value_lanes(const enum dg_dtype held, const int N, const int j, const float *value,
+                       size_t m)
+{
+    const size_t n = lanes_of(held, N, j, m);
+    const uint32_t *pairs = (const uint32_t *)(const void *)(value + j / 2 * P);
+
+    if (held == DG_F32)
+        return v16_load_n(value + j * P, n);
+    return j % 2 ? v16_high_n(pairs, n) : v16_low_n(pairs, n);
+}
+
+/* N vectors of dimensions from i0 on of R rows. The rows run together over the positions that all of them
+ * see, then each row alone over its own few more. */
+INLINE void mix_block(const enum dg_dtype held, const int R, const int N, float *y, size_t y_stride,
+                      const float *p, size_t p_stride, const struct values *values, size_t n,
+                      size_t i0, size_t m)
+{
+    const size_t offset = held == DG_F32 ? i0 : i0 / 2;
+    v16 acc[MIX_ROWS][MIX_WIDTH], v[MIX_WIDTH];
 
     for (int i = 0; i < R; i++)
         for (int j = 0; j < N; j++)
             acc[i][j] = v16_set1(0.0f);
     for (size_t t = 0; t < n; t++) {
-        const float *value = value_at(values, t) + i0;
+        const float *value = value_at(values, t) + offset;
 
         for (int j = 0; j < N; j++)
-            v[j] = v16_load_n(value + j * P, j == N - 1 ? last : P);
+            v[j] = value_lanes(held, N, j, value, m);
         for (int i = 0; i < R; i++)
             for (int j = 0; j < N; j++)
                 acc[i][j] = v16_fma(v16_set1(p[i * p_stride + t]), v[j], acc[i][j]);
     }
     for (int i = 0; i < R; i++) {
         for (size_t t = n; t < n + (size_t)i; t++) {
-            const float *value = value_at(values, t) + i0;
+            const float *value = value_at(values, t) + offset;
 
             for (int j = 0; j < N; j++)
                 acc[i][j] = v16_fma(v16_set1(p[i * p_stride + t]),
-                                    v16_load_n(value + j * P, j == N - 1 ? last : P), acc[i][j]);
+                                    value_lanes(held, N, j, value, m), acc[i][j]);
         }
         for (int j = 0; j < N; j++)
-            v16_store_n(y + i * y_stride + i0 + j * P, acc[i][j], j == N - 1 ? last : P);
+            v16_store_n(y + i * y_stride + i0 + start_of(held, N, j, m), acc[i][j],
+                        lanes_of(held, N, j, m));
     }
 }
 
 /* R rows over all dimensions. */
-#define MIX_FUNCTION(R)                                                                            \
-    static void mix_##R(float *y, size_t y_stride, const float *p, size_t p_stride,                \
-                        const struct values *values, size_t n)                                     \
+#define MIX_FUNCTION(held, R)                                                                      \
+    static void mix_##held##_##R(float *y, size_t y_stride, const float *p, size_t p_stride,       \
+                                 const struct values *values, size_t n)                            \
     {                                                                                              \
-        const size_t d = values->d;                                                                \
+        const size_t d = values->d, most = MIX_MOST(held) * P, least = MIX_LEAST(held) * P;        \
         size_t i = 0;                                                                              \
                                                                                                    \
-        for (; i + MIX_VECTORS * P <= d; i += MIX_VECTORS * P)                                     \
-            mix_block(R, MIX_VECTORS, y, y_stride, p, p_stride, values, n, i, P);                  \
-        for (; i < d; i += P)                                                                      \
-            mix_block(R, 1, y, y_stride, p, p_stride, values, n, i, d - i < P ? d - i : P);        \
+        for (; i + most <= d; i += most)                                                           \
+            mix_block(held, R, MIX_MOST(held), y, y_stride, p, p_stride, values, n, i, least);     \
+        for (; i < d; i += least)                                                                  \
+            mix_block(held, R, MIX_LEAST(held), y, y_stride, p, p_stride, values, n, i,            \
+                      d - i < least ? d - i : least);                                              \
     }
-MIX_FUNCTION(1)
-#if MIX_ROWS > 1
-MIX_FUNCTION(2)
-#endif
-#if MIX_ROWS > 2
-MIX_FUNCTION(3)
-MIX_FUNCTION(4)
-#endif
 
 typedef void mix_function(float *y, size_t y_stride, const float *p, size_t p_stride,
                           const struct values *values, size_t n);
 
-static mix_function *const mix_functions[MIX_ROWS + 1] = {
-    NULL,  mix_1,
-#if MIX_ROWS > 1
-    mix_2,
-#endif
 #if MIX_ROWS > 2
-    mix_3, mix_4,
+#define MORE_MIX_FUNCTIONS(held) MIX_FUNCTION(held, 2) MIX_FUNCTION(held, 3) MIX_FUNCTION(held, 4)
+#define MORE_MIXES(held)         , mix_##held##_2, mix_##held##_3, mix_##held##_4
+#elif MIX_ROWS > 1
+#define MORE_MIX_FUNCTIONS(held) MIX_FUNCTION(held, 2)
+#define MORE_MIXES(held)         , mix_##held##_2
+#else
+#define MORE_MIX_FUNCTIONS(held)
+#define MORE_MIXES(held)
 #endif
-};
 
-static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, struct dg_blocks values,
-                size_t rows, size_t n, size_t d)
-{
-    const struct values v = {values, d};
-
-    for (size_t r = 0; r < rows; r += MIX_ROWS)
-        mix_functions[rows - r < MIX_ROWS ? rows - r : MIX_ROWS](
-            y + r * y_stride, y_stride, p + r * p_stride, p_stride, &v, n + r);
-}
+/* mix() of what is held so, `stride` places a value. */
+#define MIX(held, name, value_stride)                                                              \
+    MIX_FUNCTION(held, 1)                                                                          \
+    MORE_MIX_FUNCTIONS(held)                                                                       \
+    static void name(float *y, size_t y_stride, const float *p, size_t p_stride,                   \
+                     struct dg_blocks values, size_t rows, size_t n, size_t d)                     \
+    {                                                                                              \
+        static mix_function *const functions[MIX_ROWS + 1] = {NULL,                                \
+                                                              mix_##held##_1 MORE_MIXES(held)};    \
+        const struct values v = {values, d, value_stride};                                         \
+                                                                                                   \
+        for (size_t r = 0; r < rows; r += MIX_ROWS)                                                \
+            functions[rows - r < MIX_ROWS ? rows - r : MIX_ROWS](                                  \
+                y + r * y_stride, y_stride, p + r * p_stride, p_stride, &v, n + r);                \
+    }
+MIX(DG_F32, mix, d)
+MIX(DG_BF16, mix_bf16, (d + 1) / 2)
 
 /* The table of a set, with that product of int8. */
 #define KERNELS(set, product_of_int8)                                                              \
@@ -630,7 +710,8 @@ static void mix(float *y, size_t y_stride, const float *p, size_t p_stride, stru
         .matmul = {[DG_F32] = matmul, [DG_BF16] = matmul_bf16, [DG_I8] = product_of_int8},         \
         .quantize = quantize, .layernorm = layernorm, .gelu = map_gelu, .gelu_erf = map_gelu_erf,  \
         .relu = map_relu, .add = add, .softmax = softmax, .exp = map_exp, .tanh = map_tanh,        \
-        .erf = map_erf, .scores = scores, .mix = mix,                                              \
+        .erf = map_erf, .scores = {[DG_F32] = scores, [DG_BF16] = scores_bf16},                    \
+        .mix = {[DG_F32] = mix, [DG_BF16] = mix_bf16},                                             \
     }
 
 const struct dg_kernels TABLE = KERNELS(ISA, matmul_i8);

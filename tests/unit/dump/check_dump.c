@@ -124,7 +124,7 @@ START_TEST(unfolded)
 {
     for (int fuse = 0; fuse < 2; fuse++) {
         struct dg_model *m = outline(sizes);
-        struct dg_graph *g = outline_graph(m, (struct dg_gpt2_shape){20, 1, fuse, false});
+        struct dg_graph *g = outline_graph(m, (struct dg_gpt2_shape){20, 1, fuse, false, DG_F32});
         struct dg_dump *d = dump_graph(g, 0, sizes.layers);
 
         check_graph_dump(d);
@@ -153,7 +153,7 @@ START_TEST(folded)
     struct dg_model *m = outline(sizes);
 
     for (int fuse = 0; fuse < 2; fuse++) {
-        struct dg_graph *g = outline_graph(m, (struct dg_gpt2_shape){20, 20, fuse, false});
+        struct dg_graph *g = outline_graph(m, (struct dg_gpt2_shape){20, 20, fuse, false, DG_F32});
         const uint32_t per_layer = (g->n_ops - 3) / sizes.layers;
 
         for (uint32_t a = 0; a < sizes.layers; a++) {
@@ -176,7 +176,7 @@ END_TEST
 START_TEST(folded_ids)
 {
     struct dg_model *m = outline(sizes);
-    struct dg_graph *g = outline_graph(m, (struct dg_gpt2_shape){1, 1, true, false});
+    struct dg_graph *g = outline_graph(m, (struct dg_gpt2_shape){1, 1, true, false, DG_F32});
     struct dg_dump *d = dump_graph(g, 3, 4);
 
     ck_assert_uint_eq(find_node(d, "h0:3.q")->times, 3);
@@ -373,7 +373,8 @@ START_TEST(plans)
     struct dg_model *m = outline(small);
 
     for (int r = 0; r < 2; r++) {
-        struct dg_graph *g = outline_graph(m, (struct dg_gpt2_shape){rows[r], 1, true, false});
+        struct dg_graph *g =
+            outline_graph(m, (struct dg_gpt2_shape){rows[r], 1, true, false, DG_F32});
         struct dg_plan *p = outline_plan(g, (struct dg_tiling){.workers = 2});
 
         for (uint32_t a = 0; a < small.layers; a++) {
@@ -495,7 +496,7 @@ static void check_json(const struct dg_dump *d)
 START_TEST(json)
 {
     struct dg_model *m = outline(sizes);
-    struct dg_graph *g = outline_graph(m, (struct dg_gpt2_shape){20, 1, true, false});
+    struct dg_graph *g = outline_graph(m, (struct dg_gpt2_shape){20, 1, true, false, DG_F32});
     struct dg_plan *p = outline_plan(g, (struct dg_tiling){.workers = 2});
     struct dg_dump *dumps[] = {dump_graph(g, 0, 0), dump_graph(g, 0, 5), dump_plan(p, 1, 3)};
 

@@ -29,7 +29,7 @@ static void cut(struct cutting *c, const struct dg_sizes *sizes, struct dg_gpt2_
     *c = (struct cutting){.ranks = ranks};
     c->model = outline(*sizes);
     c->model->shared = true;
-    c->canonical = outline_graph(c->model, (struct dg_gpt2_shape){1, 1, true, false});
+    c->canonical = outline_graph(c->model, (struct dg_gpt2_shape){1, 1, true, false, DG_F32});
     c->graph = outline_graph(c->model, shape);
     c->plan = outline_plan(c->graph, tiling);
     ck_assert_msg(dg_placement_new(&c->placement, c->canonical, how, ranks, &err) == DG_OK, "%s",
@@ -79,8 +79,9 @@ static void expect_proof(const struct dg_sizes *sizes, struct dg_gpt2_shape shap
 START_TEST(cuts_are_proved)
 {
     static const struct dg_gpt2_shape shapes[] = {
-        {1, 1, true, false},   {1, 0, true, false},   {1, 1, false, false}, {40, 1, true, false},
-        {40, 3, false, false}, {20, 0, false, false}, {20, 20, true, true},
+        {1, 1, true, false, DG_F32},  {1, 0, true, false, DG_F32},   {1, 1, false, false, DG_F32},
+        {40, 1, true, false, DG_F32}, {40, 3, false, false, DG_F32}, {20, 0, false, false, DG_F32},
+        {20, 20, true, true, DG_F32},
     };
     static const struct dg_sizes models[] = {
         {.positions = 64, .vocab = 150, .layers = 3, .heads = 12, .channels = 48},
@@ -120,7 +121,7 @@ START_TEST(columns_divide_the_work)
     struct cutting c;
     uint64_t least = UINT64_MAX, most = 0;
 
-    cut(&c, &sizes, (struct dg_gpt2_shape){1, 1, true, false}, (struct dg_tiling){8, 0, 0},
+    cut(&c, &sizes, (struct dg_gpt2_shape){1, 1, true, false, DG_F32}, (struct dg_tiling){8, 0, 0},
         DG_PLACE_COLUMNS, 4);
     for (uint32_t r = 0; r < 4; r++) {
         const struct dg_plan *plan = c.pieces[r]->plan;
@@ -170,8 +171,8 @@ START_TEST(stages_are_balanced)
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         struct cutting c;
 
-        cut(&c, &gpt2, (struct dg_gpt2_shape){1, 1, true, false}, (struct dg_tiling){4, 0, 0},
-            DG_PLACE_LAYERS, expected[i].ranks);
+        cut(&c, &gpt2, (struct dg_gpt2_shape){1, 1, true, false, DG_F32},
+            (struct dg_tiling){4, 0, 0}, DG_PLACE_LAYERS, expected[i].ranks);
         ck_assert_uint_le(heaviest(&c), expected[i].megabytes * (uint64_t)1000000);
         for (uint32_t r = 0; r < c.ranks; r++)
             ck_assert_uint_gt(c.pieces[r]->graph->n_ops, 0);
@@ -183,8 +184,10 @@ END_TEST
 /* Where a layer is does not depend on the step's shape. */
 START_TEST(layers_stay_where_they_are)
 {
-    static const struct dg_gpt2_shape shapes[] = {
-        {1, 1, true, false}, {64, 1, true, false}, {30, 0, false, false}, {10, 10, true, true}};
+    static const struct dg_gpt2_shape shapes[] = {{1, 1, true, false, DG_F32},
+                                                  {64, 1, true, false, DG_F32},
+                                                  {30, 0, false, false, DG_F32},
+                                                  {10, 10, true, true, DG_F32}};
     int rank_of[5] = {-1, -1, -1, -1, -1};
 
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
@@ -219,7 +222,7 @@ START_TEST(ranks_load_what_they_use)
     struct cutting c;
     uint64_t whole = 0, all = 0;
 
-    cut(&c, &sizes, (struct dg_gpt2_shape){1, 1, true, true}, (struct dg_tiling){8, 0, 0},
+    cut(&c, &sizes, (struct dg_gpt2_shape){1, 1, true, true, DG_F32}, (struct dg_tiling){8, 0, 0},
         DG_PLACE_COLUMNS, 4);
     for (uint32_t t = 0; t < c.plan->n_tiles; t++)
         if (dg_tile_op(c.plan, t)->type->loads && dg_tile_op(c.plan, t)->out->layout == DG_PANELS)
@@ -249,8 +252,8 @@ static void expect_refusal(struct cutting *c, const char *why)
 
 static void cut_small(struct cutting *c, enum dg_placing how)
 {
-    cut(c, &small, (struct dg_gpt2_shape){40, 2, true, false}, (struct dg_tiling){6, 16, 16}, how,
-        3);
+    cut(c, &small, (struct dg_gpt2_shape){40, 2, true, false, DG_F32},
+        (struct dg_tiling){6, 16, 16}, how, 3);
 }
 
 /* The piece of a rank that sends, or receives, something. */
@@ -443,7 +446,7 @@ START_TEST(a_tile_that_nobody_runs_is_found)
     struct cutting c;
     bool found = false;
 
-    cut(&c, &small, (struct dg_gpt2_shape){20, 0, true, false}, (struct dg_tiling){6, 0, 0},
+    cut(&c, &small, (struct dg_gpt2_shape){20, 0, true, false, DG_F32}, (struct dg_tiling){6, 0, 0},
         DG_PLACE_LAYERS, 3);
     for (uint32_t r = 0; r < 3; r++) {
         for (uint32_t i = 0; i < c.pieces[r]->graph->n_ops; i++) {
@@ -461,7 +464,7 @@ END_TEST
 START_TEST(too_many_ranks_are_refused)
 {
     struct dg_model *model = outline(small);
-    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){1, 1, true, false});
+    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){1, 1, true, false, DG_F32});
     struct dg_placement *p;
     struct dg_error err = {0};
 

@@ -150,7 +150,7 @@ static void gpt2_subject(struct subject *s)
 
     *s = (struct subject){0};
     s->model = outline(sizes);
-    s->graph = outline_graph(s->model, (struct dg_gpt2_shape){6, 6, true, false});
+    s->graph = outline_graph(s->model, (struct dg_gpt2_shape){6, 6, true, false, DG_F32});
     s->good =
         outline_plan(s->graph, (struct dg_tiling){.workers = 2, .row_block = 3, .col_block = 16});
     s->p = copy_plan(s->good);

@@ -27,7 +27,8 @@ static struct {
     float logits[LENGTH][VOCAB];
 } texts[TEXTS];
 
-static enum dg_precision held = DG_PRECISION_F32; /* what models are opened as */
+static enum dg_precision held = DG_PRECISION_F32;  /* what models are opened as, */
+static enum dg_precision cache = DG_PRECISION_F32; /* and keys and values are held in */
 
 struct setting {
     struct dg_team *team;
@@ -37,11 +38,14 @@ struct setting {
 
 static void make_setting(struct setting *a, unsigned workers, const struct dg_engine_options *opt)
 {
+    struct dg_engine_options with = opt ? *opt : (struct dg_engine_options){0};
     struct dg_error err = {0};
 
+    with.cache = cache;
     ck_assert_msg(dg_team_new(&a->team, workers, workers, &err) == DG_OK, "%s", err.text);
     ck_assert_msg(dg_model_open_as(&a->model, path, held, a->team, &err) == DG_OK, "%s", err.text);
-    ck_assert_msg(dg_engine_new(&a->engine, a->model, a->team, opt, &err) == DG_OK, "%s", err.text);
+    ck_assert_msg(dg_engine_new(&a->engine, a->model, a->team, &with, &err) == DG_OK, "%s",
+                  err.text);
 }
 
 static void free_setting(struct setting *a)
@@ -259,6 +263,9 @@ START_TEST(any_company)
     for (held = DG_PRECISION_F32; held <= DG_PRECISION_INT8; held++)
         many_lives(sanitized() ? 50 : 1000, &state);
     held = DG_PRECISION_F32;
+    cache = DG_PRECISION_BF16;
+    ck_assert_uint_gt(many_lives(1, &state), 50);
+    cache = DG_PRECISION_F32;
 }
 END_TEST
 
@@ -291,7 +298,7 @@ START_TEST(plans_of_all_shapes)
     make_setting(&a, 1, NULL);
     for (uint32_t rows = 1; rows <= ROWS; rows++) {
         for (uint32_t n_logits = 0; n_logits <= rows; n_logits++) {
-            const struct dg_gpt2_shape shape = {rows, n_logits, true, false};
+            const struct dg_gpt2_shape shape = {rows, n_logits, true, false, DG_F32};
             struct dg_graph *g;
 
             ck_assert_msg(dg_gpt2_graph(&g, a.model, &shape, &err) == DG_OK, "%s", err.text);
@@ -408,7 +415,8 @@ static void make_small_pool(struct setting *a)
 {
     const struct dg_sizes z = {
         .positions = 40, .vocab = VOCAB, .layers = 3, .heads = 5, .channels = 60};
-    const uint64_t block = dg_sequence_cache_bytes(&z) / 3; /* 40 positions are 3 */
+    const uint64_t block =
+        dg_sequence_cache_bytes(&z, DG_PRECISION_F32) / 3; /* 40 positions are 3 */
     const struct dg_engine_options opt = {.cache_bytes = 5 * block - 1};
 
     make_setting(a, 2, &opt);

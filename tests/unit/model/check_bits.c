@@ -49,16 +49,16 @@ static void compare(struct dg_model *model, struct dg_team *team,
 
     hash_logits(model, team, opt, hex);
     ck_assert_msg(strcmp(hex, expected) == 0,
-                  "%u workers, %s, %s, chunk %u, tile %ux%u, %s: got %s, expected %s",
+                  "%u workers, %s, %s, chunk %u, tile %ux%u, %s, cache %s: got %s, expected %s",
                   dg_team_workers(team), dg_sched_name(opt->sched), dg_isa_name(opt->isa),
                   opt->chunk, opt->row_block, opt->col_block, opt->no_fuse ? "unfused" : "fused",
-                  hex, expected);
+                  dg_precision_name(opt->cache), hex, expected);
     ++*count;
 }
 
 /* All combinations of one team. Every worker is awake, however few CPUs there are. */
-static void compare_team(const char *path, enum dg_precision precision, unsigned workers,
-                         const char *expected, unsigned *count)
+static void compare_team(const char *path, enum dg_precision precision, enum dg_precision cache,
+                         unsigned workers, const char *expected, unsigned *count)
 {
     const uint32_t *chunks = full() ? full_chunks : quick_chunks;
     const size_t n_tiles = full() ? sizeof tiles / sizeof *tiles : 2;
@@ -73,12 +73,14 @@ static void compare_team(const char *path, enum dg_precision precision, unsigned
             for (const uint32_t *chunk = chunks; *chunk; chunk++) {
                 for (size_t t = 0; t < n_tiles; t++) {
                     const struct dg_engine_options opt = {
+                        .size = sizeof opt,
                         .isa = isa,
                         .sched = sched,
                         .chunk = *chunk,
                         .row_block = tiles[t].rows,
                         .col_block = tiles[t].cols,
                         .no_fuse = t == 1,
+                        .cache = cache,
                     };
 
                     compare(model, team, &opt, expected, count);
@@ -90,9 +92,11 @@ static void compare_team(const char *path, enum dg_precision precision, unsigned
     dg_team_free(team);
 }
 
-static void compare_all(const char *path, enum dg_precision precision, const char *expected)
+static void compare_all(const char *path, enum dg_precision precision, enum dg_precision cache,
+                        const char *expected)
 {
-    const struct dg_engine_options oracle = {.isa = DG_ISA_SCALAR, .sched = DG_SCHED_SERIAL};
+    const struct dg_engine_options oracle = {
+        .size = sizeof oracle, .isa = DG_ISA_SCALAR, .sched = DG_SCHED_SERIAL, .cache = cache};
     struct dg_error err = {0};
     struct dg_model *model;
     struct dg_team *team;
@@ -104,8 +108,9 @@ static void compare_all(const char *path, enum dg_precision precision, const cha
     dg_model_free(model);
     dg_team_free(team);
     for (const unsigned *w = full() ? full_workers : quick_workers; *w; w++)
-        compare_team(path, precision, *w, expected, &count);
-    printf("%s  %s, %s: %u combinations\n", expected, path, dg_precision_name(precision), count);
+        compare_team(path, precision, cache, *w, expected, &count);
+    printf("%s  %s, %s, cache %s: %u combinations\n", expected, path, dg_precision_name(precision),
+           dg_precision_name(cache), count);
 }
 
 START_TEST(sha256_of_a_known_text)
@@ -121,7 +126,7 @@ END_TEST
 
 START_TEST(odd)
 {
-    compare_all("tests/golden/odd.bin", DG_PRECISION_AUTO,
+    compare_all("tests/golden/odd.bin", DG_PRECISION_AUTO, DG_PRECISION_F32,
                 "3e3036a0c410b2142639e6047349f1b7d7c3e6e30d1ad0b3242cae55027c3c93");
 }
 END_TEST
@@ -129,17 +134,29 @@ END_TEST
 /* The same weights in fewer bytes: bits of their own, and as many ways to compute them. */
 START_TEST(odd_narrow)
 {
-    compare_all("tests/golden/odd.bin", DG_PRECISION_BF16,
+    compare_all("tests/golden/odd.bin", DG_PRECISION_BF16, DG_PRECISION_F32,
                 "b871290984e90b1c62ed7a020729ac01263a253627b3bd209cb010e4d6dfc76a");
-    compare_all("tests/golden/odd.bin", DG_PRECISION_INT8,
+    compare_all("tests/golden/odd.bin", DG_PRECISION_INT8, DG_PRECISION_F32,
                 "6ef4ae26a61c7a98bddb1899ddea54e8a0f99e0462d4664345c83e7a4f38df94");
+}
+END_TEST
+
+/* Keys and values in bf16, with each format of weights. */
+START_TEST(odd_bf16_cache)
+{
+    compare_all("tests/golden/odd.bin", DG_PRECISION_AUTO, DG_PRECISION_BF16,
+                "12da2f5d206894f4baa82e5d9f3cb2634d427c9f197bc6bfa9a4f15961e90363");
+    compare_all("tests/golden/odd.bin", DG_PRECISION_BF16, DG_PRECISION_BF16,
+                "ebc039eb13b7959b74de2a43783776332a4f68ad89e328a77c1a48879af918bf");
+    compare_all("tests/golden/odd.bin", DG_PRECISION_INT8, DG_PRECISION_BF16,
+                "d1cebff6dc0f2fffa97695a9649b405c3b7fdd884ef82fc4e7dba02537edcc24");
 }
 END_TEST
 
 START_TEST(small)
 {
     if (full())
-        compare_all("tests/golden/small.bin", DG_PRECISION_AUTO,
+        compare_all("tests/golden/small.bin", DG_PRECISION_AUTO, DG_PRECISION_F32,
                     "26bebb234e39cd245799ef225ca865b9e79a9352e89d495ab9b94623e3f16d9a");
 }
 END_TEST
@@ -150,7 +167,7 @@ static void compare_packed(const char *from, const char *expected)
     char path[256];
 
     pack_file(from, "bits.dagpt", path, sizeof path);
-    compare_all(path, DG_PRECISION_AUTO, expected);
+    compare_all(path, DG_PRECISION_AUTO, DG_PRECISION_F32, expected);
     remove(path);
 }
 
@@ -171,7 +188,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {sha256_of_a_known_text, odd, odd_narrow, small, odd_packed,
+    const TTest *const tests[] = {sha256_of_a_known_text, odd,   odd_narrow,
+                                  odd_bf16_cache,         small, odd_packed,
                                   small_packed,           NULL};
 
     return run_suite("bits", tests);

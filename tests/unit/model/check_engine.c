@@ -23,7 +23,7 @@ static struct text texts[TEXTS];
 static void open_texts(struct dg_model *model, struct dg_team *team)
 {
     const struct dg_sizes z = dg_model_sizes(model);
-    const struct dg_cache_shape shape = {z.layers, z.heads, z.channels, z.positions};
+    const struct dg_cache_shape shape = {z.layers, z.heads, z.channels, z.positions, DG_F32};
     uint64_t state = 41;
 
     for (int i = 0; i < TEXTS; i++) {

@@ -121,7 +121,7 @@ static void check_graphs(const struct dg_sizes *z, const struct dg_model *model,
                          uint32_t logits_rows)
 {
     for (int fuse = 0; fuse < 2; fuse++) {
-        const struct dg_gpt2_shape shape = {rows, logits_rows, fuse, false};
+        const struct dg_gpt2_shape shape = {rows, logits_rows, fuse, false, DG_F32};
         struct dg_graph *g = outline_graph(model, shape);
 
         expect_ops(g, z, &shape);
@@ -172,7 +172,7 @@ static void expect_wiring(const struct dg_graph *g, const char *name, const char
 START_TEST(wiring_of_a_block)
 {
     struct dg_model *model = outline(sizes[1]);
-    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){5, 2, false, false});
+    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){5, 2, false, false, DG_F32});
 
     expect_wiring(g, "embed", "ids wte wpe -> embed");
     expect_wiring(g, "h0.ln1", "embed h0.ln1.gain h0.ln1.bias -> h0.ln1");
@@ -208,7 +208,7 @@ END_TEST
 START_TEST(wiring_of_a_fused_block)
 {
     struct dg_model *model = outline(sizes[1]);
-    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){5, 5, true, false});
+    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){5, 5, true, false, DG_F32});
 
     expect_wiring(g, "h1.proj", "h1.attention h1.proj.weight h1.proj.bias h0.add2 -> h1.add1");
     expect_wiring(g, "h1.ln2", "h1.add1 h1.ln2.gain h1.ln2.bias -> h1.ln2");
@@ -235,7 +235,7 @@ END_TEST
 START_TEST(fuse_leaves_what_others_need)
 {
     struct dg_model *model = outline(sizes[1]);
-    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){5, 1, false, false});
+    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){5, 1, false, false, DG_F32});
     struct dg_op *gelu = (struct dg_op *)op_named(g, "h1.gelu");
     struct dg_op *add = (struct dg_op *)op_named(g, "h1.add1"), swap = *gelu;
     const unsigned n = g->n_ops;
@@ -258,7 +258,7 @@ END_TEST
 static void fuse_two_products(bool swapped)
 {
     struct dg_model *model = outline(sizes[0]);
-    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){5, 5, false, false});
+    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){5, 5, false, false, DG_F32});
     struct dg_op *add1 = (struct dg_op *)op_named(g, "h0.add1");
     struct dg_op *add2 = (struct dg_op *)op_named(g, "h0.add2");
 
@@ -282,7 +282,7 @@ END_TEST
 static void refuse_shape(const struct dg_model *model, uint32_t rows, uint32_t logits_rows,
                          const char *text)
 {
-    const struct dg_gpt2_shape shape = {rows, logits_rows, true, false};
+    const struct dg_gpt2_shape shape = {rows, logits_rows, true, false, DG_F32};
     struct dg_error err = {0};
     struct dg_graph *g = NULL;
 
@@ -334,9 +334,9 @@ START_TEST(every_plan_is_safe)
 
         for (int k = 0; k < 4; k++) {
             for (int fuse = 0; fuse < 2; fuse++) {
-                check_plans(model, (struct dg_gpt2_shape){rows[k], 0, fuse, false});
-                check_plans(model, (struct dg_gpt2_shape){rows[k], 1, fuse, false});
-                check_plans(model, (struct dg_gpt2_shape){rows[k], rows[k], fuse, false});
+                check_plans(model, (struct dg_gpt2_shape){rows[k], 0, fuse, false, DG_F32});
+                check_plans(model, (struct dg_gpt2_shape){rows[k], 1, fuse, false, DG_F32});
+                check_plans(model, (struct dg_gpt2_shape){rows[k], rows[k], fuse, false, DG_F32});
             }
         }
         dg_model_free(model);
@@ -348,7 +348,7 @@ END_TEST
 static void check_brute(int size, uint32_t rows, struct dg_tiling tiling, bool fuse)
 {
     struct dg_model *model = outline(sizes[size]);
-    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){rows, 1, fuse, false});
+    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){rows, 1, fuse, false, DG_F32});
     struct dg_plan *plan = outline_plan(g, tiling);
     struct relation wanted = brute_wanted(plan), direct = brute_direct(plan);
     struct relation paths = brute_paths(plan);
@@ -413,7 +413,8 @@ static void expect_heads(const struct dg_plan *plan, const struct relation *dire
 static void check_heads(struct dg_sizes z, uint32_t rows, struct dg_tiling tiling)
 {
     struct dg_model *model = outline(z);
-    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){rows, rows, true, false});
+    struct dg_graph *g =
+        outline_graph(model, (struct dg_gpt2_shape){rows, rows, true, false, DG_F32});
     struct dg_plan *plan = outline_plan(g, tiling);
     struct relation direct = brute_direct(plan);
 
@@ -441,7 +442,7 @@ END_TEST
 START_TEST(heads_of_124m_are_apart)
 {
     struct dg_model *model = outline(gpt2_124m);
-    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){1, 1, true, false});
+    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){1, 1, true, false, DG_F32});
     struct dg_plan *plan = outline_plan(g, (struct dg_tiling){.workers = 4});
     const uint32_t first = plan->op_first[op_index(plan, "h7.attention")];
 
@@ -490,7 +491,8 @@ START_TEST(row_blocks_run_apart)
     struct dg_model *model = outline(z);
 
     for (int fuse = 0; fuse < 2; fuse++) {
-        struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){96, 96, fuse, false});
+        struct dg_graph *g =
+            outline_graph(model, (struct dg_gpt2_shape){96, 96, fuse, false, DG_F32});
         struct dg_plan *plan = outline_plan(g, (struct dg_tiling){.workers = 4});
 
         check_blocks(plan, 48); /* the planner cuts 96 rows in two */
@@ -512,7 +514,8 @@ START_TEST(few_rows_are_one_block)
     struct dg_model *model = outline(z);
 
     for (uint32_t rows = 15; rows <= 64; rows += 7) {
-        struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){rows, rows, true, false});
+        struct dg_graph *g =
+            outline_graph(model, (struct dg_gpt2_shape){rows, rows, true, false, DG_F32});
         struct dg_plan *plan = outline_plan(g, (struct dg_tiling){.workers = 4});
 
         for (uint32_t t = 0; t < plan->n_tiles; t++) {
@@ -555,7 +558,8 @@ START_TEST(tails_wait_for_the_last_rows)
     struct dg_model *model = outline(sizes[3]);
 
     for (uint32_t n = 1; n < 17; n++) {
-        struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){17, n, true, false});
+        struct dg_graph *g =
+            outline_graph(model, (struct dg_gpt2_shape){17, n, true, false, DG_F32});
         struct dg_plan *plan = outline_plan(g, (struct dg_tiling){.workers = 2, .row_block = 4});
         struct relation direct = brute_direct(plan);
 
@@ -576,7 +580,7 @@ END_TEST
 static void check_124m(uint32_t rows, struct dg_tiling tiling, bool check)
 {
     struct dg_model *model = outline(gpt2_124m);
-    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){rows, 1, true, false});
+    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){rows, 1, true, false, DG_F32});
     struct dg_plan *plan = outline_plan(g, tiling);
     const uint64_t largest = 4 * (uint64_t)rows * 4 * 768, logits = 4 * 50257;
 
@@ -627,7 +631,7 @@ START_TEST(costs_of_a_token)
 {
     const struct dg_sizes z = gpt2_124m;
     struct dg_model *model = outline(z);
-    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){1, 1, true, false});
+    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){1, 1, true, false, DG_F32});
     struct dg_plan *plan = outline_plan(g, (struct dg_tiling){1, 1, 1 << 20});
 
     expect_cost(plan, "embed", 768, 4 * (1 + 3 * 768));
@@ -646,7 +650,7 @@ END_TEST
 static uint64_t activations_of(struct dg_sizes z, bool load)
 {
     struct dg_model *model = outline(z);
-    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){8, 1, true, load});
+    struct dg_graph *g = outline_graph(model, (struct dg_gpt2_shape){8, 1, true, load, DG_F32});
     struct dg_plan *plan = outline_plan(g, (struct dg_tiling){2, 4, 0});
     const uint64_t bytes = plan->arena_bytes;
 

@@ -932,7 +932,7 @@ START_TEST(plan_of_the_first_step)
     ck_assert_int_eq(dg_model_open(&m, path, NULL, &err), DG_OK);
     for (uint32_t rows = 1; rows <= 5; rows += 2) {
         for (uint32_t k = 0; k < 3; k++) {
-            const struct dg_gpt2_shape shape = {rows, k == 1 ? rows : k / 2, true, true};
+            const struct dg_gpt2_shape shape = {rows, k == 1 ? rows : k / 2, true, true, DG_F32};
             const struct dg_tiling tiling = {.workers = 3, .row_block = 2, .col_block = 16};
             struct dg_plan_proof proof;
             struct dg_graph *g;

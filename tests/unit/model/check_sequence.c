@@ -623,6 +623,9 @@ START_TEST(options_out_of_range)
         {{.isa = (enum dg_isa)9}, "isa: got 9 (unknown), expected"},
         {{.isa = (enum dg_isa) - 1}, "isa: got -1 (unknown), expected"},
         {{.no_fuse = 2}, "no_fuse: got 2, expected 0 or 1"},
+        {{.cache = DG_PRECISION_INT8}, "cache: got 3 (int8), expected auto, f32 or bf16"},
+        {{.cache = (enum dg_precision) - 1}, "cache: got -1 (unknown), expected"},
+        {{.reserved = 1}, "reserved: got 1, expected 0"},
         {{.size = 1}, "engine options: size: got 1, expected"},
         {{.size = SIZE_MAX}, "engine options: size: got"},
 #if defined(__x86_64__)

@@ -1,5 +1,6 @@
-/* spec/gpt2.c and spec/int8.c against the library: the same logits, bit for bit, and the same ids, for every golden
- * model and each format of weights. Built as BUILD/spec-gpt2 and BUILD/spec-int8; `--logits` writes those that each id is chosen from. */
+/* The files in spec/ against the library: the same logits, bit for bit, and the same ids, for every golden model,
+ * each format of weights, and each of keys and values. Built as BUILD/spec-*; `--logits` writes those that each id is
+ * chosen from. */
 #include "../../support/one.h"
 
 #include <stdio.h>
@@ -17,16 +18,20 @@ struct both {
     size_t vocab;
 };
 
-static void open_both(struct both *b, const char *path, enum dg_precision weights)
+static void open_both(struct both *b, const char *path, enum dg_precision weights,
+                      enum dg_precision cache)
 {
+    static const char *const specs[2][2] = {{"spec-gpt2", "spec-bf16_cache"},
+                                            {"spec-int8", "spec-int8_bf16_cache"}};
+    const struct dg_engine_options opt = {.size = sizeof opt, .cache = cache};
     struct dg_error err = {0};
 
     b->path = path;
-    b->spec = weights == DG_PRECISION_INT8 ? "spec-int8" : "spec-gpt2";
+    b->spec = specs[weights == DG_PRECISION_INT8][cache == DG_PRECISION_BF16];
     ck_assert_msg(dg_team_new(&b->team, 2, 2, &err) == DG_OK, "%s", err.text);
     ck_assert_msg(dg_model_open_as(&b->model, path, weights, b->team, &err) == DG_OK, "%s",
                   err.text);
-    b->one = one_new(b->model, b->team, NULL);
+    b->one = one_new(b->model, b->team, &opt);
     b->vocab = dg_model_sizes(b->model).vocab;
 }
 
@@ -98,7 +103,7 @@ static size_t read_ids(const char *text, int32_t *ids)
 }
 
 /* All prompts of tests/golden/NAME.txt. */
-static void compare_golden(const char *name, enum dg_precision weights)
+static void compare_golden(const char *name, enum dg_precision weights, enum dg_precision cache)
 {
     char path[128];
     struct both b;
@@ -110,7 +115,7 @@ static void compare_golden(const char *name, enum dg_precision weights)
     text = fopen(path, "r");
     ck_assert_ptr_nonnull(text);
     snprintf(path, sizeof path, "tests/golden/%s.bin", name);
-    open_both(&b, path, weights);
+    open_both(&b, path, weights, cache);
     while (getline(&line, &room, text) > 0) {
         int32_t ids[MAX_IDS + MORE];
         size_t n;
@@ -131,21 +136,21 @@ static void compare_golden(const char *name, enum dg_precision weights)
 
 START_TEST(floats)
 {
-    compare_golden("tiny", DG_PRECISION_AUTO);
-    compare_golden("odd", DG_PRECISION_AUTO);
-    compare_golden("small", DG_PRECISION_AUTO);
+    compare_golden("tiny", DG_PRECISION_AUTO, DG_PRECISION_F32);
+    compare_golden("odd", DG_PRECISION_AUTO, DG_PRECISION_F32);
+    compare_golden("small", DG_PRECISION_AUTO, DG_PRECISION_AUTO);
 }
 END_TEST
 
 START_TEST(floats_padded)
 {
-    compare_golden("padded", DG_PRECISION_AUTO);
+    compare_golden("padded", DG_PRECISION_AUTO, DG_PRECISION_F32);
 }
 END_TEST
 
 START_TEST(bf16)
 {
-    compare_golden("bf16", DG_PRECISION_AUTO);
+    compare_golden("bf16", DG_PRECISION_AUTO, DG_PRECISION_F32);
 }
 END_TEST
 
@@ -155,7 +160,17 @@ START_TEST(int8)
     static const char *const names[] = {"tiny", "odd", "small", "padded", "bf16"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        compare_golden(names[i], DG_PRECISION_INT8);
+        compare_golden(names[i], DG_PRECISION_INT8, DG_PRECISION_F32);
+}
+END_TEST
+
+START_TEST(bf16_cache)
+{
+    compare_golden("tiny", DG_PRECISION_AUTO, DG_PRECISION_BF16);
+    compare_golden("odd", DG_PRECISION_AUTO, DG_PRECISION_BF16);
+    compare_golden("padded", DG_PRECISION_AUTO, DG_PRECISION_BF16);
+    compare_golden("bf16", DG_PRECISION_AUTO, DG_PRECISION_BF16);
+    compare_golden("odd", DG_PRECISION_INT8, DG_PRECISION_BF16);
 }
 END_TEST
 
@@ -165,9 +180,11 @@ START_TEST(a_long_text)
     int32_t ids[128] = {838, 659};
     struct both b;
 
-    open_both(&b, "tests/golden/small.bin", DG_PRECISION_AUTO);
-    compare(&b, "", "838 659", ids, 2, 128);
-    close_both(&b);
+    for (enum dg_precision cache = DG_PRECISION_F32; cache <= DG_PRECISION_BF16; cache++) {
+        open_both(&b, "tests/golden/small.bin", DG_PRECISION_AUTO, cache);
+        compare(&b, "", "838 659", ids, 2, 128);
+        close_both(&b);
+    }
 }
 END_TEST
 
@@ -176,7 +193,7 @@ START_TEST(the_model_in_the_program)
     int32_t ids[64] = {576, 577, 258, 498};
     struct both b;
 
-    open_both(&b, "models/demo/demo.bin", DG_PRECISION_AUTO);
+    open_both(&b, "models/demo/demo.bin", DG_PRECISION_AUTO, DG_PRECISION_F32);
     compare(&b, "", "576 577 258 498", ids, 4, 40);
     close_both(&b);
 }
@@ -185,7 +202,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        floats, floats_padded, bf16, int8, a_long_text, the_model_in_the_program, NULL};
+        floats, floats_padded, bf16, int8, bf16_cache, a_long_text, the_model_in_the_program, NULL};
 
     return run_suite("spec", tests);
 }

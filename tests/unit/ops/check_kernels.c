@@ -930,14 +930,17 @@ static const size_t head_sizes[] = {1,  2,  3,  5,  7,  8,  12, 15, 16, 17, 24, 
                                     33, 40, 47, 48, 49, 56, 63, 64, 65, 72, 79, 80, 128};
 enum { N_HEAD_SIZES = sizeof head_sizes / sizeof *head_sizes };
 
-/* Queries, keys and values of one head, for up to n keys, and the results of the specification. */
+/* Queries, keys and values of one head, for up to n keys, and the results of the specification. Keys and values
+ * are floats, or two bf16 in the place of each. */
 struct head {
+    enum dg_dtype held;
     size_t n, d, stride;        /* stride: of q and p */
+    size_t words;               /* of a value */
     size_t block;               /* from one block of keys or values to the next */
     float *q;                   /* [ATTENTION_ROWS][stride] */
     float *p;                   /* [ATTENTION_ROWS][stride], n + ATTENTION_ROWS - 1 used */
-    float *keys;                /* [n / P][d][P], blocks apart */
-    float *values;              /* [n + ATTENTION_ROWS - 1][d], blocks of P apart */
+    float *keys;                /* [n / P][words][P], blocks apart */
+    float *values;              /* [n + ATTENTION_ROWS - 1][words], blocks of P apart */
     float **key_at, **value_at; /* blocks where a test has put them */
     float *scores;              /* [ATTENTION_ROWS][n] */
     struct room q_room, p_room, keys_room, values_room, s_room, y_room;
@@ -962,17 +965,33 @@ static struct dg_blocks values_at(const struct head *h, float *first)
     return blocks_at(h, h->value_at, first, h->n + ATTENTION_ROWS - 1);
 }
 
-static void head_new(struct head *h, size_t n, size_t d, enum fill fill)
+static float *held_values(enum dg_dtype held, size_t n, enum fill fill, uint64_t seed)
 {
+    float *v = values(2 * n, fill, seed);
+    uint16_t *halves =
+        (uint16_t *)(void *)v; /* each is written when both floats in its place are read */
+
+    for (size_t i = 0; i < 2 * n && held == DG_BF16; i++) {
+        const uint16_t half = dg_bf16_of(v[i]);
+
+        memcpy(halves + i, &half, sizeof half);
+    }
+    return v;
+}
+
+static void head_new(struct head *h, enum dg_dtype held, size_t n, size_t d, enum fill fill)
+{
+    const size_t words = held == DG_BF16 ? (d + 1) / 2 : d;
     const size_t most = n + ATTENTION_ROWS - 1, whole = dg_round_up(n, P),
-                 stride = (most > d ? most : d) + GAP, block = P * d + GAP,
+                 stride = (most > d ? most : d) + GAP, block = P * words + GAP,
                  key_room = whole / P * block, value_room = dg_round_up(most, P) / P * block;
 
-    *h = (struct head){.n = n, .d = d, .stride = stride, .block = block};
+    *h = (struct head){
+        .held = held, .n = n, .d = d, .stride = stride, .words = words, .block = block};
     h->q = values(ATTENTION_ROWS * stride, fill, n + d);
     h->p = values(ATTENTION_ROWS * stride, ORDINARY, n + d + 1);
-    h->keys = values(key_room, fill, n + d + 2);
-    h->values = values(value_room, fill, n + d + 3);
+    h->keys = held_values(held, key_room, fill, n + d + 2);
+    h->values = held_values(held, value_room, fill, n + d + 3);
     h->key_at = calloc(key_room / block, sizeof *h->key_at);
     h->value_at = calloc(value_room / block, sizeof *h->value_at);
     ck_assert(h->key_at && h->value_at);
@@ -983,8 +1002,8 @@ static void head_new(struct head *h, size_t n, size_t d, enum fill fill)
     h->values_room = room_new(value_room);
     h->s_room = room_new(ATTENTION_ROWS * (whole + P));
     h->y_room = room_new(ATTENTION_ROWS * (d + GAP));
-    dg_kernels_scalar.scores(h->scores, n, h->q, stride, keys_at(h, h->keys), ATTENTION_ROWS, n, d,
-                             SCALE);
+    dg_kernels_scalar.scores[held](h->scores, n, h->q, stride, keys_at(h, h->keys), ATTENTION_ROWS,
+                                   n, d, SCALE);
 }
 
 static void head_free(struct head *h)
@@ -1007,12 +1026,12 @@ static void head_free(struct head *h)
 /* Floats of the keys that are read: the last key block ends in the middle of a row of lanes. */
 static size_t key_floats(const struct head *h, size_t n)
 {
-    return (n - 1) / P * h->block + (h->d - 1) * P + (n - 1) % P + 1;
+    return (n - 1) / P * h->block + (h->words - 1) * P + (n - 1) % P + 1;
 }
 
 static size_t value_floats(const struct head *h, size_t n)
 {
-    return (n - 1) / P * h->block + ((n - 1) % P + 1) * h->d;
+    return (n - 1) / P * h->block + ((n - 1) % P + 1) * h->words;
 }
 
 /* s: rows at least P apart from the next, so that writing past n rounded up shows. */
@@ -1022,11 +1041,11 @@ static void scores_at(const struct head *h, const struct dg_kernels *k, size_t n
     const size_t whole = dg_round_up(n, P), stride = whole + P;
 
     for (size_t rows = 1; rows <= ATTENTION_ROWS; rows++) {
-        const struct run run = {k, "scores", rows, n, h->d};
+        const struct run run = {k, h->held == DG_BF16 ? "scores of bf16" : "scores", rows, n, h->d};
         const float *q = place(h->q_room, h->q, (rows - 1) * h->stride + h->d);
         float *s = take(h->s_room, (rows - 1) * stride + whole);
 
-        k->scores(s, stride, q, h->stride, keys_at(h, keys), rows, n, h->d, SCALE);
+        k->scores[h->held](s, stride, q, h->stride, keys_at(h, keys), rows, n, h->d, SCALE);
         expect_untouched(&run, s - MARGIN, MARGIN);
         for (size_t r = 0; r < rows; r++) {
             expect_same(&run, s + r * stride, h->scores + r * h->n, n);
@@ -1036,11 +1055,11 @@ static void scores_at(const struct head *h, const struct dg_kernels *k, size_t n
     }
 }
 
-static void scores_with(size_t d)
+static void scores_with(size_t d, enum dg_dtype held)
 {
     struct head h;
 
-    head_new(&h, LONGEST, d, d % 3 == 0 ? LARGE : d % 3 == 1 ? ORDINARY : TINY);
+    head_new(&h, held, LONGEST, d, d % 3 == 0 ? LARGE : d % 3 == 1 ? ORDINARY : TINY);
     for (enum dg_isa isa = dg_isa_next(DG_ISA_SCALAR); isa; isa = dg_isa_next(isa))
         for (size_t n = 1; n <= LONGEST; n += sanitized() ? 13 : 1)
             scores_at(&h, dg_kernels_for(isa), n);
@@ -1050,7 +1069,9 @@ static void scores_with(size_t d)
 START_TEST(scores_equal_scalar)
 {
     for (size_t i = 0; i < N_HEAD_SIZES; i += sanitized() ? 3 : 1)
-        scores_with(head_sizes[i]);
+        scores_with(head_sizes[i], DG_F32);
+    for (size_t i = 0; i < N_HEAD_SIZES; i += 2)
+        scores_with(head_sizes[i], DG_BF16);
 }
 END_TEST
 
@@ -1062,9 +1083,9 @@ static float *all_sums(const struct head *h)
 
     for (size_t n = 1; n <= most; n++)
         for (size_t r = 0; r < ATTENTION_ROWS; r++)
-            dg_kernels_scalar.mix(sums + (n * ATTENTION_ROWS + r) * h->d, h->d,
-                                  h->p + r * h->stride, h->stride, values_at(h, h->values), 1, n,
-                                  h->d);
+            dg_kernels_scalar.mix[h->held](sums + (n * ATTENTION_ROWS + r) * h->d, h->d,
+                                           h->p + r * h->stride, h->stride, values_at(h, h->values),
+                                           1, n, h->d);
     return sums;
 }
 
@@ -1075,23 +1096,23 @@ static void mix_at(const struct head *h, const struct dg_kernels *k, size_t n, c
     const size_t stride = h->d + GAP;
 
     for (size_t rows = 1; rows <= ATTENTION_ROWS; rows++) {
-        const struct run run = {k, "mix", rows, n, h->d};
+        const struct run run = {k, h->held == DG_BF16 ? "mix of bf16" : "mix", rows, n, h->d};
         const size_t seen = n + rows - 1;
         const float *p = place(h->p_room, h->p, (rows - 1) * h->stride + seen);
         float *v = place(h->values_room, h->values, value_floats(h, seen));
         float *y = take(h->y_room, (rows - 1) * stride + h->d);
 
-        k->mix(y, stride, p, h->stride, values_at(h, v), rows, n, h->d);
+        k->mix[h->held](y, stride, p, h->stride, values_at(h, v), rows, n, h->d);
         expect_matrix(&run, y, stride, want, want_stride, h->d);
     }
 }
 
-static void mix_with(size_t d)
+static void mix_with(size_t d, enum dg_dtype held)
 {
     struct head h;
     float *sums;
 
-    head_new(&h, LONGEST, d, d % 3 == 0 ? LARGE : d % 3 == 1 ? ORDINARY : TINY);
+    head_new(&h, held, LONGEST, d, d % 3 == 0 ? LARGE : d % 3 == 1 ? ORDINARY : TINY);
     sums = all_sums(&h);
     for (enum dg_isa isa = DG_ISA_SCALAR; isa; isa = dg_isa_next(isa))
         for (size_t n = 1; n <= LONGEST; n += sanitized() || isa == DG_ISA_SCALAR ? 13 : 1)
@@ -1104,18 +1125,21 @@ static void mix_with(size_t d)
 START_TEST(mix_equals_scalar)
 {
     for (size_t i = 0; i < N_HEAD_SIZES; i += sanitized() ? 3 : 1)
-        mix_with(head_sizes[i]);
+        mix_with(head_sizes[i], DG_F32);
+    for (size_t i = 1; i < N_HEAD_SIZES; i += 2)
+        mix_with(head_sizes[i], DG_BF16);
 }
 END_TEST
 
 /* A head of 124M with n keys. */
-static void attention_at(size_t n)
+static void attention_at(size_t n, enum dg_dtype held)
 {
     float want[ATTENTION_ROWS * 64];
     struct head h;
 
-    head_new(&h, n, 64, ORDINARY);
-    dg_kernels_scalar.mix(want, 64, h.p, h.stride, values_at(&h, h.values), ATTENTION_ROWS, n, 64);
+    head_new(&h, held, n, 64, ORDINARY);
+    dg_kernels_scalar.mix[held](want, 64, h.p, h.stride, values_at(&h, h.values), ATTENTION_ROWS, n,
+                                64);
     for (enum dg_isa isa = dg_isa_next(DG_ISA_SCALAR); isa; isa = dg_isa_next(isa)) {
         scores_at(&h, dg_kernels_for(isa), n);
         mix_at(&h, dg_kernels_for(isa), n, want, 64);
@@ -1127,8 +1151,10 @@ START_TEST(attention_at_real_shapes)
 {
     static const size_t lengths[] = {1, 15, 16, 17, 1000, 1024};
 
-    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
-        attention_at(lengths[i]);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        attention_at(lengths[i], DG_F32);
+        attention_at(lengths[i], DG_BF16);
+    }
 }
 END_TEST
 
@@ -1186,10 +1212,10 @@ static void run_all(const struct dg_kernels *k, struct around *a, float fill)
         key_at[b] = keys + b * P * DEPTH;
         value_at[b] = values + b * P * DEPTH;
     }
-    k->scores(lay(a, ROWS * 3 * P), 3 * P, lay(a, ROWS * DEPTH), DEPTH,
-              (struct dg_blocks){key_at, 0}, ROWS, N, DEPTH, SCALE);
-    k->mix(lay(a, ROWS * DEPTH), DEPTH, lay(a, ROWS * N), N, (struct dg_blocks){value_at, 0}, ROWS,
-           N - ROWS, DEPTH);
+    k->scores[DG_F32](lay(a, ROWS * 3 * P), 3 * P, lay(a, ROWS * DEPTH), DEPTH,
+                      (struct dg_blocks){key_at, 0}, ROWS, N, DEPTH, SCALE);
+    k->mix[DG_F32](lay(a, ROWS * DEPTH), DEPTH, lay(a, ROWS * N), N,
+                   (struct dg_blocks){value_at, 0}, ROWS, N - ROWS, DEPTH);
 }
 
 /* Two runs differ where they were filled differently, and nowhere else. */
@@ -1257,7 +1283,8 @@ static void scores_near(const struct dg_kernels *k, const struct head *h)
     const size_t stride = dg_round_up(h->n, P);
     float *s = new_floats(ATTENTION_ROWS * stride);
 
-    k->scores(s, stride, h->q, h->stride, keys_at(h, h->keys), ATTENTION_ROWS, h->n, h->d, SCALE);
+    k->scores[h->held](s, stride, h->q, h->stride, keys_at(h, h->keys), ATTENTION_ROWS, h->n, h->d,
+                       SCALE);
     for (size_t r = 0; r < ATTENTION_ROWS; r++) {
         for (size_t j = 0; j < h->n; j++) {
             double sum = 0.0, magnitude = 0.0;
@@ -1281,7 +1308,7 @@ static void mix_near(const struct dg_kernels *k, const struct head *h)
     const struct run run = {k, "mix", ATTENTION_ROWS, h->n, h->d};
     float *y = new_floats(ATTENTION_ROWS * h->d);
 
-    k->mix(y, h->d, h->p, h->stride, values_at(h, h->values), ATTENTION_ROWS, h->n, h->d);
+    k->mix[h->held](y, h->d, h->p, h->stride, values_at(h, h->values), ATTENTION_ROWS, h->n, h->d);
     for (size_t r = 0; r < ATTENTION_ROWS; r++) {
         for (size_t i = 0; i < h->d; i++) {
             double sum = 0.0, magnitude = 0.0;
@@ -1303,7 +1330,7 @@ static void attention_near(const struct dg_kernels *k)
 {
     struct head h;
 
-    head_new(&h, 77, 40, ORDINARY);
+    head_new(&h, DG_F32, 77, 40, ORDINARY);
     scores_near(k, &h);
     mix_near(k, &h);
     head_free(&h);

@@ -170,7 +170,7 @@ static struct dg_tensor *cache(struct stage *s, enum dg_layout layout, uint32_t 
                                 .positions = POSITIONS};
 
     if (!s->cache.block) {
-        const struct dg_cache_shape shape = {1, heads, heads * head_size, POSITIONS};
+        const struct dg_cache_shape shape = {1, heads, heads * head_size, POSITIONS, DG_F32};
 
         s->cache = cache_in(unwritten(s, dg_cache_bytes(&shape) / sizeof(float)), s->block, &shape);
     }

@@ -336,6 +336,7 @@ static char *write_text(struct dg_trace *trace, bool all_edges, size_t *n)
                                       .isa = "scalar",
                                       .sched = "dataflow",
                                       .weights = "f32",
+                                      .cache = "bf16",
                                       .limits = {{1, 30.5, 200}, {3, 60.5, 500}},
                                       .n_limits = 2,
                                       .all_edges = all_edges};
