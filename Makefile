@@ -391,6 +391,9 @@ endif
 $(BUILD)/tests/guard/ulp $(BUILD)/tests/guard/accuracy $(BUILD)/tests/guard/bench_guard $(BUILD)/tests/prove/soak: %: %.o $(LIB) $(BUILD)/linked-with
 	$(call link)
 
+$(BUILD)/tests/guard/accuracy: $(BUILD)/tests/guard/q8_0.o
+$(BUILD)/tests/guard/q8_0.o: ISA_CFLAGS := -O3
+
 # Every reader under libFuzzer and sanitizers; clang brings it.
 FUZZ_SECONDS ?= 20
 FUZZ := $(BUILD)-fuzz/tests/fuzz/fuzz
@@ -422,7 +425,7 @@ bench-guard: all $(BUILD)/tests/guard/bench_guard  ## instructions of a prompt a
 bench-guard-update: all $(BUILD)/tests/guard/bench_guard # the figures anew, into tests/guard/bench_guard.txt
 	@BUILD=$(BUILD) CC="$(CC)" tests/guard/bench_guard.sh update
 
-accuracy: all $(BUILD)/tests/guard/accuracy  ## what bf16 and int8 lose against f32: demo model, models with outliers (python3)
+accuracy: all $(BUILD)/tests/guard/accuracy  ## what bf16 and int8 lose against f32: demo model, golden models, models with outliers (python3)
 	@BUILD=$(BUILD) tests/guard/accuracy.sh all
 
 ulp: $(BUILD)/tests/guard/ulp  ## error of exp, tanh and erf over every float (some minutes)

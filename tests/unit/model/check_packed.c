@@ -11,6 +11,7 @@
 #include "../../../src/model/model.h"
 #include "../../../src/text/vocabulary.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -399,6 +400,87 @@ START_TEST(each_section)
 }
 END_TEST
 
+/* ---- scales ---- */
+
+/* Group `g` of the first outputs of the first weight, wte, which is of int8. */
+static struct dg_panel_group *group_of(const struct file *f, size_t g)
+{
+    const struct dg_packed_section *wte = section(f, 0);
+
+    ck_assert(strcmp(wte->name, "wte") == 0 && wte->group == DG_GROUP && wte->cols > DG_GROUP);
+    return (struct dg_panel_group *)(void *)(f->bytes + wte->offset) + g;
+}
+
+static void refuse_weight(const void *bytes, size_t n, const char *what)
+{
+    struct dg_error err = {0};
+    struct dg_model *m;
+    struct dg_team *team;
+    struct one *o;
+    const int32_t id = 5;
+
+    ck_assert_int_eq(dg_team_new(&team, 2, 2, &err), DG_OK);
+    ck_assert_msg(dg_model_parse(&m, bytes, n, "file", NULL, &err) == DG_OK, "%s", err.text);
+    o = one_new(m, team, NULL);
+    ck_assert_int_eq(dg_sequence_eval(o->text, &id, 1, 1, &err), DG_ERR_MODEL);
+    ck_assert_msg(strstr(err.text, what) == err.text, "%s", err.text);
+    one_free(o);
+    dg_model_free(m);
+    dg_team_free(team);
+}
+
+/* A scale of int8 that is infinite or NaN, used in place, and loaded. */
+START_TEST(scales_are_finite)
+{
+    static const float wrong[] = {INFINITY, -INFINITY, NAN};
+    struct file f;
+    unsigned char *room;
+
+    load_packed(&f, "tests/golden/gguf/small-q8_0.gguf");
+    room = aligned_alloc(64, (f.n + 128) / 64 * 64);
+    ck_assert_ptr_nonnull(room);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        group_of(&f, 1)->scale[2] = wrong[i];
+        refuse(&f, true, "sum: got 0x");
+        refuse_weight(f.bytes, f.n, "file: wte: row 2, column 32: got ");
+        memcpy(room + 1, f.bytes, f.n);
+        refuse_weight(room + 1, f.n, "file: wte: row 2, column 32: got ");
+    }
+    free(room);
+    free(f.bytes);
+}
+END_TEST
+
+/* A scale below zero is one: with the integers' signs turned, too, nothing changes. */
+START_TEST(scales_of_either_sign)
+{
+    struct dg_panel_group *g;
+    struct dg_model *m;
+    struct file f;
+    char expected[65], hex[65];
+
+    load_packed(&f, "tests/golden/gguf/small-q8_0.gguf");
+    ck_assert_int_eq(dg_model_parse(&m, f.bytes, f.n, "f", NULL, NULL), DG_OK);
+    hash(m, DG_ISA_SCALAR, expected);
+    g = group_of(&f, 1);
+    g->scale[2] = -g->scale[2];
+    hash(m, DG_ISA_SCALAR, hex);
+    ck_assert(strcmp(hex, expected) != 0);
+    for (size_t k = 0; k < DG_GROUP; k++) {
+        uint8_t *byte = &g->weight[k / 4][2][k % 4];
+
+        ck_assert_uint_gt(*byte, 0);
+        *byte = (uint8_t)(256 - *byte);
+    }
+    for (enum dg_isa isa = DG_ISA_SCALAR; isa; isa = dg_isa_next(isa)) {
+        hash(m, isa, hex);
+        ck_assert_msg(strcmp(hex, expected) == 0, "%s", dg_isa_name(isa));
+    }
+    dg_model_free(m);
+    free(f.bytes);
+}
+END_TEST
+
 /* ---- the tokenizer ---- */
 
 static void expect_same(const struct dg_tokenizer *t, const char *text, size_t n,
@@ -578,10 +660,23 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {bits,          round_trips,      says,   each_bit_of_the_head,
-                                  head,          sections,         table,  exchanged,
-                                  cut,           each_section,     tokens, added_tokens,
-                                  broken_tokens, tokens_that_grow, NULL};
+    const TTest *const tests[] = {bits,
+                                  round_trips,
+                                  says,
+                                  each_bit_of_the_head,
+                                  head,
+                                  sections,
+                                  table,
+                                  exchanged,
+                                  cut,
+                                  each_section,
+                                  scales_are_finite,
+                                  scales_of_either_sign,
+                                  tokens,
+                                  added_tokens,
+                                  broken_tokens,
+                                  tokens_that_grow,
+                                  NULL};
 
     return run_suite("packed", tests);
 }
