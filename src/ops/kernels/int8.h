@@ -16,7 +16,7 @@
  * R rows against N panels: the sums of a group are R * N registers, and as many hold the floats. A group costs 8
  * loads of each panel, 8 broadcasts of each row and 8 dots for each of both, then a conversion, a product of scales
  * and a multiply-add. Depth is not cut: a panel is a quarter of one of floats. The first rows fetch what they
- * multiply soon, but for a single one, as the products of simd.h. */
+ * multiply soon, as the products of simd.h; four panels side by side are left to the processor. */
 #ifndef DG_OPS_KERNELS_INT8_H
 #define DG_OPS_KERNELS_INT8_H
 
@@ -92,7 +92,7 @@ INLINE void int8_block(const int R, const int N, const struct int8_product *m, s
         const size_t then = g + ahead < groups ? ahead : ahead + (N - 1) * groups;
         i16 sum[5][4];
 
-        if (R > 1 && r == 0)
+        if (N < 4 && r == 0)
             int8_fetch(N, (uintptr_t)w + then * sizeof *w, groups);
         int8_group(R, N, sum, x, x_stride, w, groups);
         for (int j = 0; j < N; j++) {
