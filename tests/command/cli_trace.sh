@@ -247,6 +247,32 @@ for list in 0 '' a 1, ,1 1,,2 1,257 -1 1.5 '1 2'; do
     expect_error 2 'expected up to' trace "$trace" --what-if "$list"
 done
 
+# ---- what if, on several processes ----
+
+# A step of two stages waits for four latencies: it is told, goes to the second stage and back, and is answered.
+run tokens -m "$tiny" --greedy -j1 --total 12 --trace "$dir/steps.json" 1 2 3
+run trace "$dir/steps.json" --what-if 1 --ranks 2,4 --link 1e6,1e6,0
+count "two stages: 9 steps of 4 seconds" grep -qE '^2 +3600[0-9]\.[0-9]+ .* latency ' "$dir/out"
+count "four stages: 9 steps of 6 seconds" grep -qE '^4 +5400[0-9]\.[0-9]+ .* latency ' "$dir/out"
+for how in layers columns both; do
+    messages=$("$program" graph -m "$tiny" -j1 --ranks 3 --place $how --check | sed -n 's/^\([0-9]*\) messages.*/\1/p')
+    run trace "$dir/steps.json" --what-if 1 --ranks 3 --place $how --link 20,1 --json
+    count "by $how: the messages of the graph that is cut so" has "\"messages\": ${messages:-none}.0," "$dir/out"
+done
+run trace "$dir/steps.json" --what-if 1 --ranks 1 --link 20,1 --json
+count "one process: no messages" has '"speedup": 1.000, "efficiency": 1.000, "messages": 0.0' "$dir/out"
+run trace "$dir/steps.json" "$dir/steps.json" --what-if 1 --ranks 1 --link 20,1
+count "another run is measured" grep -qE '^1 .* [-+][0-9.]+%$' "$dir/out"
+expect_error 2 'as in the first file' trace "$dir/steps.json" "$trace" --what-if 1 --ranks 2 --link 1,1
+expect_error 2 'expected up to' trace "$trace" --what-if 1 --ranks 257 --link 1,1
+expect_error 2 'expected one number' trace "$trace" --what-if 1,2 --ranks 2 --link 1,1
+expect_error 2 'expected --link' trace "$trace" --what-if 1 --ranks 2
+expect_error 2 'expected --what-if' trace "$trace" --ranks 2 --link 1,1
+expect_error 2 'expected --ranks' trace "$trace" --what-if 1 --link 1,1
+for link in 1 1,0 1,1,x -1,1 '' 1,nan; do
+    expect_error 2 'expected L,B' trace "$trace" --what-if 1 --ranks 2 --link "$link"
+done
+
 # ---- two runs ----
 
 run trace "$dir/two.json" "$dir/two.json" --fail-above 0

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2086
 # restart.sh - dagpt-mpi --on-failure restart: ranks are killed or stopped, and what is printed is what dagpt prints.
 # $BUILD, $KIND: as in mpi.sh; $MOMENTS: how many more are killed, some time after the start (1).
 . tests/mpi/ranks.sh
@@ -33,7 +34,6 @@ printed() {
 begin() {
     n=$1 options=$2
     shift 2
-    # shellcheck disable=SC2086
     timeout 120 $launch -n "$n" "$mpi" --timeout 3 --on-failure restart $options "$@" >"$dir/out" 2>"$dir/err" <"${input:-/dev/null}" &
     launcher=$!
 }

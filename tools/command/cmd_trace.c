@@ -1,6 +1,7 @@
 /* dagpt trace FILE [FILE]... - what a recorded run did. It knows the file alone, neither model nor machine:
  * a trace can be read elsewhere, and later. */
 #include "commands.h"
+#include "ranks.h"
 #include "../cli/files.h"
 #include "../cli/leaving.h"
 #include "../cli/options.h"
@@ -29,7 +30,7 @@ static const struct cli_option options[] = {
     {0},
 };
 
-static const struct cli_option *const tables[] = {options, NULL};
+static const struct cli_option *const tables[] = {options, ranks_options, NULL};
 
 static const struct cli_command command = {
     "trace", "[OPTION]... FILE [FILE]...",
@@ -143,6 +144,28 @@ static void run_what_if(char **paths, int n_paths)
     trace_file_free(t);
 }
 
+/* The same on several processes; --what-if is how many workers each has. */
+static void run_ranks(char **paths, int n_paths)
+{
+    struct report_guess list[MAX_GUESSES];
+    struct report_run runs[MAX_FILES];
+
+    if (parse_list(list) != 1)
+        cli_die(DG_ERR_USAGE, "--what-if: got '%s', expected one number with --ranks", what_if);
+    for (int i = 0; i < n_paths; i++) {
+        runs[i] = (struct report_run){paths[i], read_trace(paths[i]), {0}};
+        summarize(&runs[i].s, runs[i].t);
+    }
+    if (runs[0].t->n_ranks > 0)
+        cli_die(DG_ERR_USAGE, "%s: got a run of %zu processes, expected --what-if of one", paths[0],
+                runs[0].t->n_ranks);
+    ranks_what_if(&runs[0], list[0].workers, runs + 1, (size_t)n_paths - 1, json);
+    for (int i = 0; i < n_paths; i++) {
+        trace_summary_free(&runs[i].s);
+        trace_file_free((struct trace_file *)runs[i].t);
+    }
+}
+
 /* ---- one file, two files ---- */
 
 static void run_summary(const char *path)
@@ -230,8 +253,12 @@ int cmd_trace(int argc, char **argv)
     if (html && (what_if || json || n != 1))
         cli_die(DG_ERR_USAGE, "--html takes one file, and neither --what-if nor --json");
     check_paths(argv + 1, n);
+    if (ranks_asked() && !what_if)
+        cli_die(DG_ERR_USAGE, "--ranks: expected --what-if with it");
     if (html)
         write_page(argv[1]);
+    else if (ranks_asked())
+        run_ranks(argv + 1, n);
     else if (what_if)
         run_what_if(argv + 1, n);
     else if (n == 1)
