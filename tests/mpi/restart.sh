@@ -1,7 +1,7 @@
 #!/bin/sh
 # shellcheck disable=SC2086
 # restart.sh - dagpt-mpi --on-failure restart: ranks are killed or stopped, and what is printed is what dagpt prints.
-# $BUILD, $KIND: as in mpi.sh; $MOMENTS: how many more are killed, some time after the start (1).
+# $BUILD, $KIND: as in mpi.sh.
 . tests/mpi/ranks.sh
 
 # ranks_of - the processes of the ranks that are started again where one is lost, and their keepers.
