@@ -124,19 +124,34 @@ static struct dg_trace *join_traces(struct dg_trace *trace, struct trace_facts *
     if (world.rank > 0)
         return NULL;
     if (!own.joined)
-        return trace;
+        return own.over ? NULL : trace;
     return has_failed() ? NULL : tracing_join(trace, facts);
+}
+
+/* A trace has so many lanes. All ranks know that it is asked for. */
+static void check_lanes(uint32_t workers)
+{
+    struct dg_error err;
+
+    if (workers <= DG_MAX_WORKERS || !cli_given(cli_trace_options[0].target))
+        return;
+    dg_fail(&err, DG_ERR_USAGE, "--trace: got %u workers on %d ranks together, expected at most %d",
+            workers, world.ranks, DG_MAX_WORKERS);
+    leave_unless(DIFFERENT, &err);
 }
 
 /* The others do not come back. */
 static void join(struct cli_engine *e)
 {
     struct dg_error err;
+    uint32_t workers;
 
     compare_models(e->model);
+    workers = count_workers(e->team);
+    check_lanes(workers);
     own.transport = mpi_transport();
     cli_check(dg_engine_join(e->engine, own.placing, (uint32_t)world.rank, (uint32_t)world.ranks,
-                             count_workers(e->team), &own.transport, &err),
+                             workers, &own.transport, &err),
               &err);
     world_lock();
     world.waited_for = mpi_waited_for;

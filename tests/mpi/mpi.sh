@@ -89,6 +89,9 @@ count 'trace: workers of no rank' failed_with 3 dagpt 'expected ranks whose work
 ranks 2 tokens -m "$tiny" --trace "$dir/none/trace.json" 1
 count '--trace where no file can be' one_line 5 'none/trace.json'
 
+ranks 2 tokens -m "$tiny" -j 130 --cpus 130 --trace "$dir/wide.json" 1
+count '--trace of too many workers' one_line 2 'got 260 workers on 2 ranks together, expected at most 256'
+
 # Of a model of which each rank has half, each maps and reads about half.
 make_model --layers 8 --heads 8 --channels 512 --positions 64 --vocab 512 --seed 9 -o "$dir/large.bin"
 if command -v strace >/dev/null; then
