@@ -18,7 +18,7 @@ BUILD  := build$(if $(filter-out gcc cc ccache,$(notdir $(CC))),-$(subst $(space
 CFLAGS ?= $(if $(DEBUG),-O0,$(if $(SAN),-O1,-O2)) -g
 
 # What is compiled for, as the compiler's own macros say (CC="gcc -m32" is another machine than gcc).
-ARCH := $(shell echo 'x86_64=__x86_64__ aarch64=__aarch64__ ia32=__i386__ order=__BYTE_ORDER__' | \
+ARCH := $(shell echo 'x86_64=__x86_64__ aarch64=__aarch64__ ia32=__i386__ order=__BYTE_ORDER__ pie=__PIE__' | \
           $(CC) $(CPPFLAGS) $(CFLAGS) -E -P -x c - 2>/dev/null)
 $(if $(filter order=4321,$(ARCH)),$(error dagpt: this machine is big-endian, and weights are read as they lie in files))
 ARCH := $(patsubst %=1,%,$(filter %=1,$(ARCH)))
@@ -41,6 +41,19 @@ NEED_CFLAGS   := -std=c11 -pedantic -Wall -Wextra -Wshadow -Wpointer-arith -Wstr
                  $(if $(WERROR),-Werror)
 NEED_LDFLAGS  :=
 NEED_LDLIBS   := -lpthread -lm
+
+# What makes a fault that is left harder to use, where compiler and linker have it; HARDEN=0 builds without, and so do
+# sanitizers and DEBUG=1. It stands before your flags, which win. Kernels stay as they are: they have no arrays.
+HARDEN := 1
+try    = $(shell echo 'int main(void) { return 0; }' | $(CC) -Werror $(1) -x c - -o /dev/null 2>/dev/null && echo '$(1)')
+try_all = $(or $(call try,$(1)),$(foreach f,$(1),$(call try,$(f))))
+ifeq ($(HARDEN)$(SAN)$(DEBUG),1)
+PIE             := $(if $(filter pie=__PIE__,$(ARCH)),-fPIE -pie)
+HARDEN_CFLAGS   := $(call try_all,-fstack-protector-strong -fstack-clash-protection -fcf-protection) \
+                   $(if $(and $(filter -O1 -O2 -O3,$(CFLAGS)),$(if $(findstring _FORTIFY_SOURCE,$(CC) $(CPPFLAGS) \
+                   $(CFLAGS)),,1)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDEN_LDFLAGS  := $(call try_all,-Wl$(comma)-z$(comma)relro -Wl$(comma)-z$(comma)now -Wl$(comma)-z$(comma)noexecstack)
+endif
 ifneq ($(SAN),)
 NEED_CFLAGS  += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 NEED_LDFLAGS += -fsanitize=$(SAN)
@@ -64,6 +77,7 @@ SRC    := $(filter-out $(OTHERS),$(wildcard src/*/*.c src/*/*/*.c))
 ifneq ($(filter address,$(subst $(comma), ,$(SAN))),)
 SRC    := $(SRC:src/base/arena.c=tests/support/heap_arena.c)
 endif
+$(BUILD)/src/ops/kernels/%.o $(BUILD)/pic/src/ops/kernels/%.o: HARDEN_CFLAGS :=
 $(BUILD)/src/ops/kernels/avx2.o $(BUILD)/pic/src/ops/kernels/avx2.o: ISA_CFLAGS := -O3 $(AVX2)
 $(BUILD)/src/ops/kernels/avx512.o $(BUILD)/pic/src/ops/kernels/avx512.o: ISA_CFLAGS := -O3 $(AVX512)
 $(BUILD)/src/ops/kernels/avx_vnni.o $(BUILD)/pic/src/ops/kernels/avx_vnni.o: ISA_CFLAGS := -O3 $(AVX2) -mavxvnni
@@ -112,8 +126,8 @@ PROVE  := $(BUILD)-sync_prove/tests/prove/prove
 all: $(BUILD)/dagpt $(BUILD)/make-model $(SPECS) $(if $(filter 1,$(SERVE)),$(BUILD)/dagpt-serve)  ## build the command, the server, make-model and the specification (the default)
 
 # What objects, and what programs, were made with: new flags make them anew.
-COMPILE = $(CC) $(NEED_CPPFLAGS) $(CPPFLAGS) $(CFLAGS) $(NEED_CFLAGS)
-LINK    = $(CC) $(CFLAGS) $(LDFLAGS) $(NEED_LDFLAGS)
+COMPILE = $(CC) $(HARDEN_CFLAGS) $(filter -fPIE,$(PIE)) $(NEED_CPPFLAGS) $(CPPFLAGS) $(CFLAGS) $(NEED_CFLAGS)
+LINK    = $(CC) $(HARDEN_LDFLAGS) $(PIE) $(CFLAGS) $(LDFLAGS) $(NEED_LDFLAGS)
 QUOTED  = '$(subst ','\'',$(TEXT))'
 $(BUILD)/compiled-with: TEXT = $(COMPILE)
 $(BUILD)/linked-with:   TEXT = $(LINK) $(LINES) $(LDLIBS)
@@ -156,7 +170,7 @@ $(BUILD)/spec/int8_bf16_cache.o: spec/bf16_cache.c $(BUILD)/compiled-with
 	@$(COMPILE) -DINT8 -c -o $@ $<
 
 # The server uses the shared library, as it is found beside it, or where both are installed. (A sanitizer's is not.)
-SERVING := $(patsubst %.c,$(BUILD)/%.o,$(wildcard serve/*.c) tools/cli/stream.c tools/cli/candidates.c src/base/utf8.c)
+SERVING := $(patsubst %.c,$(BUILD)/%.o,$(wildcard serve/*.c) tools/cli/stream.c tools/cli/candidates.c tools/cli/sandbox.c src/base/utf8.c)
 $(filter $(BUILD)/serve/%,$(SERVING)): private NEED_CPPFLAGS += -Isrc $(filter-out -l% -L%,$(SERVE_LIBS))
 $(BUILD)/dagpt-serve: $(SERVING) $(if $(SAN),$(LIB),$(BUILD)/$(SONAME)) $(BUILD)/linked-with
 	@echo "LINK $@"; $(LINK) -o $@ $(filter %.o,$^) $(filter %.a $(BUILD)/$(SONAME),$^) '-Wl,-rpath,$$ORIGIN:$$ORIGIN/../lib' \
@@ -232,7 +246,7 @@ $(BUILD)/pic/%.o: %.c $(BUILD)/compiled-with
 
 $(SO): $(SRC:%.c=$(BUILD)/pic/%.o) $(BUILD)/linked-with
 	@echo "LINK $@"
-	@$(LINK) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -o $@ $(filter %.o,$^) $(LDLIBS) $(NEED_LDLIBS)
+	@$(filter-out -pie,$(LINK)) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -o $@ $(filter %.o,$^) $(LDLIBS) $(NEED_LDLIBS)
 
 $(BUILD)/$(SONAME): $(SO)
 	@ln -sf $(<F) $@
@@ -374,6 +388,7 @@ $(BUILD)/tests/unit/trace/check_trace: $(patsubst %,$(BUILD)/tools/trace/trace_%
 
 $(BUILD)/tests/unit/cli/check_stream:  $(BUILD)/tools/cli/stream.o
 $(BUILD)/tests/unit/cli/check_candidates: $(BUILD)/tools/cli/candidates.o
+$(BUILD)/tests/unit/cli/check_sandbox: $(BUILD)/tools/cli/sandbox.o
 $(BUILD)/tests/unit/cli/check_output:  $(patsubst %,$(BUILD)/tools/cli/%.o,output part signals writing)
 $(BUILD)/tests/unit/cli/check_leaving: $(patsubst %,$(BUILD)/tools/cli/%.o,leaving signals writing)
 

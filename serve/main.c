@@ -1,6 +1,7 @@
 /* dagpt-serve - completions over HTTP. The main thread waits for signals. */
 #include "http.h"
 #include "steps.h"
+#include "../tools/cli/sandbox.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -200,6 +201,15 @@ static void close_all(struct server *s)
     dg_team_free(s->team);
 }
 
+/* The model is open, and the socket listens: nothing is to be written, run or connected from now on. */
+static void drop_rights(const struct server *s)
+{
+    const char *lacks = s->opt.no_sandbox ? NULL : sandbox_enter(NULL, 0);
+
+    if (lacks)
+        fprintf(stderr, "dagpt-serve: sandbox: of this kernel: %s\n", lacks);
+}
+
 static void serve(struct server *s, const sigset_t *signals)
 {
     const struct timespec tick = {0, TICK_MS * 1000000};
@@ -209,6 +219,7 @@ static void serve(struct server *s, const sigset_t *signals)
     if (!steps_open(s) || pthread_create(&steps, NULL, steps_run, s) != 0)
         serve_die(DG_ERR_RESOURCE, "no memory or no thread to serve with");
     port = http_open(s);
+    drop_rights(s);
     warn_of_strangers(s);
     say_where(s, port);
     while (sigtimedwait(signals, NULL, &tick) < 0)

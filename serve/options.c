@@ -75,6 +75,7 @@ static void print_help(void)
                  r->letter ? r->letter : ' ', r->letter ? ", " : "  ", r->name, r->metavar);
         printf("  %-21s %s\n", left, r->help);
     }
+    printf("  %-21s %s\n", "    --no-sandbox", "keep all rights, once the model is open");
     printf("  %-21s %s\n  %-21s %s\n", "-h, --help", "print this", "    --version", "print it");
 }
 
@@ -126,6 +127,10 @@ static int parse(struct options *o, int argc, char **argv, int i)
     if (!strcmp(argv[i], "--version")) {
         printf("dagpt-serve %s\n", DG_VERSION);
         leave();
+    }
+    if (!strcmp(argv[i], "--no-sandbox")) {
+        o->no_sandbox = true;
+        return i;
     }
     if (argv[i][0] != '-')
         serve_die(DG_ERR_USAGE, "got '%s', expected options alone", argv[i]);

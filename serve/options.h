@@ -2,6 +2,7 @@
 #ifndef DG_SERVE_OPTIONS_H
 #define DG_SERVE_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct options {
@@ -17,6 +18,7 @@ struct options {
     uint64_t body, header;    /* KiB */
     uint64_t connections;
     uint64_t timeout, time_limit, grace; /* seconds */
+    bool no_sandbox;
 };
 
 /* Leaves with 0 after --help and --version, and with 2 on a wrong option. */

@@ -22,6 +22,9 @@ GOLDEN = os.path.abspath('tests/golden')
 # Exit codes by kind. What is interrupted, or gives less than asked, is taken up again: nothing is to be seen of it.
 CODES = {'memory': (0, 6), 'thread': (0, 6), 'open': (0, 3, 4, 5, 6), 'read': (0, 3, 4, 5), 'short': (0,), 'again': (0,), 'write': (0, 5),
          'file': (0, 3, 4, 5, 6), 'truncate': (0, 3, 4, 5)}
+TIMES = ('tokens --trace', 'tokens --sandbox', 'bench')  # their files differ from run to run
+# A text that is cut while it is read ends there, and nobody can tell.
+TEXTS = ('complete -f', 'score', 'encode', 'decode')
 ONCE = ('short', 'again')  # from then on nothing would ever be read
 
 COMMANDS = {
@@ -61,11 +64,14 @@ COMMANDS = {
     'trace a b': ['trace', 't', 't'],
     'trace --what-if': ['trace', '--what-if', '1,2', 't'],
     'trace --html': ['trace', '--html', 'new', 't'],
+    'bench': ['bench', '--quick', '-j', '1', '-m', 'm.bin', 'decode', '--svg', 'new'],
+    'make-model': ['make-model', '--layers', '1', '--heads', '1', '--channels', '16', '--vocab', '40', '--positions', '8', '-o', 'new'],
+    'tokens --sandbox': ['tokens', '--sandbox', '-j', '1', '-m', 'm.bin', '--total', '3', '--trace', 'new', '1'],
 }
 INPUT = {'tokens, ids of a pipe': b'1 2\n', 'complete -i': b'Once\n\n', 'complete --prompts': b'Once\nOne day\n'}
 
 
-LINES = {'tokens --trace': 3, 'tokens -j 3': 2, 'complete --samples': 3, 'complete --prompts': 2}  # of the recording, of fewer workers, of each text; else one
+LINES = {'tokens --trace': 3, 'tokens --sandbox': 3, 'tokens -j 3': 2, 'complete --samples': 3, 'complete --prompts': 2}  # of the recording, of fewer workers, of each text; else one
 
 
 def plain(out):
@@ -117,7 +123,9 @@ class Run:
         env.pop('DAGPT_MODEL', None)
         given = contents(work + '/t') if command == 'trace of a pipe' else INPUT.get(command, b'')
         try:
-            p = subprocess.run([BUILD + '/dagpt'] + COMMANDS[command], cwd=work, env=env, input=given, stdout=subprocess.PIPE,
+            args = COMMANDS[command]
+            program = [BUILD + '/make-model'] + args[1:] if args[0] == 'make-model' else [BUILD + '/dagpt'] + args
+            p = subprocess.run(program, cwd=work, env=env, input=given, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, timeout=120)
             self.code, self.out, self.err = p.returncode, p.stdout, p.stderr
         except subprocess.TimeoutExpired:
@@ -135,9 +143,10 @@ def faults(command, kind, got, good):
     lines = got.err.decode('utf-8').splitlines()
     if got.code != 0 and not (1 <= len(lines) <= LINES.get(command, 1) and all(l.startswith('dagpt: ') for l in lines)):
         found.append('stderr: expected one line')
-    if got.code == 0 and plain(got.out) != plain(good.out):
+    cut = kind == 'truncate' and command in TEXTS
+    if got.code == 0 and plain(got.out) != plain(good.out) and not cut and command != 'bench':
         found.append('exit code 0, but other results')
-    if got.code == 0 and (got.made != good.made and command != 'tokens --trace' or got.made.keys() != good.made.keys()):
+    if got.code == 0 and (got.made != good.made and command not in TIMES or got.made.keys() != good.made.keys()):
         found.append('exit code 0, but other files')
     if got.code == 0 and got.blocks > good.blocks:
         found.append('memory: got %d blocks that are not freed, expected %d' % (got.blocks, good.blocks))

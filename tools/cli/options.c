@@ -2,6 +2,7 @@
  * There are no abbreviations, so that a new option breaks no script; getopt_long() has them. */
 #include "options.h"
 #include "leaving.h"
+#include "sandbox.h"
 #include "../../src/base/number.h"
 
 #include <assert.h>
@@ -17,6 +18,17 @@ enum { MOST_GIVEN = 64 }; /* options that a command has */
 
 static const struct cli_option *given[MOST_GIVEN]; /* [n_given], each once */
 static size_t n_given;
+
+void (*cli_when_parsed)(void);
+int cli_output_operand;
+
+static bool sandbox;
+
+static const struct cli_option own_options[] = {
+    {0, "sandbox", CLI_FLAG, NULL, "run no program, open no socket, write no file but the outputs",
+     &sandbox, 0, 0, NULL},
+    {0},
+};
 
 /* ---- help ---- */
 
@@ -37,19 +49,29 @@ static void print_help(const struct cli_command *command)
     for (const struct cli_option *const *t = command->tables; *t; t++)
         for (const struct cli_option *o = *t; o->name; o++)
             print_option(o);
+    print_option(own_options);
     printf("  %-20s %s\n", "-h, --help", "print this");
 }
 
 /* ---- parsing ---- */
 
+static const struct cli_option *find_in(const struct cli_option *table, const char *name, size_t n,
+                                        char letter)
+{
+    for (const struct cli_option *o = table; o->name; o++)
+        if (letter ? o->letter == letter : strlen(o->name) == n && !memcmp(o->name, name, n))
+            return o;
+    return NULL;
+}
+
 static const struct cli_option *find_option(const struct cli_command *command, const char *name,
                                             size_t n, char letter)
 {
-    for (const struct cli_option *const *t = command->tables; *t; t++)
-        for (const struct cli_option *o = *t; o->name; o++)
-            if (letter ? o->letter == letter : strlen(o->name) == n && !memcmp(o->name, name, n))
-                return o;
-    return NULL;
+    const struct cli_option *o = find_in(own_options, name, n, letter);
+
+    for (const struct cli_option *const *t = command->tables; !o && *t; t++)
+        o = find_in(*t, name, n, letter);
+    return o;
 }
 
 /* A limit of a whole number. */
@@ -162,6 +184,7 @@ static void set_option(const struct cli_option *o, const char *value)
         ok = set_real(o, value);
         break;
     case CLI_TEXT:
+    case CLI_OUTPUT:
         *(const char **)o->target = value;
         break;
     case CLI_TEXTS:
@@ -240,7 +263,23 @@ static bool is_option(const struct cli_command *command, const char *arg)
     return digit ? find_option(command, NULL, 0, arg[1]) != NULL : arg[0] == '-' && arg[1];
 }
 
-void (*cli_when_parsed)(void);
+/* With what is to be written: -, and a number that is a descriptor, have no folder to write to, which harms nobody. */
+static void enter_sandbox(int n, char **argv)
+{
+    const char *out[MOST_GIVEN + 1], *lacks;
+    size_t n_out = 0;
+
+    if (cli_when_parsed)
+        cli_die(DG_ERR_USAGE, "--sandbox: got it for a program of several processes, which talk");
+    for (size_t i = 0; i < n_given; i++)
+        if (given[i]->kind == CLI_OUTPUT)
+            out[n_out++] = *(const char *const *)given[i]->target;
+    if (cli_output_operand > 0 && cli_output_operand <= n)
+        out[n_out++] = argv[cli_output_operand];
+    lacks = sandbox_enter(out, n_out);
+    if (lacks)
+        fprintf(stderr, "dagpt: --sandbox: of this kernel: %s\n", lacks);
+}
 
 int cli_parse(const struct cli_command *command, int argc, char **argv)
 {
@@ -258,6 +297,8 @@ int cli_parse(const struct cli_command *command, int argc, char **argv)
         else
             argv[++n] = argv[i];
     }
+    if (sandbox)
+        enter_sandbox(n, argv);
     if (cli_when_parsed)
         cli_when_parsed();
     return n;

@@ -10,7 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum cli_kind { CLI_FLAG, CLI_NUMBER, CLI_REAL, CLI_TEXT, CLI_TEXTS, CLI_CHOICE, CLI_TILE };
+/* CLI_OUTPUT: a CLI_TEXT that names a file to be written. */
+enum cli_kind {
+    CLI_FLAG,
+    CLI_NUMBER,
+    CLI_REAL,
+    CLI_TEXT,
+    CLI_OUTPUT,
+    CLI_TEXTS,
+    CLI_CHOICE,
+    CLI_TILE
+};
 
 struct cli_option {
     char letter;      /* 0: none */
@@ -44,10 +54,14 @@ struct cli_command {
                                              * ends with a NULL name */
 };
 
-/* Parses argv[1 ...]. Operands (all else, and what follows "--") are moved to argv[1 ... n];
+/* Parses argv[1 ...], and with --sandbox, which every command has, takes rights that the command does not need
+ * (sandbox.h). Operands (all else, and what follows "--") are moved to argv[1 ... n];
  * returns n. "-5" is an operand, unless the command has an option of that letter. Leaves with 0
  * after --help, and with 2 on a wrong option. */
 int cli_parse(const struct cli_command *command, int argc, char **argv);
+
+/* The operand that names what is to be written, from 1; 0: none. A subcommand sets it before cli_parse(). */
+extern int cli_output_operand;
 
 /* Called once the options are read, where another program than dagpt has set it. */
 extern void (*cli_when_parsed)(void);

@@ -24,5 +24,7 @@ FILE *cli_stdin(void)
 
     if (!input)
         input = fopencookie(NULL, "r", (cookie_io_functions_t){.read = read_some});
-    return input ? input : stdin;
+    if (!input)
+        input = stdin; /* from now on: it may hold more than the line that is asked for */
+    return input;
 }

@@ -20,7 +20,7 @@ static unsigned edges;
 static const char *const edge_choices[] = {"last", "all", NULL};
 
 const struct cli_option cli_trace_options[] = {
-    {0, "trace", CLI_TEXT, "FILE", "record the tiles of each step; 'dagpt trace FILE' reads it",
+    {0, "trace", CLI_OUTPUT, "FILE", "record the tiles of each step; 'dagpt trace FILE' reads it",
      &path, 0, 0, NULL},
     {0, "trace-tokens", CLI_TEXT, "A:B", "only steps on tokens A to B - 1 of the sequence", &window,
      0, 0, NULL},

@@ -26,7 +26,7 @@ static const struct cli_option options[] = {
      3600, NULL},
     {0, "quick", CLI_FLAG, NULL, "a glance: few samples of each", &quick, 0, 0, NULL},
     {0, "json", CLI_FLAG, NULL, "one JSON object", &json, 0, 0, NULL},
-    {0, "svg", CLI_TEXT, "FILE", "also a picture: roofline and scaling", &svg_path, 0, 0, NULL},
+    {0, "svg", CLI_OUTPUT, "FILE", "also a picture: roofline and scaling", &svg_path, 0, 0, NULL},
     {0},
 };
 

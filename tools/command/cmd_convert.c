@@ -263,6 +263,7 @@ int cmd_convert(int argc, char **argv)
 
     for (size_t i = 0; dg_writers[i] && i < MOST_WRITERS; i++)
         formats[i] = dg_writers[i]->name;
+    cli_output_operand = 2;
     n = cli_parse(&command, argc, argv);
     if (n != 2)
         cli_die(DG_ERR_USAGE, "convert takes IN and OUT: got %d argument%s", n, n == 1 ? "" : "s");

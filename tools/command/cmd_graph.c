@@ -57,7 +57,7 @@ static const struct cli_option options[] = {
     {0, "format", CLI_CHOICE, "NAME", "dot (default), json or mermaid", &format, 0, 0, formats},
     {0, "check", CLI_FLAG, NULL, "prove the plan, and print what was proved instead", &check, 0, 0,
      NULL},
-    {'o', "output", CLI_TEXT, "FILE", "write there; else to standard output", &out_path, 0, 0,
+    {'o', "output", CLI_OUTPUT, "FILE", "write there; else to standard output", &out_path, 0, 0,
      NULL},
     {0},
 };

@@ -22,8 +22,8 @@ static double fail_above = -1;
 static const struct cli_option options[] = {
     {0, "what-if", CLI_TEXT, "LIST", "predict the time on other numbers of workers, as in 1,2,4",
      &what_if, 0, 0, NULL},
-    {0, "html", CLI_TEXT, "OUT", "write one page that shows the trace, for a browser", &html, 0, 0,
-     NULL},
+    {0, "html", CLI_OUTPUT, "OUT", "write one page that shows the trace, for a browser", &html, 0,
+     0, NULL},
     {0, "fail-above", CLI_REAL, "PERCENT", "two files: exit 1 when the second is slower by more",
      &fail_above, 0, 1e6, NULL},
     {0, "json", CLI_FLAG, NULL, "one JSON object", &json, 0, 0, NULL},
