@@ -61,12 +61,39 @@ done
 expect_error 2 "--top-p: got '1.0000001', expected a number from 0 to 1" complete --top-p 1.0000001 x
 expect_error 2 "--repeat-penalty: got '0.99', expected a number from 1 to 1000000" complete --repeat-penalty 0.99 x
 
-# A comma is no point, and a point is one, whatever the locale says.
-comma=$(locale -a 2>/dev/null | grep -im1 -E '^(de|fr|es|it|nl)_.*utf-?8')
-if [ "$comma" ]; then
-    LC_ALL=$comma "$program" complete --temp 1.5 --seed 1 'One day,' >"$dir/out" 2>"$dir/err" </dev/null
+# A comma is no point, and a point is one, whatever the locale says; and in Turkish I is no capital of i. The locales are
+# made here, and a program that asks for them (printf of $LANG's) shows that they are there.
+for locale in de_DE tr_TR; do
+    localedef -i "$locale" -f UTF-8 "$dir/$locale" 2>/dev/null || continue
+    [ "$(LOCPATH=$dir LC_ALL=$locale python3 -c 'import locale; locale.setlocale(locale.LC_ALL, ""); print(locale.str(1.5))' 2>/dev/null)" = 1,5 ] ||
+        continue
+    LOCPATH=$dir LC_ALL=$locale "$program" complete --temp 1.5 --seed 1 'One day,' >"$dir/out" 2>"$dir/err" </dev/null
     status=$?
-    count "complete --temp 1.5 in $comma: another text" said "$dir/expected"
+    count "complete --temp 1.5 in $locale: another text" said "$dir/expected"
+    for command in 'graph --format json' 'info --json' 'next --json 1' 'convert OUT' 'bench --isa AVX2 lab'; do
+        set -- $command
+        first=$1
+        shift
+        for each in C "$locale"; do
+            rm -f "$dir/made.gguf"
+            [ "$first" != convert ] || set -- "$tiny" "$dir/made.gguf"
+            [ "$first" = convert ] || set -- "$@" -m "$tiny"
+            LOCPATH=$dir LC_ALL=$each "$program" "$first" "$@" >"$dir/$each.out" 2>&1 </dev/null
+            [ ! -f "$dir/made.gguf" ] || cksum <"$dir/made.gguf" >>"$dir/$each.out"
+        done
+        count "$command in $locale" cmp -s "$dir/C.out" "$dir/$locale.out"
+    done
+done
+
+# Whatever memory there is, a command is done, or says that there is not enough; another line tells of fewer workers. (With
+# less than its libraries take, 127, it does not begin.)
+if [ -n "$(at_most 1)" ]; then
+    for kilobytes in 12000 12500 13000 14000 16000 20000 28000 40000 80000 256000; do
+        (eval "$(at_most $kilobytes)" && exec "$program" tokens -m "$tiny" -j 2 --cpus 2 1 2) >"$dir/out" 2>"$dir/err" </dev/null
+        status=$?
+        count "tokens with $kilobytes KB: got $status" eval '[ "$status" -eq 127 ] || [ "$status" -eq 0 -o "$status" -eq 6 ] && [ "$(grep -vc "^dagpt: workers: " "$dir/err")" -eq $((status / 6)) ]'
+    done
+    count 'tokens with 256 MB' [ "$status" -eq 0 ]
 fi
 
 # ---- contradictions ----

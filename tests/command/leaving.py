@@ -1,6 +1,6 @@
 """leaving.py - how dagpt ends, by signals and by readers that go: leaving.py PROGRAM TINY MERGES SLOW DIR. SLOW is a model of
 the merges' vocabulary whose prompts take seconds. Nothing here depends on how fast the machine is, but for signals at random
-moments, which must end well whenever they come. A line for each failure; exit status 1 when there is one."""
+moments, which must end well whenever they come: $MOMENTS of them, or 50. A line for each failure; exit status 1 when there is one."""
 import contextlib
 import fcntl
 import glob
@@ -232,7 +232,7 @@ text = ["complete", "-n", "200", "--ignore-eos", "--temp", "0", "One day"]
 expected = subprocess.run([program, *text], stdout=subprocess.PIPE, check=True).stdout
 moments = random.Random(1)
 noted = 0
-for i in range(50):
+for i in range(int(os.environ.get("MOMENTS", "50"))):
     number = moments.choice((INT, TERM))
     child = start(*text, "--trace", trace)
     time.sleep(moments.random() * 0.25)

@@ -141,7 +141,7 @@ def faults(command, kind, got, good):
     if got.code not in CODES[kind]:
         found.append('exit code: got %s, expected %s' % (got.code, ' or '.join(map(str, CODES[kind]))))
     lines = got.err.decode('utf-8').splitlines()
-    if got.code != 0 and not (1 <= len(lines) <= LINES.get(command, 1) and all(l.startswith('dagpt: ') for l in lines)):
+    if got.code != 0 and not (1 <= len(lines) <= LINES.get(command, 1) and all(l.startswith(('dagpt: ', 'make-model: ')) for l in lines)):
         found.append('stderr: expected one line')
     cut = kind == 'truncate' and command in TEXTS
     if got.code == 0 and plain(got.out) != plain(good.out) and not cut and command != 'bench':

@@ -143,7 +143,7 @@ static void put(struct cli_output *o, const void *bytes, size_t n)
     if (fwrite(bytes, 1, n, o->writing.to) == n)
         return;
     cli_output_drop(o); /* errno stays */
-    die(DG_ERR_IO, "cannot write: %s", strerror(errno));
+    die(dg_status_of(errno, DG_ERR_IO), "cannot write: %s", strerror(errno));
 }
 
 static void put_header(struct cli_output *o, const struct dg_llmc_header *h)
@@ -193,12 +193,12 @@ static void write_model(const char *path, const struct dg_llmc_header *h, uint64
     if (!buf)
         die(DG_ERR_RESOURCE, "out of memory");
     if (!cli_output_open(&o, path))
-        die(DG_ERR_IO, "%s: cannot create: %s", path, strerror(errno));
+        die(dg_status_of(errno, DG_ERR_IO), "%s: cannot create: %s", path, strerror(errno));
     put_header(&o, h);
     for (int i = 0; i < DG_LLMC_SECTIONS; i++)
         put_section(&o, h, i, seed, outliers, buf);
     if (!cli_output_keep(&o))
-        die(DG_ERR_IO, "%s: cannot finish: %s", path, strerror(errno));
+        die(dg_status_of(errno, DG_ERR_IO), "%s: cannot finish: %s", path, strerror(errno));
     free(buf);
 }
 
