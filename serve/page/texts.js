@@ -64,30 +64,43 @@ function addText(request, i) {
     el('h3', {}, mark, `text ${i + 1} of ${request.n}, seed ${seed}`), body));
   return {
     mark, name: null, // as lanes.js calls it, once it is known
-    add(text) {
+    waiting: '',
+    show() {
       const atEnd = body.scrollTop + body.clientHeight > body.scrollHeight - 20;
-      written.appendData(text);
+      written.appendData(this.waiting);
+      this.waiting = '';
       if (atEnd)
         body.scrollTop = body.scrollHeight;
     },
   };
 }
 
-// Writes the texts of a request. Calls came(texts) when something has come. Returns the usage.
+// Writes the texts of a request, what has come meanwhile once a frame, as a token may come each millisecond, and calls
+// came(texts) then. Returns the usage.
 async function writeTexts(request, signal, came) {
   const response = await fetch('v1/completions', { method: 'POST', signal, body: bodyOf(request), headers: { ...headers(), 'Content-Type': 'application/json' } });
   if (!response.ok)
     throw new Error(await refusalOf(response));
   byId('texts').replaceChildren();
   const texts = Array.from({ length: request.n }, (_, i) => addText(request, i));
-  let usage = null;
-  await readEvents(response, ({ id, choices, usage: sum }) => {
-    for (const { index, text } of choices) {
-      texts[index].name = textName(parseInt(id.slice('cmpl-'.length), 16), index);
-      texts[index].add(text);
-    }
-    usage = sum ?? usage;
+  let usage = null, frame = 0;
+  const show = () => {
+    cancelAnimationFrame(frame);
+    frame = 0;
+    texts.forEach((t) => t.show());
     came(texts);
-  });
+  };
+  try {
+    await readEvents(response, ({ id, choices, usage: sum }) => {
+      for (const { index, text } of choices) {
+        texts[index].name = textName(parseInt(id.slice('cmpl-'.length), 16), index);
+        texts[index].waiting += text;
+      }
+      usage = sum ?? usage;
+      frame ||= requestAnimationFrame(show);
+    });
+  } finally {
+    show();
+  }
   return usage;
 }

@@ -16,9 +16,9 @@ export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // The name of a file with a model whose texts take a while, and whose tokens are often no characters.
 export const vocab = readFileSync(merges, 'utf8').split('\n').length - 2 + 257;
-export function slowModel(layers = 4, channels = 256) {
+export function slowModel(layers = 4, channels = 256, positions = 1024) {
   const slow = join(dir, 'slow.bin');
-  assert.equal(spawnSync(join(build, 'make-model'), ['--layers', String(layers), '--heads', '4', '--channels', String(channels), '--positions', '1024',
+  assert.equal(spawnSync(join(build, 'make-model'), ['--layers', String(layers), '--heads', '4', '--channels', String(channels), '--positions', String(positions),
     '--vocab', String(vocab), '--seed', '3', '-o', slow]).status, 0);
   return slow;
 }

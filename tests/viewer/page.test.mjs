@@ -11,7 +11,7 @@ import { chromium } from 'playwright-core';
 import { becomes, build, command, demo, dir, merges, metric, nothingRuns, slowModel, start, stop } from '../serve/server.mjs';
 
 const PATIENCE = 60000; // ms, for what must happen at all
-const slow = slowModel(12, 512); // its texts, at temperature 0, end at their last position, seconds later
+const slow = slowModel(12, 512, 8192); // its texts, at temperature 0, end at their last position: half a minute later, unless they are stopped
 let browser;
 
 before(async () => {
@@ -48,7 +48,7 @@ async function fill(page, fields) {
     await page.locator('#ask').getByLabel(label, { exact: true }).fill(String(value));
 }
 
-const long = { Tokens: 1000, Temperature: 0 };
+const long = { Tokens: 8000, Temperature: 0 };
 
 // Writes, by the keyboard, until the end.
 async function write(page, fields) {
@@ -125,7 +125,7 @@ test('by keyboard; Escape stops, and the rows are free', async () => {
     await page.keyboard.press('Tab');
     order.push(await page.evaluate(() => document.activeElement.id));
     if (order[i] === 'tokens')
-      await page.keyboard.type('900');
+      await page.keyboard.type('8000');
     if (order[i] === 'write')
       break;
   }
@@ -243,8 +243,8 @@ test('errors are shown: no key, a request that cannot be, a full queue, a stream
   await page.keyboard.press('Escape');
   await ended(page);
   await becomes('the text has left', async () => (await (await fetch(`${server.url}/metrics`, { headers: { Authorization: 'Bearer open sesame' } })).text()).includes('texts_running 0\n'));
-  await write(other, { Prompt: 'x '.repeat(3000) });
-  assert.match(await other.locator('#error').textContent(), /^400: .*1024/);
+  await write(other, { Prompt: 'x '.repeat(30000) });
+  assert.match(await other.locator('#error').textContent(), /^400: .*8192/);
   await write(other, { Prompt: 'x', Seed: '1e99' });
   assert.match(await other.locator('#error').textContent(), /^400: seed/);
   await picture(other, 'error');

@@ -104,6 +104,15 @@ enum dg_precision cli_model_cache(void)
     return DG_PRECISION_F32 + (enum dg_precision)cli_model.cache; /* as cache_choices has them */
 }
 
+enum dg_precision cli_precision_of_trace(const char *name)
+{
+    enum dg_precision p = DG_PRECISION_AUTO;
+
+    while (strcmp(dg_precision_name(p), "unknown") != 0 && strcmp(dg_precision_name(p), name) != 0)
+        p++;
+    return strcmp(dg_precision_name(p), name) == 0 ? p : DG_PRECISION_F32;
+}
+
 enum dg_precision cli_model_precision(const struct dg_weights *w)
 {
     return dg_model_precision(cli_model.weights, dg_weights_find(w, DG_Q_WEIGHT, 0)->dtype);

@@ -33,6 +33,9 @@ enum dg_isa cli_model_isa(void);     /* --isa, or the best of this CPU where tha
 
 enum dg_precision cli_model_cache(void); /* --cache */
 
+/* What a trace names, as its facts do. Of one that does not say it, floats. */
+enum dg_precision cli_precision_of_trace(const char *name);
+
 /* What a model of those weights is held in, as --weights says; of several dtypes that of h0.q. */
 enum dg_precision cli_model_precision(const struct dg_weights *weights);
 

@@ -185,16 +185,6 @@ static const struct trace_step *choose_step(const struct trace_file *t)
     return &t->steps[step_number];
 }
 
-/* Of a trace that does not say it, floats. */
-static enum dg_precision precision_named(const char *name)
-{
-    enum dg_precision p = DG_PRECISION_AUTO;
-
-    while (strcmp(dg_precision_name(p), "unknown") != 0 && strcmp(dg_precision_name(p), name) != 0)
-        p++;
-    return strcmp(dg_precision_name(p), name) == 0 ? p : DG_PRECISION_F32;
-}
-
 /* The trace says which model ran, on how many workers, and with which rewrites. */
 static void choose_from_trace(struct subject *s)
 {
@@ -213,11 +203,12 @@ static void choose_from_trace(struct subject *s)
     s->name = s->trace->model;
     s->sizes = s->trace->sizes;
     s->recipe = DG_GPT2_RECIPE;
-    s->precision = precision_named(s->trace->weights);
+    s->precision = cli_precision_of_trace(s->trace->weights);
     cli_check(dg_sizes_check(&s->sizes, trace_path, &err), &err);
-    s->shape = (struct dg_gpt2_shape){.rows = s->step->rows,
-                                      .fuse = true,
-                                      .cache = dg_cache_dtype(precision_named(s->trace->cache))};
+    s->shape =
+        (struct dg_gpt2_shape){.rows = s->step->rows,
+                               .fuse = true,
+                               .cache = dg_cache_dtype(cli_precision_of_trace(s->trace->cache))};
     for (uint32_t i = 0; i < p->n_ops; i++) {
         if (strcmp(p->ops[i].type, "logits") == 0)
             s->shape.logits_rows = p->ops[i].rows;

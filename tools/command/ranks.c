@@ -1,7 +1,9 @@
 /* The model's graph is built from the sizes that the trace says, and cut as a run of dagpt-mpi cuts it. */
 #include "ranks.h"
+#include "../cli/engine.h"
 #include "../cli/leaving.h"
 #include "../trace/trace_ranks.h"
+#include "../../src/model/engine.h"
 #include "../../src/model/gpt2.h"
 
 #include <stdio.h>
@@ -128,14 +130,6 @@ struct cut {
     uint32_t ranks;
 };
 
-static enum dg_precision precision_of(const struct trace_file *t)
-{
-    for (enum dg_precision p = DG_PRECISION_AUTO; strcmp(dg_precision_name(p), "unknown"); p++)
-        if (strcmp(dg_precision_name(p), t->weights) == 0)
-            return p;
-    return DG_PRECISION_F32; /* an older trace */
-}
-
 static bool is_fused(const struct trace_plan *p)
 {
     for (uint32_t i = 0; i < p->n_ops; i++)
@@ -147,8 +141,9 @@ static bool is_fused(const struct trace_plan *p)
 static void cut_plan(struct cut *c, const struct trace_file *t, const struct group *g,
                      unsigned workers)
 {
-    const struct dg_gpt2_shape shape = {g->rows, g->logits_rows, is_fused(g->plan), false};
-    const struct dg_gpt2_shape all_ops = {1, 1, shape.fuse, false};
+    const enum dg_dtype cache = dg_cache_dtype(cli_precision_of_trace(t->cache));
+    const struct dg_gpt2_shape shape = {g->rows, g->logits_rows, is_fused(g->plan), false, cache};
+    const struct dg_gpt2_shape all_ops = {1, 1, shape.fuse, false, cache};
     const struct dg_tiling tiling = {workers * c->ranks, 0, 0};
     struct dg_placement *placement;
     struct dg_placed placed;
@@ -156,7 +151,7 @@ static void cut_plan(struct cut *c, const struct trace_file *t, const struct gro
     struct dg_error err;
 
     cli_check(dg_model_outline(&c->model, &t->sizes, NULL, &err), &err);
-    dg_model_hold_as(c->model, precision_of(t), NULL);
+    dg_model_hold_as(c->model, cli_precision_of_trace(t->weights), NULL);
     c->model->shared = c->ranks > 1;
     cli_check(dg_gpt2_graph(&c->graph, c->model, &shape, &err), &err);
     cli_check(dg_plan_new(&c->plan, c->graph, &tiling, &err), &err);
