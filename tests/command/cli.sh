@@ -269,15 +269,15 @@ check_help() {
 
 trace='trace trace-tokens trace-edges trace-events'
 sampling='greedy temp top-k top-p min-p repeat-penalty seed'
-check_help tokens model verify total coin no-cache $sampling workers cpus sched isa chunk tile weights cache stats $trace
+check_help tokens model verify total coin no-cache $sampling workers cpus sched isa chunk tile weights cache stats sandbox $trace
 check_help complete model verify tokens stop ignore-eos echo json interactive window samples prompts parallel logprobs vocab file escapes special $sampling workers cpus sched isa \
-    chunk tile weights cache stats $trace
-check_help score model verify tokens stride json vocab file escapes special workers cpus sched isa chunk tile weights cache stats
-check_help encode model verify null vocab file escapes special
-check_help decode model verify null vocab file
-check_help next model verify top all text vocab json workers cpus sched isa chunk tile weights cache stats
-check_help convert to dtype weights force vocab
-check_help info model verify rows json workers cpus tile weights cache
+    chunk tile weights cache stats sandbox $trace
+check_help score model verify tokens stride json vocab file escapes special workers cpus sched isa chunk tile weights cache stats sandbox
+check_help encode model verify null vocab file escapes special sandbox
+check_help decode model verify null vocab file sandbox
+check_help next model verify top all text vocab json workers cpus sched isa chunk tile weights cache stats sandbox
+check_help convert to dtype weights force vocab sandbox
+check_help info model verify rows json workers cpus tile weights cache sandbox
 for option in -m -j -n; do
     run tokens --help
     count "dagpt tokens --help: no $option" has "  $option, --" "$dir/out"

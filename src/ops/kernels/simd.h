@@ -107,9 +107,14 @@ INLINE void multiply(const int R, const int N, const int W, const enum when fetc
             if (fetch == SOON || (fetch == NEXT && (line & f.mask) == 0)) {
                 if (fetch == SOON && line == f.turn)
                     f.at = f.then;
-                for (int j = 0; j < N; j++)
-                    __builtin_prefetch((const void *)(f.at + LINE * j * lines), 0,
-                                       fetch == SOON ? 3 : 2);
+                for (int j = 0; j < N; j++) {
+                    const void *at = (const void *)(f.at + LINE * j * lines);
+
+                    if (fetch == SOON)
+                        __builtin_prefetch(at, 0, 3);
+                    else
+                        __builtin_prefetch(at, 0, 2);
+                }
                 f.at += LINE;
             }
             for (int i = 0; i < W; i++)
