@@ -78,12 +78,17 @@ story="complete -n 500 --window 60 --ignore-eos --seed 1 -j1"
     restarts 'rank 2 stopped in the middle' STOP 2 600 3 '' $story Once
     restarts 'rank 1 killed before all else' KILL 1 0 2 '' $story Once
 }
-restarts 'samples' KILL 1 100 3 '' complete -n 150 --ignore-eos --seed 3 --samples 9 --parallel 3 -j1 'Once upon'
+# A model whose texts last until the blow has come.
+make_model --layers 8 --heads 4 --channels 384 --positions 512 --vocab 1557 --seed 4 -o "$dir/slow.bin"
+slow="-m $dir/slow.bin --vocab models/demo/merges.txt"
+# shellcheck disable=SC2086
+restarts 'samples' KILL 1 100 3 '' complete $slow -n 150 --ignore-eos --seed 3 --samples 9 --parallel 3 -j1 'Once upon'
 for line in 'Once upon a time' '{"prompt": "The cat", "tokens": 90}' 'A dog and' '' 'There was' 'She said'; do
     echo "$line"
 done >"$dir/prompts"
 input=$dir/prompts
-restarts 'prompts from standard input' KILL 0 50 2 '--place columns' complete -n 60 --seed 3 --prompts - --parallel 2 -j1
+# shellcheck disable=SC2086
+restarts 'prompts from standard input' KILL 0 50 2 '--place columns' complete $slow -n 150 --ignore-eos --seed 3 --prompts - --parallel 2 -j1
 input=
 "$program" complete -n 400 --window 60 --ignore-eos --seed 5 -j1 Once >"$dir/text"
 restarts 'score' KILL 1 300 2 '' score -f "$dir/text" --tokens --stride 4 -j1
