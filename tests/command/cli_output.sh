@@ -120,4 +120,30 @@ count 'nothing in the window: says so' has 't.json: no step was recorded' err
 run trace t.json
 count 'a trace without steps can be read' [ "$status" -eq 0 ]
 
+# ---- links that were planted where a new file gets its first name ----
+
+# The shell's number is that of the program that takes its place. What the link leads to stays as it is, and the output
+# is no link.
+planted() {
+    for victim in victim nowhere; do
+        rm -rf new new.part-*
+        echo 'as it was' >victim
+        sh -c 'ln -s "$0" "new.part-$$" && exec "$@"' $victim "$@" >out 2>err
+        status=$?
+        count "$*: a link to $victim was followed" \
+            eval '[ "$status" -eq 0 ] && [ "$(cat victim)" = "as it was" ] && [ ! -e nowhere ] && [ -e new ] && [ ! -L new ]'
+        count "$*: a link to $victim is another's" eval '[ "$(ls -d new.part-* | wc -l)" -eq 1 ] && [ -L new.part-* ]'
+    done
+    rm -rf new new.part-*
+}
+
+planted "$maker" --layers 1 --heads 1 --channels 16 --vocab 40 --positions 8 -o new
+planted "$program" tokens -m here/m.bin --trace new 1 2
+planted "$program" graph -m here/m.bin -o new
+planted "$program" trace t.json --html new
+planted "$program" bench --quick -m here/m.bin decode --svg new
+for to in llmc1 gguf packed hf; do
+    planted "$program" convert here/m.bin new --to $to
+done
+
 finish

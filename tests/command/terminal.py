@@ -187,10 +187,10 @@ for command, keys, answer in [["encode"], b"Once\n\x04", None], [["decode"], b"7
         check(f"{command[0]}: one Ctrl-D is not enough", False)
     os.close(master)
 
-def seen_of(*arguments, whole):
+def seen_of(*arguments, whole, command="complete"):
     """What a terminal gets of the program's stderr, and, when `whole` is, of its stdout, too."""
     master, slave = pty.openpty()
-    child = subprocess.Popen([program, "complete", *arguments], stdin=subprocess.DEVNULL,
+    child = subprocess.Popen([program, command, *arguments], stdin=subprocess.DEVNULL,
                              stdout=slave if whole else subprocess.PIPE, stderr=slave)
     os.close(slave)
     seen = b""
@@ -219,5 +219,18 @@ seen = seen_of("--logprobs", "1", *greedy, "One day,", whole=True).replace(b"\r\
 pieces = seen.split(b"\n")
 check("candidates on a terminal", len(pieces) == 10 and all(pieces[2 * i + 1].startswith(b"%d\t" % (i + 1)) for i in range(4)) and
       b"".join(pieces[0:8:2]) + b"\n" == expected("One day,", *greedy), seen)
+
+# A text's commands for terminals are shown, and not obeyed: ESC, CR, BEL, DEL, U+009B, and a byte 0x9B.
+text = b"a\x1b[2J\r\x07\x7f\xc2\x9b31m\tb\xc3\xa9\n\x9bc"
+shown = "a\\u001b[2J\\u000d\\u0007\\u007f\\u009b31m\tb\u00e9\n\ufffdc".encode()
+ids = subprocess.run([program, "encode"], input=text, check=True, capture_output=True).stdout.split()
+raw = subprocess.run([program, "decode", *ids], check=True, capture_output=True).stdout
+check("controls: as they are where there is no terminal", raw == text, raw)
+for command, arguments, end in (("decode", ids, b""), ("complete", ["--echo", "-n", "0", text], b"\n"),
+                                ("complete", ["--echo", "-n", "0", "--samples", "2", text], b"\n")):
+    seen = seen_of(*arguments, whole=True, command=command).expandtabs(8).replace(b"\r\n", b"\n")
+    wanted = (shown + end).expandtabs(8)
+    check(f"controls on a terminal: {command} {arguments[:-1]}", wanted in seen and not set(seen) & set(b"\x1b\r\x07\x7f") and
+          b"\xc2\x9b" not in seen, seen)
 
 sys.exit(failed)

@@ -3,6 +3,7 @@
 #include "candidates.h"
 #include "leaving.h"
 #include "tokenizer.h"
+#include "writing.h"
 #include "../../src/base/json_write.h"
 
 #include <inttypes.h>
@@ -15,7 +16,7 @@ static void release_text(void *arg, const char *bytes, size_t n)
 {
     const struct printer *p = arg;
 
-    fwrite(bytes, 1, n, p->to);
+    cli_write_text(p->to, bytes, n);
 }
 
 static void release_json(void *arg, const char *bytes, size_t n)

@@ -5,6 +5,7 @@
  * glibc's stdout is a variable. musl's is not: there stdout is as libc makes it, and an earlier write's errno is lost. */
 #include "writing.h"
 #include "signals.h"
+#include "../../src/base/utf8.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -94,16 +95,41 @@ bool cli_writing_flush(struct cli_writing *w)
 }
 
 static struct cli_writing standard_output;
+static bool on_terminal;
 
 void cli_write_stdout(void)
 {
+    on_terminal = isatty(STDOUT_FILENO);
 #ifdef __GLIBC__
     if (!make(&standard_output, STDOUT_FILENO))
         return; /* stdout as it was */
-    if (isatty(STDOUT_FILENO))
+    if (on_terminal)
         setvbuf(standard_output.to, NULL, _IOLBF, BUFSIZ);
     stdout = standard_output.to;
 #endif
+}
+
+bool cli_on_terminal(void)
+{
+    return on_terminal;
+}
+
+void cli_write_text(FILE *to, const char *text, size_t n)
+{
+    if (!on_terminal) {
+        fwrite(text, 1, n, to);
+        return;
+    }
+    for (size_t i = 0, length; i < n; i += length) {
+        uint32_t code = 0xfffd;
+
+        length = dg_utf8_decode(text + i, n - i, &code);
+        if (length == 0 || (dg_is_control(code) && code != '\n' && code != '\t'))
+            fprintf(to, "\\u%04x", (unsigned)code);
+        else
+            fwrite(text + i, 1, length, to);
+        length += length == 0;
+    }
 }
 
 bool cli_stdout_flush(void)

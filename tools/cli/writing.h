@@ -26,6 +26,13 @@ bool cli_writing_flush(struct cli_writing *w);
 /* From now on stdout is such a stream. Once. */
 void cli_write_stdout(void);
 
+/* Is stdout a terminal? As it was at cli_write_stdout(). */
+bool cli_on_terminal(void);
+
+/* Text of whole characters, to stdout or to memory that goes there. On a terminal a control character is
+ * shown, as \uXXXX, but for \n and \t: a text can be made to hold commands for terminals. */
+void cli_write_text(FILE *to, const char *text, size_t n);
+
 /* cli_writing_flush() of stdout. */
 bool cli_stdout_flush(void);
 

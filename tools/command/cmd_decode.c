@@ -5,8 +5,10 @@
 #include "../cli/ids.h"
 #include "../cli/leaving.h"
 #include "../cli/options.h"
+#include "../cli/stream.h"
 #include "../cli/text.h"
 #include "../cli/tokenizer.h"
+#include "../cli/writing.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -27,10 +29,20 @@ static const struct cli_option *const tables[] = {options, text_options, cli_tok
 static const struct cli_command command = {
     "decode", "[OPTION]... [ID]...",
     "Prints the text of token ids: of the IDs, the file of -f, or standard input (also -),\n"
-    "separated by white space. Exactly their bytes are printed, and nothing else.",
+    "separated by white space. Exactly their bytes are printed, and nothing else; on a terminal,\n"
+    "control characters are shown as \\u001b, and what is not UTF-8 as U+FFFD.",
     tables};
 
 static size_t n_decoded;
+
+static void show(void *arg, const char *bytes, size_t n)
+{
+    (void)arg;
+    cli_write_text(stdout, bytes, n);
+}
+
+/* On a terminal: an id may end within a character. */
+static struct stream shown = {.release = show};
 
 static void decode_word(const struct dg_tokenizer *t, const char *word)
 {
@@ -44,7 +56,12 @@ static void decode_word(const struct dg_tokenizer *t, const char *word)
     if (!bytes)
         cli_die(DG_ERR_TOKEN, "token id %zu: got '%s', expected 0 to %u", n_decoded, word,
                 dg_tokenizer_vocab(t) - 1);
-    fwrite(bytes, 1, n, stdout);
+    if (cli_on_terminal())
+        stream_push(&shown, bytes, n);
+    else
+        fwrite(bytes, 1, n, stdout);
+    if (shown.failed)
+        cli_die(DG_ERR_RESOURCE, "out of memory for a text");
 }
 
 /* With -0 a NUL ends each line; of the last one the end may be missing. */
@@ -98,6 +115,8 @@ int cmd_decode(int argc, char **argv)
         if (records)
             putchar('\0');
     }
+    stream_end(&shown);
+    stream_free(&shown);
     cli_flush();
     return 0;
 }
