@@ -118,7 +118,7 @@ YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/un
 # The runtime under an explorer of schedules: a program of a flavour of its own (tests/prove/explore.h).
 PROVE  := $(BUILD)-sync_prove/tests/prove/prove
 
-.PHONY: all mpi need-mpi install-mpi run lab serve install uninstall test test-tools suites prove prove-program mutants model-check test-tsan test-bits test-mpi \
+.PHONY: all mpi mpi-wire need-mpi install-mpi run lab serve install uninstall test test-tools suites prove prove-program mutants model-check test-tsan test-bits test-mpi test-mpi-kills \
         test-cross test-neon test-armhf test-i386 test-s390x test-all rooms soak fuzz check-docs check-format format pictures graph-pictures poly ulp accuracy clean \
         help bench-guard bench-guard-update bench-serve bench-what-if FORCE
 .DELETE_ON_ERROR:
@@ -220,9 +220,19 @@ $(MPI): $(BUILD)/mpi$(MPI_KIND)/%.o: mpi/%.c $(BUILD)/compiled-with
 	@echo "CC   $@"
 	@$(WRAPPED) $(NEED_CPPFLAGS) -DMPI_LAUNCH='"mpirun$(MPI_KIND)"' $(CPPFLAGS) $(CFLAGS) $(NEED_CFLAGS) -c -o $@ $<
 
-$(BUILD)/dagpt-mpi$(MPI_KIND): $(MPI) $(patsubst %.c,$(BUILD)/%.o,$(filter-out tools/command/dagpt.c,$(CLI))) $(LIB) $(BUILD)/linked-with
+$(BUILD)/dagpt-mpi$(MPI_KIND) $(BUILD)/tests/mpi/dagpt-mpi$(MPI_KIND): $(MPI) $(patsubst %.c,$(BUILD)/%.o,$(filter-out tools/command/dagpt.c,$(CLI))) $(LIB) $(BUILD)/linked-with
 	@echo "LINK $@"
 	@$(WRAPPED) $(CFLAGS) $(LDFLAGS) $(NEED_LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(if $(filter 1,$(EDIT)),-ledit) $(LDLIBS) $(NEED_LDLIBS)
+
+# The same behind tests/mpi/wire.c, which delays and loses messages, and ends ranks.
+$(BUILD)/tests/mpi/wire$(MPI_KIND).o: tests/mpi/wire.c $(BUILD)/compiled-with
+	@mkdir -p $(@D)
+	@echo "CC   $@"
+	@$(WRAPPED) $(NEED_CPPFLAGS) $(CPPFLAGS) $(CFLAGS) $(NEED_CFLAGS) -c -o $@ $<
+
+$(BUILD)/tests/mpi/dagpt-mpi$(MPI_KIND): $(BUILD)/tests/mpi/wire$(MPI_KIND).o
+
+mpi-wire: mpi $(BUILD)/tests/mpi/dagpt-mpi$(MPI_KIND)
 
 run: all  ## let the model in the program tell a story
 	$(BUILD)/dagpt complete --echo --seed 1 "Once upon a time"
@@ -315,6 +325,9 @@ prove: prove-program $(LIB)  ## all of the proof, and its tables in docs/reliabi
 
 test-mpi: all  ## dagpt-mpi beside dagpt, on each MPI that is here (Debian: libopenmpi-dev and openmpi-bin; libmpich-dev and mpich)
 	@+BUILD=$(BUILD) MAKE="$(MAKE)" tests/mpi/all.sh
+
+test-mpi-kills: all  ## ranks killed at each of 100 moments of a run, and many delays between them (an hour; HOW=stop, leave)
+	@+BUILD=$(BUILD) MAKE="$(MAKE)" MOMENTS=$${MOMENTS:-100} WIRE=all SUITES='wire kills' tests/mpi/all.sh
 
 # What threads share, on real threads, under ThreadSanitizer: the part of `test SAN=thread` that is about them.
 RACY   := $(patsubst %,$(BUILD)-thread/tests/unit/%,runtime/check_queue runtime/check_team runtime/check_sched model/check_bits \

@@ -100,7 +100,8 @@ static uint32_t count_workers(const struct dg_team *team)
     MPI_Request request;
 
     world_lock();
-    MPI_Iallgather(&mine, 1, MPI_INT, world.workers, 1, MPI_INT, MPI_COMM_WORLD, &request);
+    world_check(
+        MPI_Iallgather(&mine, 1, MPI_INT, world.workers, 1, MPI_INT, MPI_COMM_WORLD, &request));
     world_unlock();
     world_wait(&request);
     for (int r = 0; r < world.ranks; r++)

@@ -48,8 +48,8 @@ static bool expect_answers(void)
     }
     world_lock();
     for (int r = 1; r < world.ranks; r++)
-        MPI_Irecv(&answers[r], sizeof *answers, MPI_BYTE, r, WORLD_DONE, MPI_COMM_WORLD,
-                  &requests[r]);
+        world_check(MPI_Irecv(&answers[r], sizeof *answers, MPI_BYTE, r, WORLD_DONE, MPI_COMM_WORLD,
+                              &requests[r]));
     world_unlock();
     return true;
 }
@@ -139,7 +139,7 @@ bool talk_failed(void)
 
     if (one_failed || !requests)
         return one_failed;
-    MPI_Testany(world.ranks, requests, &which, &done, MPI_STATUS_IGNORE);
+    world_check(MPI_Testany(world.ranks, requests, &which, &done, MPI_STATUS_IGNORE));
     one_failed = done && which != MPI_UNDEFINED && answers[which].status != DG_OK;
     return one_failed;
 }

@@ -87,7 +87,7 @@ static int send(void *arg, uint32_t i, uint32_t n)
 
     dg_message_pack(l->piece, &l->piece->sends[i], l->step, l->sent[i]);
     world_lock();
-    MPI_Startall((int)n, l->sends + i);
+    world_check(MPI_Startall((int)n, l->sends + i));
     mpi_sent.messages += n;
     mpi_sent.bytes += n * (uint64_t)bytes_of(l, &l->piece->sends[i]);
     world_unlock();
@@ -174,7 +174,7 @@ static enum dg_status begin(void *arg, void *line, const struct dg_step *step, c
     for (uint32_t i = 0; i < l->n_open; i++)
         l->number[i] = i;
     if (l->n_open > 0)
-        MPI_Startall((int)l->n_open, l->open);
+        world_check(MPI_Startall((int)l->n_open, l->open));
     running = l;
     mpi_sent.steps++;
     world_unlock();
@@ -194,7 +194,7 @@ static int test(struct line *l, uint32_t came[TESTED])
 
     if (n == 0)
         return 0;
-    MPI_Testsome(n, l->open, &done, which, ignored);
+    world_check(MPI_Testsome(n, l->open, &done, which, ignored));
     if (done <= 0)
         return 0; /* or MPI_UNDEFINED, which is negative */
     for (int i = 0; i < done; i++) {

@@ -17,10 +17,13 @@ enum { TICK_NS = 20 * 1000 * 1000, NAP_NS = 50 * 1000 };
 /* Parts of the timeout. */
 static const double BETWEEN_SIGNS = 0.1, SUSPECT = 0.35, GONE = 0.7, LAST_WORDS = 0.2;
 
+enum { LINE = 400 };
+
 /* A sign of life. */
 struct sign {
     char host[WORLD_HOST];
     int32_t abandoned; /* 1 + the exit code: all are to exit; 0: they are not */
+    char line[LINE];   /* what is to be said before, or "" */
 };
 
 /* To and from each rank. */
@@ -68,13 +71,22 @@ const char *world_host(int rank)
     return rank == world.rank ? world.host : peers[rank].host[0] ? peers[rank].host : "?";
 }
 
+void world_check(int failed)
+{
+    if (!failed)
+        return;
+    world_unlock();
+    for (;;)
+        pause();
+}
+
 void world_hosts(char (*to)[WORLD_HOST])
 {
     MPI_Request request;
 
     world_lock();
-    MPI_Iallgather(world.host, WORLD_HOST, MPI_BYTE, to, WORLD_HOST, MPI_BYTE, MPI_COMM_WORLD,
-                   &request);
+    world_check(MPI_Iallgather(world.host, WORLD_HOST, MPI_BYTE, to, WORLD_HOST, MPI_BYTE,
+                               MPI_COMM_WORLD, &request));
     world_unlock();
     world_wait(&request);
 }
@@ -103,7 +115,7 @@ void world_wait(MPI_Request *request)
 
     for (;;) {
         world_lock();
-        MPI_Test(request, &done, MPI_STATUS_IGNORE);
+        world_check(MPI_Test(request, &done, MPI_STATUS_IGNORE));
         world_unlock();
         if (done)
             return;
@@ -116,7 +128,7 @@ void world_send(int to, enum world_tag tag, const void *bytes, size_t n)
     MPI_Request request;
 
     world_lock();
-    MPI_Isend(bytes, (int)n, MPI_BYTE, to, (int)tag, MPI_COMM_WORLD, &request);
+    world_check(MPI_Isend(bytes, (int)n, MPI_BYTE, to, (int)tag, MPI_COMM_WORLD, &request));
     world_unlock();
     world_wait(&request);
 }
@@ -131,7 +143,7 @@ void *world_receive(int from, enum world_tag tag, size_t *n)
 
     for (;;) {
         world_lock();
-        MPI_Iprobe(from, (int)tag, MPI_COMM_WORLD, &there, &status);
+        world_check(MPI_Iprobe(from, (int)tag, MPI_COMM_WORLD, &there, &status));
         if (there)
             break;
         world_unlock();
@@ -141,7 +153,7 @@ void *world_receive(int from, enum world_tag tag, size_t *n)
     to = malloc((size_t)bytes + 1);
     if (!to)
         abort(); /* some bytes: this rank is missed, and the others leave */
-    MPI_Irecv(to, bytes, MPI_BYTE, from, (int)tag, MPI_COMM_WORLD, &request);
+    world_check(MPI_Irecv(to, bytes, MPI_BYTE, from, (int)tag, MPI_COMM_WORLD, &request));
     world_unlock();
     world_wait(&request);
     *n = (size_t)bytes;
@@ -155,28 +167,31 @@ static uint64_t part_of_timeout(double part)
     return (uint64_t)(1e9 * world.timeout * part);
 }
 
-/* Is it for another to say? Of those that live the lowest speaks. */
-static bool another_speaks(uint64_t now)
+/* Of those that live the lowest. */
+static int find_speaker(uint64_t now)
 {
-    for (int r = 0; r < world.rank; r++)
-        if (now - peers[r].heard < part_of_timeout(SUSPECT))
-            return true;
-    return false;
+    int r = 0;
+
+    while (r < world.rank && now - peers[r].heard >= part_of_timeout(SUSPECT))
+        r++;
+    return r;
 }
 
-/* All others are to exit with the code. Waits a moment for that to be on its way. With the lock held. */
-static void tell_to_exit(int code)
+static void say(const char *line)
+{
+    if (world_has_word())
+        dprintf(STDERR_FILENO, "%s\n", line);
+}
+
+/* Waits a moment until what is said to those ranks is on its way. With the lock held. */
+static void push(int first, int n)
 {
     const uint64_t start = dg_now_ns();
     int done, all = 0;
 
-    own.abandoned = 1 + code;
-    for (int r = 0; r < world.ranks; r++)
-        if (r != world.rank)
-            MPI_Isend(&own, sizeof own, MPI_BYTE, r, WORLD_LIVES, MPI_COMM_WORLD, &peers[r].sent);
     while (!all && dg_now_ns() - start < part_of_timeout(LAST_WORDS) / 2) {
         all = 1;
-        for (int r = 0; r < world.ranks; r++)
+        for (int r = first; r < first + n; r++)
             if (r != world.rank) {
                 MPI_Test(&peers[r].sent, &done, MPI_STATUS_IGNORE);
                 all &= done;
@@ -185,27 +200,32 @@ static void tell_to_exit(int code)
     }
 }
 
-/* Ends all that live, and one that was stopped should it ever go on. Each rank finds out by itself; who does not speak
- * waits until that is done, since whoever started the ranks may end all of them when one ends. With the lock held, or
- * MPI does not return. */
-_Noreturn static void give_up(int rank, uint64_t now, double silence)
+static void send_last(int rank)
 {
-    char what[160] = "";
+    MPI_Isend(&own, sizeof own, MPI_BYTE, rank, WORLD_LIVES, MPI_COMM_WORLD, &peers[rank].sent);
+}
 
-    if (another_speaks(now)) {
-        usleep((useconds_t)(part_of_timeout(LAST_WORDS) / 1000));
-        world.exit(DG_ERR_RESOURCE);
+/* All others are to exit with the code. With the lock held. */
+static void tell_to_exit(int code)
+{
+    own.abandoned = 1 + code;
+    own.line[0] = '\0';
+    for (int r = 0; r < world.ranks; r++)
+        if (r != world.rank)
+            send_last(r);
+    push(0, world.ranks);
+}
+
+/* Another ends, and all with it; it may leave to this one what there is to say. */
+static void hear_last(const struct sign *in)
+{
+    if (!in->abandoned)
+        return;
+    if (in->line[0]) {
+        say(in->line);
+        tell_to_exit(in->abandoned - 1);
     }
-    if (world.waited_for && rank != world.rank)
-        world.waited_for(what, sizeof what);
-    if (world_has_word())
-        dprintf(STDERR_FILENO,
-                "dagpt-mpi: rank %d on %s: not heard of for %.1f s; rank %d on %s waited for %s\n",
-                rank, world_host(rank), silence, world.rank, world.host,
-                what[0] ? what : "its next step");
-    if (rank != world.rank)
-        tell_to_exit(DG_ERR_RESOURCE);
-    world.exit(DG_ERR_RESOURCE);
+    world.exit(in->abandoned - 1);
 }
 
 static void exchange_signs(uint64_t now, bool send)
@@ -216,20 +236,58 @@ static void exchange_signs(uint64_t now, bool send)
 
         if (r == world.rank)
             continue;
-        MPI_Test(&p->received, &done, MPI_STATUS_IGNORE);
-        if (done) {
-            if (p->in.abandoned)
-                world.exit(p->in.abandoned - 1);
+        if (MPI_Test(&p->received, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done) {
+            hear_last(&p->in);
             p->heard = now;
             memcpy(p->host, p->in.host, sizeof p->host);
             MPI_Start(&p->received);
         }
         if (!send)
             continue;
-        MPI_Test(&p->sent, &done, MPI_STATUS_IGNORE); /* one that nobody takes is left alone */
-        if (done)
-            MPI_Start(&p->sent);
+        if (MPI_Test(&p->sent, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done)
+            MPI_Start(&p->sent); /* one that nobody takes is left alone */
     }
+}
+
+/* It says, most often, that it misses the same rank. One that hears of that rank says what this one does. With the lock
+ * held. */
+static void leave_word_with(int speaker, const char *line)
+{
+    const uint64_t start = dg_now_ns();
+
+    while (dg_now_ns() - start < part_of_timeout(LAST_WORDS)) {
+        exchange_signs(dg_now_ns(), false);
+        nap(TICK_NS);
+    }
+    own.abandoned = 1 + DG_ERR_RESOURCE;
+    snprintf(own.line, sizeof own.line, "%s", line);
+    send_last(speaker);
+    push(speaker, 1);
+    nap(2 * TICK_NS);
+}
+
+/* Ends all that live, and one that was stopped should it ever go on. Each rank finds out by itself; who does not speak
+ * waits until that is done, since whoever started the ranks may end all of them when one ends. With the lock held, or
+ * `rank` is this one, whose MPI does not return. */
+_Noreturn static void give_up(int rank, uint64_t now, double silence)
+{
+    const int speaker = find_speaker(now);
+    char what[160] = "", line[LINE];
+
+    if (world.waited_for && rank != world.rank)
+        world.waited_for(what, sizeof what);
+    snprintf(line, sizeof line,
+             "dagpt-mpi: rank %d on %s: not heard of for %.1f s; rank %d on %s waited for %s", rank,
+             world_host(rank), silence, world.rank, world.host, what[0] ? what : "its next step");
+    if (speaker == world.rank)
+        say(line);
+    if (rank == world.rank)
+        usleep((useconds_t)(part_of_timeout(LAST_WORDS) / 1000));
+    else if (speaker == world.rank)
+        tell_to_exit(DG_ERR_RESOURCE);
+    else
+        leave_word_with(speaker, line);
+    world.exit(DG_ERR_RESOURCE);
 }
 
 /* Who was stopped itself, and goes on, has missed what the others sent: they get their time again. */
@@ -311,8 +369,10 @@ void world_abandon(int code)
 bool world_begin(double timeout)
 {
     int provided, flag, *most;
+    MPI_Request made;
 
     MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided);
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     MPI_Comm_rank(MPI_COMM_WORLD, &world.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &world.ranks);
     if (provided < MPI_THREAD_SERIALIZED || world.ranks > WORLD_MOST) {
@@ -329,7 +389,10 @@ bool world_begin(double timeout)
     gethostname(world.host, sizeof world.host - 1);
     start_watch();
     world_lock();
-    MPI_Comm_dup(MPI_COMM_WORLD, &world.messages);
+    world_check(MPI_Comm_idup(MPI_COMM_WORLD, &world.messages, &made));
+    world_unlock();
+    world_wait(&made);
+    world_lock();
     MPI_Comm_get_attr(world.messages, MPI_TAG_UB, &most, &flag);
     world.most_tag = flag ? *most : 32767;
     world_unlock();
@@ -347,7 +410,7 @@ void world_end(int code)
     MPI_Request all_here;
 
     world_lock();
-    MPI_Ibarrier(world.messages, &all_here);
+    world_check(MPI_Ibarrier(world.messages, &all_here));
     world_unlock();
     world_wait(&all_here);
     stop_watch();

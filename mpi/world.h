@@ -41,6 +41,10 @@ void world_lock(void);
 bool world_try_lock(void);
 void world_unlock(void);
 
+/* What an MPI call returned, with the lock held. An error is of a rank that is gone: does not come back, and the watch
+ * ends this process. */
+void world_check(int failed);
+
 /* Until the request is done. After a second it is looked at less often. */
 void world_wait(MPI_Request *request);
 

@@ -28,6 +28,7 @@ tests/prove src src/base src/graph src/runtime
 tests/unit src src/base src/graph src/dump src/ops src/runtime src/text src/model tests/support tools/cli tools/trace
 tests/fuzz src src/base src/text src/model tools/cli tools/trace serve
 tests/guard src src/base src/ops tests/support
+tests/mpi src src/runtime mpi
 ROOMS
 
 # FILE INCLUDED for each include of a file of the project's, both from the root of it.

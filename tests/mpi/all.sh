@@ -1,6 +1,6 @@
 #!/bin/sh
 # all.sh - the tests of dagpt-mpi with Open MPI and with MPICH, as far as they are here; fails where neither is, or with
-# DAGPT_NEED=all where one is not. $BUILD: the build folder; $MAKE: make.
+# DAGPT_NEED=all where one is not. $BUILD: the build folder; $MAKE: make; $SUITES: which of them (all).
 status=0
 found=
 
@@ -19,9 +19,9 @@ has .mpich 'libmpich-dev, mpich'
 [ -n "$found" ] || has '' 'either of them'
 [ -n "$found" ] || exit 1
 for cc in $found; do
-    $MAKE --no-print-directory MPICC="$cc" mpi || status=1
-    for suite in tests/mpi/mpi.sh tests/mpi/faults.sh tests/mpi/restart.sh; do
-        KIND=${cc#mpicc} sh $suite || status=1
+    $MAKE --no-print-directory MPICC="$cc" mpi-wire || status=1
+    for suite in ${SUITES:-mpi faults wire kills restart}; do
+        KIND=${cc#mpicc} sh "tests/mpi/$suite.sh" || status=1
     done
 done
 exit $status

@@ -9,11 +9,6 @@ ranks_of() {
     pgrep -fx "$mpi --supervised [0-9]* --timeout 3 --on-failure restart .*"
 }
 
-# rank_of PID
-rank_of() {
-    [ "$(cat "/proc/$1/comm")" != dagpt-mpi-keep ] && tr '\0' '\n' <"/proc/$1/environ" | sed -n 's/^\(OMPI_COMM_WORLD_RANK\|PMI_RANK\)=//p'
-} 2>/dev/null
-
 # hit SIGNAL RANK - sends it to that rank; false: it is not there.
 hit() {
     for p in $(ranks_of); do
@@ -64,11 +59,6 @@ restarts() {
     begin "$n" "$options" "$@"
     lose "$signal" "$rank" "$bytes"
     count "$label" restarted $((n - 1))
-}
-
-# is_6 STATUS - of MPICH's starter, too, which may tell of another end.
-is_6() {
-    [ "$1" -eq 6 ] || { [ "$KIND" = .mpich ] && [ "$1" -ne 0 ]; }
 }
 
 story="complete -n 500 --window 60 --ignore-eos --seed 1 -j1"
