@@ -187,6 +187,7 @@ struct bench_gap {
     unsigned steps; /* of each */
 };
 
+/* A round of the effort is a step beside the prompt, which is read to its end. */
 void bench_gap(struct bench_gap *out, struct bench_batch *b, const struct bench_effort *effort);
 
 /* ---- the report (bench_report.c, bench_svg.c) ---- */

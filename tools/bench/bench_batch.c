@@ -173,14 +173,12 @@ void bench_gap(struct bench_gap *out, struct bench_batch *b, const struct bench_
     const double start = cli_seconds();
     const size_t share = dg_batch_share(b->engine, b->n);
     const size_t steps = (b->n_prompt + share - 1) / share;
-    unsigned rounds = 0;
     size_t n = 0;
 
     make_plans(b, share);
     do {
         n += read_prompt(b, share, alone + n, beside + n);
-        rounds++;
-    } while (!bench_enough(effort, cli_seconds() - start, rounds, rounds) &&
+    } while (!bench_enough(effort, cli_seconds() - start, 0, (unsigned)n) &&
              n + steps <= MOST_GAPS);
     out->texts = (unsigned)b->n;
     out->share = (unsigned)share;

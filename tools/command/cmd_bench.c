@@ -52,7 +52,14 @@ static const struct cli_command command = {
     "Without a checkpoint: make-model --size 124M -o gpt2_124M.bin writes one.",
     tables};
 
-enum { QUICK_BYTES = 64 << 20, QUICK_ROUNDS = 1, ROUNDS = 5, LAB_TOTAL = 10, NO_CACHE_TOTAL = 64 };
+enum {
+    QUICK_BYTES = 64 << 20,
+    QUICK_ROUNDS = 1,
+    ROUNDS = 5,
+    GAPS = 300,
+    LAB_TOTAL = 10,
+    NO_CACHE_TOTAL = 64
+};
 
 static const uint32_t prompts[BENCH_PROMPTS] = {16, 64, 256, 512, 1024};
 enum { SCHEDULES_TOKENS = 64, WORKERS_TOKENS = 256, WHAT_IF_TOKENS = 64 };
@@ -371,7 +378,8 @@ static void measure_batch(struct bench *b)
 {
     struct bench_report *r = &b->report;
     struct bench_crew *c = largest_crew(b);
-    const struct bench_effort gap = {b->effort.seconds / BENCH_BATCHES, 1}; /* of many steps each */
+    const struct bench_effort gap = {b->effort.seconds / BENCH_BATCHES,
+                                     b->effort.rounds > QUICK_ROUNDS ? GAPS : 1};
     struct bench_item items[BENCH_BATCHES];
 
     for (unsigned i = 0; i < BENCH_BATCHES; i++) {
