@@ -396,10 +396,10 @@ struct dg_part {
 DG_API enum dg_status dg_batch_eval(struct dg_part *parts, size_t n_parts, struct dg_error *err);
 
 /* A long part holds up all others of its step. How many ids of prompts should be added, together, to a step
- * in which `decoding` sequences get one id each, so that it takes less than twice as long as without them:
- * as many as those, and at least 6 where the engine's model holds its matrices as float, 4 as bf16, 2 as
- * int8; any number, SIZE_MAX, beside none. No clock has a part in it; docs/performance.md has what was
- * measured. 0 for engine NULL. */
+ * in which `decoding` sequences get one id each, so that 99 of 100 such steps take less than twice as long as
+ * without them: half as many as those, and at least 4 where the engine's model holds its matrices as float,
+ * 3 as bf16, 2 as int8; any number, SIZE_MAX, beside none. No clock has a part in it; docs/performance.md has
+ * what was measured. 0 for engine NULL. */
 DG_API size_t dg_batch_share(const struct dg_engine *engine, size_t decoding);
 
 /* Ends the sequence's part in the eval that is under way, else in the next one, as soon as the step at hand is

@@ -281,11 +281,12 @@ enum dg_status dg_batch_eval(struct dg_part *parts, size_t n_parts, struct dg_er
 }
 
 /* A step of few rows is bound by reading the weights, and a row more costs little beside that; the less, the more
- * bytes the weights have. From some rows on time grows with the rows, and one without logits costs 0.7 of one with. So
- * the least share depends on what the matrices are held in (docs/performance.md). */
+ * bytes the weights have: so the least share depends on what the matrices are held in. From some rows on time grows
+ * with the rows, and one without logits costs 0.7 of one with: half as many make a step a third longer, which leaves
+ * room for what else makes steps longer (docs/performance.md). */
 size_t dg_batch_share(const struct dg_engine *engine, size_t decoding)
 {
-    static const size_t least[] = {[DG_F32] = 6, [DG_BF16] = 4, [DG_I8] = 2};
+    static const size_t least[] = {[DG_F32] = 4, [DG_BF16] = 3, [DG_I8] = 2};
     size_t n;
 
     if (!engine)
@@ -293,7 +294,7 @@ size_t dg_batch_share(const struct dg_engine *engine, size_t decoding)
     if (decoding == 0)
         return SIZE_MAX;
     n = least[dg_model_weight(dg_engine_model(engine), DG_FC_WEIGHT, 0)->dtype];
-    return decoding < n ? n : decoding;
+    return decoding / 2 < n ? n : decoding / 2;
 }
 
 enum dg_status dg_sequence_eval(struct dg_sequence *s, const int32_t *ids, size_t n,

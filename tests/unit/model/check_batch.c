@@ -271,7 +271,7 @@ END_TEST
 
 START_TEST(shares)
 {
-    static const size_t least[] = {0, 6, 4, 2};
+    static const size_t least[] = {0, 4, 3, 2};
 
     for (held = DG_PRECISION_F32; held <= DG_PRECISION_INT8; held++) {
         struct setting a;
@@ -279,8 +279,8 @@ START_TEST(shares)
         make_setting(&a, 1, NULL);
         ck_assert_uint_eq(dg_batch_share(a.engine, 0), SIZE_MAX);
         ck_assert_uint_eq(dg_batch_share(a.engine, 1), least[held]);
-        ck_assert_uint_eq(dg_batch_share(a.engine, least[held] + 1), least[held] + 1);
-        ck_assert_uint_eq(dg_batch_share(a.engine, 30), 30);
+        ck_assert_uint_eq(dg_batch_share(a.engine, 2 * least[held] + 2), least[held] + 1);
+        ck_assert_uint_eq(dg_batch_share(a.engine, 31), 15);
         free_setting(&a);
     }
     held = DG_PRECISION_F32;
