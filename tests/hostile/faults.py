@@ -130,7 +130,9 @@ class Run:
             self.code, self.out, self.err = p.returncode, p.stdout, p.stderr
         except subprocess.TimeoutExpired:
             self.code, self.out, self.err = 'none: it hangs', b'', b''
-        self.calls, self.blocks = map(int, contents(log).split()) if os.path.exists(log) else (0, 0)
+        # A run that took long measures the machine's limits, and makes threads for it.
+        self.calls, blocks, threads = map(int, contents(log).split()) if os.path.exists(log) else (0, 0, 0)
+        self.blocks = blocks - threads
         new = set(os.listdir(work)) - before
         self.made = {name: contents(os.path.join(work, name)) for name in new if '.part' not in name}
         self.left = sorted(name for name in new if '.part' in name)

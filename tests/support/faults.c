@@ -1,8 +1,8 @@
 /* faults.c - makes calls of a program fail: to be loaded before it (LD_PRELOAD). tests/hostile/faults.py drives it.
  *
  * FAULT=KIND:N     call N of that kind (from 1) fails; N+: that and all later ones; 0: none
- * FAULT_LOG=FILE   at the end gets "CALLS BLOCKS": how many calls of the kind there were, and how many blocks of
- *                  memory were not freed
+ * FAULT_LOG=FILE   at the end gets "CALLS BLOCKS THREADS": how many calls of the kind there were, how many blocks of
+ *                  memory were not freed, and how many threads were made, of each of which libc keeps a block
  *
  * Kinds: memory (ENOMEM), thread (EAGAIN), open (EMFILE), read (EIO), short (a read or write takes one byte), again (a
  * read, write or poll is interrupted, EINTR), write (ENOSPC), file (what asks for, makes, moves, maps or locks files: EIO
@@ -37,7 +37,7 @@ static char kind[16];
 static unsigned long first; /* 0: no call fails */
 static bool from_then_on;
 static atomic_ulong calls;
-static atomic_long blocks;
+static atomic_long blocks, threads;
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -58,7 +58,8 @@ __attribute__((destructor)) static void end(void)
     char line[64];
 
     if (fd >= 0) {
-        const int n = snprintf(line, sizeof line, "%lu %ld\n", (unsigned long)calls, (long)blocks);
+        const int n = snprintf(line, sizeof line, "%lu %ld %ld\n", (unsigned long)calls,
+                               (long)blocks, (long)threads);
 
         syscall(SYS_write, fd, line, n);
         syscall(SYS_close, fd);
@@ -140,6 +141,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 
     if (fails("thread"))
         return EAGAIN;
+    threads++;
     *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
     return real(thread, attributes, run, arg);
 }
