@@ -7,12 +7,16 @@
 #include "number.h"
 #include "utf8.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_GOT = 40 }; /* bytes of the text that an error shows */
+
 void dg_json_open(struct dg_json *j, const char *text, size_t n)
 {
-    *j = (struct dg_json){.text = text, .at = text, .end = text + n};
+    *j = (struct dg_json){.text = text, .at = text, .value = text, .end = text + n};
 }
 
 void dg_json_unique(struct dg_json *j, struct dg_names *names)
@@ -33,21 +37,84 @@ bool dg_json_fail_memory(struct dg_json *j)
     return dg_json_fail(j, "enough memory");
 }
 
+/* An error of the text, at `at`. */
+static bool refuse(struct dg_json *j, const char *expected)
+{
+    if (!j->error)
+        j->value = j->at;
+    return dg_json_fail(j, expected);
+}
+
 enum dg_status dg_json_refuse(const struct dg_json *j, const char *name, enum dg_status wrong,
                               struct dg_error *err)
 {
+    char got[DG_JSON_GOT];
+
+    dg_json_got(j, got);
     return dg_fail(err, j->no_memory ? DG_ERR_RESOURCE : wrong,
-                   "%s: line %zu, byte %zu: expected %s", name, dg_json_line(j),
-                   (size_t)(j->at - j->text), j->error);
+                   "%s: line %zu, byte %zu: got %s, expected %s", name, dg_json_line(j),
+                   dg_json_byte(j), got, j->error);
 }
 
 size_t dg_json_line(const struct dg_json *j)
 {
     size_t line = 1;
 
-    for (const char *c = j->text; c < j->at; c++)
+    for (const char *c = j->text; c < j->value; c++)
         line += *c == '\n';
     return line;
+}
+
+size_t dg_json_byte(const struct dg_json *j)
+{
+    return (size_t)(j->value - j->text);
+}
+
+/* Where a piece is cut, it is cut between two characters. */
+static size_t cut(const char *piece, size_t n, size_t room)
+{
+    if (n <= room)
+        return n;
+    for (n = room; n > 0 && ((unsigned char)piece[n] & 0xc0) == 0x80;)
+        n--;
+    return n;
+}
+
+/* How many of the n bytes at s are one word of JSON: a string with its quotes, as far as it goes, a number
+ * or a name; else one. */
+static size_t word_length(const char *s, size_t n)
+{
+    size_t i = 1;
+
+    if (*s == '"') {
+        while (i < n && s[i] != '"')
+            i += s[i] == '\\' && i + 1 < n ? 2 : 1;
+        return i < n ? i + 1 : n;
+    }
+    if (!isalnum((unsigned char)*s) && *s != '-')
+        return 1;
+    while (i < n && (isalnum((unsigned char)s[i]) || (s[i] && strchr("+-._", s[i]))))
+        i++;
+    return i;
+}
+
+void dg_json_got(const struct dg_json *j, char text[DG_JSON_GOT])
+{
+    const size_t left = (size_t)(j->end - j->value);
+    const unsigned char c = left > 0 ? (unsigned char)*j->value : 0;
+    size_t n;
+
+    if (left == 0) {
+        strcpy(text, "the end of it");
+    } else if (c == '{' || c == '[') {
+        strcpy(text, c == '{' ? "an object" : "an array");
+    } else if (c <= ' ' || c >= 0x7f) {
+        snprintf(text, DG_JSON_GOT, "byte 0x%02X", c);
+    } else {
+        n = word_length(j->value, left);
+        snprintf(text, DG_JSON_GOT, "%.*s%s", (int)cut(j->value, n, MOST_GOT), j->value,
+                 n > MOST_GOT ? "..." : "");
+    }
 }
 
 /* The next character that is no blank, or '\0' at the end of the text. */
@@ -61,7 +128,7 @@ static char peek(struct dg_json *j)
 static bool take(struct dg_json *j, char c, const char *expected)
 {
     if (j->error || peek(j) != c || j->at == j->end)
-        return dg_json_fail(j, expected);
+        return refuse(j, expected);
     j->at++;
     return true;
 }
@@ -70,8 +137,9 @@ static bool enter(struct dg_json *j, char open, const char *expected)
 {
     if (!take(j, open, expected))
         return false;
+    j->value = j->at - 1;
     if (j->depth == DG_JSON_DEPTH)
-        return dg_json_fail(j, "fewer levels of objects and arrays");
+        return refuse(j, "fewer levels of objects and arrays");
     j->depth++;
     j->object[j->depth] = j->objects++;
     j->first = true;
@@ -97,7 +165,7 @@ static bool follows(struct dg_json *j, char close, const char *expected)
         return false;
     j->first = false;
     if (peek(j) == close) {
-        j->at++;
+        j->value = j->at++;
         j->depth--;
         return false;
     }
@@ -130,7 +198,7 @@ static bool remember(struct dg_json *j, const char *start)
     j->at = added == 1 ? end : start;
     if (added < 0)
         return dg_json_fail_memory(j);
-    return added == 1 || dg_json_fail(j, "a name that the object does not have yet");
+    return added == 1 || refuse(j, "a name that the object does not have yet");
 }
 
 bool dg_json_key(struct dg_json *j, char *name, size_t size)
@@ -140,14 +208,14 @@ bool dg_json_key(struct dg_json *j, char *name, size_t size)
     if (!follows(j, '}', "',' or '}'"))
         return false;
     if (peek(j) != '"')
-        return dg_json_fail(j, "a member's name");
+        return refuse(j, "a member's name");
     start = j->at;
     if (!dg_json_string(j, name, size))
         return false;
     if (name &&
         strlen(name) < (j->length < size ? j->length : size - 4)) { /* not cut, and yet shorter */
         j->at = start;
-        return dg_json_fail(j, "a name without NUL");
+        return refuse(j, "a name without NUL");
     }
     return (!j->names || remember(j, start)) && take(j, ':', "':'");
 }
@@ -177,9 +245,10 @@ bool dg_json_number(struct dg_json *j, double *out)
     peek(j);
     n = dg_number_length(j->at, (size_t)(j->end - j->at));
     if (n == 0 || !is_json(j->at, n))
-        return dg_json_fail(j, "a number");
+        return refuse(j, "a number");
     if (!dg_number_read(j->at, n, out))
         return dg_json_fail_memory(j);
+    j->value = j->at;
     j->at += n;
     return true;
 }
@@ -199,9 +268,10 @@ bool dg_json_integer(struct dg_json *j, uint64_t *out)
                !__builtin_add_overflow(value, (uint64_t)(*j->at - '0'), &value);
     if (j->at == start || !fits || (*start == '0' && j->at > start + 1) || is(j, ".eE")) {
         j->at = start;
-        return dg_json_fail(j, fits ? "an integer, 0 or more" : "an integer below 2^64");
+        return refuse(j, fits ? "an integer, 0 or more" : "an integer below 2^64");
     }
     *out = value;
+    j->value = start;
     return true;
 }
 
@@ -213,7 +283,7 @@ static bool hex4(struct dg_json *j, uint32_t *code)
         const char *found;
 
         if (!is(j, "0123456789abcdefABCDEF"))
-            return dg_json_fail(j, "four hexadecimal digits");
+            return refuse(j, "four hexadecimal digits");
         found = strchr("0123456789abcdef", *j->at | 0x20);
         *code = *code * 16 + (uint32_t)(found - "0123456789abcdef");
     }
@@ -242,7 +312,7 @@ static bool low_surrogate(struct dg_json *j, uint32_t *low)
             return true;
     }
     j->at = start;
-    return dg_json_fail(j, "the other half of a surrogate pair");
+    return refuse(j, "the other half of a surrogate pair");
 }
 
 /* What follows a backslash, as UTF-8; its length, or 0. */
@@ -256,7 +326,7 @@ static size_t escape(struct dg_json *j, char to[4])
         return 1;
     }
     if (!is(j, "u")) {
-        dg_json_fail(j, "an escape such as \\n or \\u0041");
+        refuse(j, "an escape such as \\n or \\u0041");
         return 0;
     }
     j->at++;
@@ -265,7 +335,7 @@ static size_t escape(struct dg_json *j, char to[4])
     if (code < 0xd800 || code >= 0xe000)
         return encode(code, to);
     if (code >= 0xdc00) {
-        dg_json_fail(j, "the first half of a surrogate pair before it");
+        refuse(j, "the first half of a surrogate pair before it");
         return 0;
     }
     return low_surrogate(j, &low) ? encode(0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00), to)
@@ -291,16 +361,6 @@ static size_t plain_bytes(struct dg_json *j)
     return (size_t)(at - j->at);
 }
 
-/* Where a piece is cut, it is cut between two characters. */
-static size_t cut(const char *piece, size_t n, size_t room)
-{
-    if (n <= room)
-        return n;
-    for (n = room; n > 0 && ((unsigned char)piece[n] & 0xc0) == 0x80;)
-        n--;
-    return n;
-}
-
 bool dg_json_string(struct dg_json *j, char *out, size_t size)
 {
     size_t n = 0;
@@ -308,6 +368,7 @@ bool dg_json_string(struct dg_json *j, char *out, size_t size)
 
     if (!take(j, '"', "a string"))
         return false;
+    j->value = j->at - 1;
     j->length = 0;
     while (j->at < j->end && *j->at != '"') {
         char escaped[4];
@@ -318,9 +379,9 @@ bool dg_json_string(struct dg_json *j, char *out, size_t size)
         if (length == 0) {
             piece = escaped;
             if ((unsigned char)*j->at < 0x20)
-                return dg_json_fail(j, "no control character in a string");
+                return refuse(j, "no control character in a string");
             if (*j->at != '\\')
-                return dg_json_fail(j, "UTF-8");
+                return refuse(j, "UTF-8");
             j->at++;
             length = escape(j, escaped);
             if (length == 0)
@@ -343,7 +404,11 @@ static bool word(struct dg_json *j, const char *text)
 {
     const size_t n = strlen(text);
 
-    if (j->error || peek(j) != *text || (size_t)(j->end - j->at) < n || memcmp(j->at, text, n) != 0)
+    if (j->error)
+        return false;
+    peek(j);
+    j->value = j->at;
+    if ((size_t)(j->end - j->at) < n || memcmp(j->at, text, n) != 0)
         return false;
     j->at += n;
     return true;
@@ -362,7 +427,7 @@ bool dg_json_true(struct dg_json *j)
 bool dg_json_boolean(struct dg_json *j, bool *out)
 {
     *out = word(j, "true");
-    return *out || word(j, "false") || dg_json_fail(j, "true or false");
+    return *out || word(j, "false") || refuse(j, "true or false");
 }
 
 bool dg_json_skip(struct dg_json *j)
@@ -389,13 +454,13 @@ bool dg_json_skip(struct dg_json *j)
     case 'f':
     case 'n':
         if (!word(j, "true") && !word(j, "false") && !word(j, "null"))
-            dg_json_fail(j, "a value");
+            refuse(j, "a value");
         break;
     default:
         if (is(j, "-0123456789"))
             dg_json_number(j, &number);
         else
-            dg_json_fail(j, "a value");
+            refuse(j, "a value");
     }
     return !j->error;
 }
@@ -405,5 +470,5 @@ bool dg_json_end(struct dg_json *j)
     if (j->error)
         return false;
     peek(j);
-    return j->at == j->end || dg_json_fail(j, "the end of the file");
+    return j->at == j->end || refuse(j, "the end of the file");
 }

@@ -26,7 +26,8 @@ enum { DG_JSON_DEPTH = 64 }; /* objects and arrays inside each other */
 
 struct dg_json {
     const char *text, *at, *end;
-    const char *error; /* what was expected at `at`, or NULL */
+    const char *value; /* where what was read last begins; after an error, what is wrong */
+    const char *error; /* what was expected there, or NULL */
     bool no_memory;    /* that was memory */
     unsigned depth;
     bool first;    /* no member or item of the innermost one was read yet */
@@ -74,10 +75,16 @@ bool dg_json_fail(struct dg_json *j, const char *expected);
 /* The same where there is no memory for what was read. */
 bool dg_json_fail_memory(struct dg_json *j);
 
-/* The error, with the place, of the text called `name`. Of status `wrong`, or DG_ERR_RESOURCE. */
+/* The error, with the place and what stands there, of the text called `name`. Of status `wrong`, or
+ * DG_ERR_RESOURCE. */
 enum dg_status dg_json_refuse(const struct dg_json *j, const char *name, enum dg_status wrong,
                               struct dg_error *err);
 
-size_t dg_json_line(const struct dg_json *j); /* of the error; from 1 */
+/* Of an error: the line, from 1; the byte, from 0; and what stands there, in the text's own words: a string with
+ * its quotes, a number, "an object". */
+enum { DG_JSON_GOT = 64 };
+size_t dg_json_line(const struct dg_json *j);
+size_t dg_json_byte(const struct dg_json *j);
+void dg_json_got(const struct dg_json *j, char text[DG_JSON_GOT]);
 
 #endif

@@ -28,7 +28,7 @@ def cases(Case):
     def js(label, pattern, text=None, **change):
         return bad('tokenizer.json: ' + label, tokenizer_json(**change) if text is None else text, pattern)
 
-    expected = r'line \d+, byte \d+: expected '
+    expected = r'line \d+, byte \d+: got .*, expected '
     good = tokenizer_json()
     for label, text in {'cut': good[:-1], 'trailing': good + b'{}', 'deep': b'{"a":' + b'[' * 70000, 'a key twice': good[:-1] + b',"model":{}}',
                         'no UTF-8': good.replace(b'a b', b'a \xff'), 'a lone surrogate': good.replace(b'a b', b'a \\udc00'), 'NUL': good[:30] + b'\0' + good[30:],

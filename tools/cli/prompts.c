@@ -127,6 +127,15 @@ static bool read_object(struct reader *r)
     return dg_json_end(&r->j);
 }
 
+static enum dg_status refuse(const struct dg_json *j, struct dg_error *err)
+{
+    char got[DG_JSON_GOT];
+
+    dg_json_got(j, got);
+    return dg_fail(err, DG_ERR_TOKEN, "byte %zu: got %s, expected %s", dg_json_byte(j) + 1, got,
+                   j->error);
+}
+
 static enum dg_status read_json(struct prompt_line *l, struct text *line, struct dg_error *err)
 {
     struct reader r = {.l = l, .room = line->n + 1};
@@ -143,8 +152,7 @@ static enum dg_status read_json(struct prompt_line *l, struct text *line, struct
     if (!ok && r.j.no_memory)
         return dg_fail_memory(err, "a prompt", r.room);
     if (!ok)
-        return dg_fail(err, DG_ERR_TOKEN, "byte %td: expected %s", r.j.at - r.j.text + 1,
-                       r.j.error);
+        return refuse(&r.j, err);
     l->prompt.bytes = malloc(r.prompt.n + 1);
     if (!l->prompt.bytes)
         return dg_fail_memory(err, "a prompt", r.prompt.n + 1);

@@ -26,9 +26,12 @@ struct reader {
 
 static enum dg_status refuse(const struct reader *r, struct dg_error *err)
 {
+    char got[DG_JSON_GOT];
+
+    dg_json_got(&r->j, got);
     return dg_fail(err, r->j.no_memory ? DG_ERR_RESOURCE : DG_ERR_MODEL,
-                   "%s: header: line %zu, byte %zu: expected %s", r->name, dg_json_line(&r->j),
-                   (size_t)(r->j.at - r->j.text), r->j.error);
+                   "%s: header: line %zu, byte %zu: got %s, expected %s", r->name,
+                   dg_json_line(&r->j), dg_json_byte(&r->j), got, r->j.error);
 }
 
 /* Bits of an element; 0: a dtype that is not known. */

@@ -431,9 +431,62 @@ START_TEST(errors_stick)
 }
 END_TEST
 
+/* An error shows what stands there: at the place where the text is wrong, or, of what a reader refuses, all of the
+ * value that was read last. */
+START_TEST(got)
+{
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"", "line 1, byte 0: got the end of it, expected an object"},
+        {"[1]", "line 1, byte 0: got an array, expected an object"},
+        {"{\"a\":1", "line 1, byte 6: got the end of it, expected ',' or '}'"},
+        {"{\"a\":\"x", "line 1, byte 7: got the end of it, expected the end of a string"},
+        {"{\"a\":\"\\q\"}", "line 1, byte 7: got q, expected an escape such as"},
+        {"{\"a\":\"\xff\"}", "line 1, byte 6: got byte 0xFF, expected UTF-8"},
+        {"{\"a\":\"\x01\"}", "line 1, byte 6: got byte 0x01, expected no control"},
+        {"{\"a\":nul}", "line 1, byte 5: got nul, expected a value"},
+        {"{\"a\":1,\n\"a\":2}", "line 2, byte 8: got \"a\", expected a name that"},
+        {"{\"no\": \"llama\" }", "line 1, byte 7: got \"llama\", expected another"},
+        {"{\"no\": \"a\\\"b\"}", "line 1, byte 7: got \"a\\\"b\", expected another"},
+        {"{\"no\": \"llllllllllllllllllllllllllllllllllllllllllllllllllllll\"}",
+         "got \"lllllllllllllllllllllllllllllllllllllll..., expected another"},
+        {"{\"no\":\n-1.5e+3 }", "line 2, byte 7: got -1.5e+3, expected another"},
+        {"{\"no\": null}", "line 1, byte 7: got null, expected another"},
+        {"{\"no\": true}", "line 1, byte 7: got true, expected another"},
+        {"{\"no\": [1, 2] }", "line 1, byte 12: got ], expected another"},
+        {"{\"last\": 1 }", "line 1, byte 11: got }, expected another"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct dg_names names = {0};
+        struct dg_error err = {0};
+        struct dg_json j;
+        char key[8] = "";
+
+        dg_json_open(&j, cases[i].text, strlen(cases[i].text));
+        dg_json_unique(&j, &names);
+        if (dg_json_object(&j)) {
+            while (dg_json_key(&j, key, sizeof key)) {
+                dg_json_skip(&j);
+                if (!strcmp(key, "no"))
+                    dg_json_fail(&j, "another");
+            }
+            if (!strcmp(key, "last"))
+                dg_json_fail(&j, "another");
+        }
+        dg_json_end(&j);
+        ck_assert_int_eq(dg_json_refuse(&j, "t", DG_ERR_MODEL, &err), DG_ERR_MODEL);
+        ck_assert_msg(strstr(err.text, cases[i].message), "%s: %s", cases[i].message, err.text);
+        dg_names_free(&names);
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {accepted,
+                                  got,
                                   refused,
                                   depth,
                                   strings,
