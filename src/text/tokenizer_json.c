@@ -193,6 +193,8 @@ static void read_pre_tokenizer(struct reader *r)
 {
     char key[32];
 
+    if (dg_json_null(&r->j))
+        dg_json_fail(&r->j, "a \"ByteLevel\" pre-tokenizer");
     if (!dg_json_object(&r->j))
         return;
     while (dg_json_key(&r->j, key, sizeof key)) {

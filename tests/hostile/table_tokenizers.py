@@ -48,7 +48,7 @@ def cases(Case):
                           'no byte for !': {'!': ..., 'ab': 256, 'cd': 257}, 'a token too few': {'ab': 256}}.items():
         v = dict(vocab, **change)
         yield js('vocab: ' + label, '.*(token|id)', parts={'vocab': {k: x for k, x in v.items() if x is not ...}})
-    for key, value in (('normalizer', {'type': 'NFC'}), ('pre_tokenizer', {'type': 'Whitespace'}), ('pre_tokenizer', {'type': 'ByteLevel', 'add_prefix_space': True}),
+    for key, value in (('normalizer', {'type': 'NFC'}), ('pre_tokenizer', {'type': 'Whitespace'}), ('pre_tokenizer', None), ('pre_tokenizer', {'type': 'Sequence', 'pretokenizers': []}), ('pre_tokenizer', {'type': 'ByteLevel', 'add_prefix_space': True}),
                        ('pre_tokenizer', {'type': 'ByteLevel', 'use_regex': False}), ('added_tokens', [{}]), ('added_tokens', [{'id': 1}]), ('added_tokens', [1]),
                        ('added_tokens', [{'id': -1, 'content': 'x'}]), ('added_tokens', [{'id': 258, 'content': 'x', 'lstrip': True}]), ('added_tokens', {}),
                        ('added_tokens', [{'id': 5, 'content': 'x'}]), ('model', 'BPE'), ('model', [])):
