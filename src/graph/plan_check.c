@@ -167,10 +167,19 @@ struct touch {
     size_t next; /* touch of the tile, or n */
 };
 
+/* Bytes from begin on, before end; those of a group that are touched, or none. */
+struct hull {
+    uint64_t begin, end;
+};
+
 struct touches {
     struct touch *list; /* by group, then by tile */
     size_t n;
     size_t *first; /* [n_tiles] touch of a tile, or n */
+    struct hull *
+        tree; /* [2 * leaves] of touch i at leaves + i, and of nodes 2 * i and 2 * i + 1 at node i */
+    struct hull *wrote; /* [2 * leaves] the same of those that write */
+    size_t leaves;      /* a power of two */
 };
 
 /* Where element (row, col) of an activation lies in the arena, in bytes. */
@@ -192,6 +201,18 @@ static bool same_place(const struct dg_plan *plan, uint32_t a, uint32_t b)
             plan->offset[a] == plan->offset[b] && ta->cols == tb->cols && ta->dtype == tb->dtype);
 }
 
+/* From the first to the last byte. Of touches of a group that meet, these do. */
+static struct hull hull_of(const struct dg_plan *plan, const struct touch *t)
+{
+    return (struct hull){place_of(plan, t->tensor, t->box.r0, t->box.c0),
+                         place_of(plan, t->tensor, t->box.r1 - (uint64_t)1, t->box.c1)};
+}
+
+static bool hulls_meet(struct hull a, struct hull b)
+{
+    return a.begin < b.end && b.begin < a.end;
+}
+
 /* Do two touches meet in at least one byte? In the same place when the boxes do. Otherwise, in the arena, when the byte ranges from the first to the last element do, which
  * may see a meeting where there is none, but never misses one. */
 static bool meet(const struct dg_plan *plan, const struct touch *a, const struct touch *b)
@@ -203,10 +224,7 @@ static bool meet(const struct dg_plan *plan, const struct touch *a, const struct
         return dg_box_meets(a->box, b->box);
     if (ta->role != DG_ACTIVATION || tb->role != DG_ACTIVATION)
         return false;
-    return place_of(plan, a->tensor, a->box.r0, a->box.c0) <
-               place_of(plan, b->tensor, b->box.r1 - 1, b->box.c1) &&
-           place_of(plan, b->tensor, b->box.r0, b->box.c0) <
-               place_of(plan, a->tensor, a->box.r1 - 1, a->box.c1);
+    return hulls_meet(hull_of(plan, a), hull_of(plan, b));
 }
 
 /* The bytes of an activation in the arena. */
@@ -259,6 +277,61 @@ static int by_group(const void *a, const void *b)
     return (x->tile > y->tile) - (x->tile < y->tile);
 }
 
+/* Hulls of what is behind each node, so that touches which cannot meet are passed over many at a time. */
+static void fill_tree(struct hull *tree, size_t leaves)
+{
+    for (size_t i = leaves; i-- > 1;) {
+        const struct hull a = tree[2 * i], b = tree[2 * i + 1];
+
+        tree[i] =
+            (struct hull){a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end};
+    }
+}
+
+static bool make_trees(const struct dg_plan *plan, struct touches *ts)
+{
+    const struct hull none = {UINT64_MAX, 0};
+
+    for (ts->leaves = 1; ts->leaves < ts->n;)
+        ts->leaves *= 2;
+    ts->tree = calloc(2 * ts->leaves, sizeof *ts->tree);
+    ts->wrote = calloc(2 * ts->leaves, sizeof *ts->wrote);
+    if (!ts->tree || !ts->wrote)
+        return false;
+    for (size_t i = 0; i < ts->leaves; i++) {
+        const struct hull h = i < ts->n ? hull_of(plan, &ts->list[i]) : none;
+
+        ts->tree[ts->leaves + i] = h;
+        ts->wrote[ts->leaves + i] = i < ts->n && ts->list[i].writes ? h : none;
+    }
+    fill_tree(ts->tree, ts->leaves);
+    fill_tree(ts->wrote, ts->leaves);
+    return true;
+}
+
+/* The first touch from k on that may meet the hull, and writes if `writes`; n: none does. */
+static size_t next_touch(const struct touches *ts, size_t k, struct hull hull, bool writes)
+{
+    const struct hull *tree = writes ? ts->wrote : ts->tree;
+    size_t node = ts->leaves + k;
+
+    if (k >= ts->n)
+        return ts->n;
+    for (;;) {
+        if (hulls_meet(tree[node], hull)) {
+            if (node >= ts->leaves)
+                return node - ts->leaves;
+            node *= 2;
+            continue;
+        }
+        while (node & 1)
+            node /= 2;
+        if (node == 0)
+            return ts->n;
+        node++;
+    }
+}
+
 /* All touches of tensors that an op of this plan writes. */
 static bool collect_touches(const struct dg_plan *plan, struct touches *ts)
 {
@@ -300,7 +373,7 @@ static bool collect_touches(const struct dg_plan *plan, struct touches *ts)
         ts->list[i].next = ts->first[ts->list[i].tile];
         ts->first[ts->list[i].tile] = i;
     }
-    return true;
+    return make_trees(plan, ts);
 }
 
 /* Which tiles of a strip lead to which nodes. */
@@ -433,13 +506,18 @@ static enum dg_status check_touch(struct closure *c, const struct touches *ts, s
                                   uint64_t *pairs, struct dg_error *err)
 {
     const struct touch *a = &ts->list[i];
+    const struct hull hull = hull_of(c->plan, a);
     struct rest rest = {{a->box}, 1};
 
-    for (size_t k = i + 1; k < ts->n && ts->list[k].group == a->group && rest.n > 0; k++) {
-        const struct touch *b = &ts->list[k];
+    for (size_t k = i; rest.n > 0;) {
+        const struct touch *b;
         enum dg_status st;
 
-        if (!(a->writes || b->writes) || !meet(c->plan, a, b))
+        k = next_touch(ts, k + 1, hull, !a->writes);
+        if (k == ts->n || ts->list[k].group != a->group)
+            break;
+        b = &ts->list[k];
+        if (!meet(c->plan, a, b))
             continue;
         st = check_pair(c, a, b, err);
         if (st != DG_OK)
@@ -484,6 +562,8 @@ static enum dg_status check_pairs(const struct dg_plan *plan, const uint32_t *hi
     free(c.strip_of);
     free(ts.list);
     free(ts.first);
+    free(ts.tree);
+    free(ts.wrote);
     return st;
 }
 

@@ -3,6 +3,7 @@
 #include "whole.h"
 #include "../base/arena.h"
 #include "../base/checked.h"
+#include "cover.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -264,133 +265,196 @@ void dg_whole_free(struct dg_whole *w)
 
 /* ---- what is proved of it ---- */
 
-static uint64_t common_area(struct dg_box a, struct dg_box b)
+/* The tiles that write a tensor, those that read it, each with the box that it touches. A box that the tile before
+ * reads, too, stands there once. */
+struct touch {
+    uint32_t tile;
+    int input; /* -1: it writes it */
+};
+
+struct touches {
+    struct dg_box *box; /* [n] first those that are written */
+    struct touch *by;   /* [n] */
+    uint64_t *covered;  /* [n] by what is written */
+    size_t n, written, room;
+    uint32_t *first,
+        *use; /* ops by tensor: first[i] ... first[i + 1] of use, each DG_MAX_IN + 1 times its op, and input */
+};
+
+enum { WRITES = DG_MAX_IN, USES = DG_MAX_IN + 1 };
+
+/* Of each tensor all ops that write or read it. */
+static bool list_uses(const struct dg_graph *g, struct touches *t)
 {
-    const struct dg_box c = {a.r0 > b.r0 ? a.r0 : b.r0, a.r1 < b.r1 ? a.r1 : b.r1,
-                             a.c0 > b.c0 ? a.c0 : b.c0, a.c1 < b.c1 ? a.c1 : b.c1};
-
-    return dg_box_meets(a, b) ? dg_box_area(c) : 0;
-}
-
-/* Elements of the box that the ops ops[0 ... n - 1] write, each as often as it is written. */
-static uint64_t written(const struct dg_plan *plan, const uint32_t *ops, uint32_t n,
-                        struct dg_box box)
-{
-    uint64_t area = 0;
-
-    for (uint32_t i = 0; i < n; i++)
-        for (uint32_t t = plan->op_first[ops[i]]; t < plan->op_first[ops[i] + 1]; t++)
-            area += common_area(plan->tiles[t].out, box);
-    return area;
-}
-
-/* Where there is one, ops[] are all of them. */
-static uint32_t find_writers(const struct dg_graph *g, const struct dg_tensor *t, uint32_t *ops)
-{
-    const struct dg_op *first = dg_graph_writer(g, t);
     uint32_t n = 0;
 
-    for (uint32_t i = first ? (uint32_t)(first - g->ops) : g->n_ops; i < g->n_ops; i++)
-        if (g->ops[i].out == t)
-            ops[n++] = i;
-    return n;
+    t->first = calloc(g->n_tensors + (size_t)2, sizeof *t->first);
+    t->use = calloc((size_t)g->n_ops * USES + 1, sizeof *t->use);
+    if (!t->first || !t->use)
+        return false;
+    for (uint32_t i = 0; i < g->n_ops; i++) {
+        t->first[dg_tensor_index(g, g->ops[i].out) + 2]++;
+        for (unsigned k = 0; k < g->ops[i].n_in; k++)
+            t->first[dg_tensor_index(g, g->ops[i].in[k]) + 2]++;
+    }
+    for (unsigned i = 0; i <= g->n_tensors; i++)
+        t->first[i + 1] = n += t->first[i + 1];
+    for (uint32_t i = 0; i < g->n_ops; i++) {
+        t->use[t->first[dg_tensor_index(g, g->ops[i].out) + 1]++] = i * USES + WRITES;
+        for (unsigned k = 0; k < g->ops[i].n_in; k++)
+            t->use[t->first[dg_tensor_index(g, g->ops[i].in[k]) + 1]++] = i * USES + k;
+    }
+    return true;
 }
 
-/* No two of the tiles that write a tensor write the same element. */
-static enum dg_status check_once(const struct dg_whole *w, uint32_t index, uint32_t *ops,
-                                 struct dg_error *err)
+static bool add_touch(struct touches *t, struct dg_box box, uint32_t tile, int input)
 {
-    const struct dg_plan *plan = w->plan;
-    const uint32_t n = find_writers(w->graph, w->graph->ops[index].out, ops);
+    const struct touch *last = t->n > t->written ? &t->by[t->n - 1] : NULL;
+    const size_t room = 2 * t->room + 64;
 
-    for (uint32_t t = plan->op_first[index]; t < plan->op_first[index + 1]; t++)
-        if (written(plan, ops, n, plan->tiles[t].out) != dg_box_area(plan->tiles[t].out))
-            return dg_fail(err, DG_ERR_USAGE, "cut: %s rows %u:%u columns %u:%u: written twice",
-                           w->graph->ops[index].out->name, plan->tiles[t].out.r0,
-                           plan->tiles[t].out.r1, plan->tiles[t].out.c0, plan->tiles[t].out.c1);
+    if (input >= 0 && last && last->input == input &&
+        memcmp(&t->box[t->n - 1], &box, sizeof box) == 0)
+        return true;
+    if (t->n == t->room) {
+        struct dg_box *boxes = realloc(t->box, room * sizeof *boxes);
+        struct touch *by = boxes ? realloc(t->by, room * sizeof *by) : NULL;
+        uint64_t *covered = by ? realloc(t->covered, room * sizeof *covered) : NULL;
+
+        t->box = boxes ? boxes : t->box;
+        t->by = by ? by : t->by;
+        t->covered = covered ? covered : t->covered;
+        t->room = covered ? room : t->room;
+        if (!covered)
+            return false;
+    }
+    t->box[t->n] = box;
+    t->by[t->n++] = (struct touch){tile, input};
+    return true;
+}
+
+/* Those of a tensor that write it, or those that read it. */
+static bool add_uses(const struct dg_plan *plan, uint32_t tensor, bool write, struct touches *t)
+{
+    for (uint32_t u = t->first[tensor]; u < t->first[tensor + 1]; u++) {
+        const uint32_t index = t->use[u] / USES, k = t->use[u] % USES;
+        const struct dg_op *op = &plan->graph->ops[index];
+
+        if ((k == WRITES) != write)
+            continue;
+        for (uint32_t i = plan->op_first[index]; i < plan->op_first[index + 1]; i++)
+            if (!add_touch(t,
+                           write ? plan->tiles[i].out : op->type->reads(op, k, plan->tiles[i].out),
+                           i, write ? -1 : (int)k))
+                return false;
+    }
+    return true;
+}
+
+static enum dg_status refuse_touch(const struct dg_plan *plan, const struct dg_tensor *tensor,
+                                   const struct touches *t, size_t i, struct dg_error *err)
+{
+    const struct dg_box b = t->box[i];
+
+    if (t->by[i].tile == DG_NO_TILE)
+        return dg_fail(err, DG_ERR_USAGE, "cut: not each element of %s is written once",
+                       tensor->name);
+    if (t->by[i].input < 0)
+        return dg_fail(err, DG_ERR_USAGE, "cut: %s rows %u:%u columns %u:%u: written twice",
+                       tensor->name, b.r0, b.r1, b.c0, b.c1);
+    return dg_fail(
+        err, DG_ERR_USAGE,
+        "cut: %s reads %s rows %u:%u columns %u:%u, of which not each element is written "
+        "once",
+        dg_tile_op(plan, t->by[i].tile)->name, tensor->name, b.r0, b.r1, b.c0, b.c1);
+}
+
+/* No two tiles write the same element of a tensor; each element that is read, but of inputs and of weights that nobody
+ * loads, is written, and all of an output is. */
+static enum dg_status check_tensor(const struct dg_plan *plan, uint32_t index, bool loads,
+                                   bool output, struct touches *t, struct dg_error *err)
+{
+    const struct dg_tensor *tensor = &plan->graph->tensors[index];
+    const bool given = tensor->role == DG_INPUT || (tensor->role == DG_WEIGHT && !loads);
+    bool ok;
+
+    t->n = t->written = 0;
+    ok = add_uses(plan, index, true, t);
+    t->written = t->n;
+    ok = ok && (given || add_uses(plan, index, false, t)) &&
+         (!output || add_touch(t, dg_whole_box(tensor), DG_NO_TILE, DG_MAX_IN)) &&
+         dg_cover(t->box, t->written, t->box, t->n, t->covered);
+    if (!ok)
+        return dg_fail_memory(err, "the plan checker", t->n * sizeof *t->box);
+    for (size_t i = 0; i < t->n; i++)
+        if (t->covered[i] != dg_box_area(t->box[i]))
+            return refuse_touch(plan, tensor, t, i, err);
     return DG_OK;
 }
 
-/* Each element that an op reads, but for inputs and weights that nobody loads, is written once on its rank. */
-static enum dg_status check_input(const struct dg_whole *w, uint32_t index, unsigned k, bool loads,
-                                  uint32_t *ops, struct dg_error *err)
+static bool is_output(const struct dg_graph *cut, uint32_t tensor)
 {
-    const struct dg_plan *plan = w->plan;
-    const struct dg_op *op = &w->graph->ops[index];
-    const struct dg_tensor *in = op->in[k];
-    const uint32_t n = find_writers(w->graph, in, ops);
-
-    if (in->role == DG_INPUT || (in->role == DG_WEIGHT && !loads))
-        return DG_OK;
-    for (uint32_t t = plan->op_first[index]; t < plan->op_first[index + 1]; t++) {
-        const struct dg_box box = op->type->reads(op, k, plan->tiles[t].out);
-
-        if (written(plan, ops, n, box) != dg_box_area(box))
-            return dg_fail(
-                err, DG_ERR_USAGE,
-                "cut: %s reads %s rows %u:%u columns %u:%u, of which not each element is "
-                "written once",
-                op->name, in->name, box.r0, box.r1, box.c0, box.c1);
-    }
-    return DG_OK;
-}
-
-static enum dg_status check_inputs(const struct dg_whole *w, uint32_t *ops, struct dg_error *err)
-{
-    enum dg_status st = DG_OK;
-    bool loads = false;
-
-    for (uint32_t i = 0; i < w->graph->n_ops; i++)
-        loads |= w->graph->ops[i].type->loads;
-    for (uint32_t i = 0; i < w->graph->n_ops && st == DG_OK; i++) {
-        st = check_once(w, i, ops, err);
-        for (unsigned k = 0; k < w->graph->ops[i].n_in && st == DG_OK; k++)
-            st = check_input(w, i, k, loads, ops, err);
-    }
-    return st;
+    for (unsigned i = 0; i < cut->n_outputs; i++)
+        if (dg_tensor_index(cut, cut->outputs[i]) == tensor)
+            return true;
+    return false;
 }
 
 /* Rank 0 has the outputs; its tensors stand first. */
-static enum dg_status check_outputs(const struct dg_whole *w, const struct dg_graph *cut,
-                                    uint32_t *ops, struct dg_error *err)
+static enum dg_status check_tensors(const struct dg_whole *w, const struct dg_graph *cut,
+                                    struct dg_error *err)
 {
-    for (unsigned i = 0; i < cut->n_outputs; i++) {
-        const struct dg_tensor *t = &w->graph->tensors[dg_tensor_index(cut, cut->outputs[i])];
-        const uint32_t n = find_writers(w->graph, t, ops);
+    struct touches t = {0};
+    enum dg_status st = DG_OK;
+    bool loads = false;
 
-        if (written(w->plan, ops, n, dg_whole_box(t)) != dg_box_area(dg_whole_box(t)))
-            return dg_fail(err, DG_ERR_USAGE, "cut: not each element of %s is written once",
-                           t->name);
-    }
-    return DG_OK;
+    if (!list_uses(w->graph, &t))
+        st = dg_fail_memory(err, "the plan checker", w->graph->n_ops * sizeof *t.use);
+    for (uint32_t i = 0; i < w->graph->n_ops; i++)
+        loads |= w->graph->ops[i].type->loads;
+    for (uint32_t i = 0; i < w->graph->n_tensors && st == DG_OK; i++)
+        st = check_tensor(w->plan, i, loads, is_output(cut, i), &t, err);
+    free(t.box);
+    free(t.by);
+    free(t.covered);
+    free(t.first);
+    free(t.use);
+    return st;
 }
 
-static bool is_run(const struct dg_piece *piece, uint32_t op, struct dg_box box)
+/* Marks the tiles that a piece runs; they stand in the order of the plan that was cut. */
+static void mark_run(const struct dg_plan *cut, const struct dg_piece *piece, bool *run)
 {
-    for (uint32_t i = 0; i < piece->graph->n_ops; i++)
-        if (piece->origin[i] == 3 * op)
-            for (uint32_t t = piece->plan->op_first[i]; t < piece->plan->op_first[i + 1]; t++)
-                if (memcmp(&piece->plan->tiles[t].out, &box, sizeof box) == 0)
-                    return true;
-    return false;
+    for (uint32_t i = 0; i < piece->graph->n_ops; i++) {
+        const uint32_t op = piece->origin[i] / 3;
+        uint32_t t = op < cut->graph->n_ops ? cut->op_first[op] : cut->n_tiles;
+
+        if (piece->origin[i] % 3 != 0)
+            continue;
+        for (uint32_t k = piece->plan->op_first[i]; k < piece->plan->op_first[i + 1]; k++) {
+            while (t < cut->n_tiles && cut->tiles[t].op == op &&
+                   memcmp(&cut->tiles[t].out, &piece->plan->tiles[k].out, sizeof(struct dg_box)))
+                t++;
+            if (t < cut->n_tiles && cut->tiles[t].op == op)
+                run[t++] = true;
+        }
+    }
 }
 
 /* Each tile, but for those that load what nobody reads, runs on some rank. */
 static enum dg_status check_all_run(const struct dg_plan *cut, struct dg_piece *const *pieces,
                                     uint32_t ranks, struct dg_error *err)
 {
-    for (uint32_t t = 0; t < cut->n_tiles; t++) {
-        uint32_t r = 0;
+    bool *run = calloc(cut->n_tiles + (size_t)1, sizeof *run);
+    enum dg_status st = run ? DG_OK : dg_fail_memory(err, "the plan checker", cut->n_tiles);
 
-        if (dg_tile_op(cut, t)->type->loads)
-            continue;
-        while (r < ranks && !is_run(pieces[r], cut->tiles[t].op, cut->tiles[t].out))
-            r++;
-        if (r == ranks)
-            return dg_fail(err, DG_ERR_USAGE, "cut: no rank runs tile %u (%s)", t,
-                           dg_tile_op(cut, t)->name);
-    }
-    return DG_OK;
+    for (uint32_t r = 0; run && r < ranks; r++)
+        mark_run(cut, pieces[r], run);
+    for (uint32_t t = 0; t < cut->n_tiles && st == DG_OK; t++)
+        if (!dg_tile_op(cut, t)->type->loads && !run[t])
+            st = dg_fail(err, DG_ERR_USAGE, "cut: no rank runs tile %u (%s)", t,
+                         dg_tile_op(cut, t)->name);
+    free(run);
+    return st;
 }
 
 enum dg_status dg_pieces_check(const struct dg_plan *cut, struct dg_piece *const *pieces,
@@ -398,22 +462,13 @@ enum dg_status dg_pieces_check(const struct dg_plan *cut, struct dg_piece *const
 {
     struct dg_whole w;
     enum dg_status st = dg_whole_new(&w, pieces, ranks, err);
-    uint32_t *ops;
 
-    if (st != DG_OK)
-        return st;
-    ops = calloc(w.graph->n_ops + 1, sizeof *ops);
-    if (!ops)
-        st = dg_fail_memory(err, "the plan checker", w.graph->n_ops * sizeof *ops);
     if (st == DG_OK)
-        st = check_inputs(&w, ops, err);
-    if (st == DG_OK)
-        st = check_outputs(&w, cut->graph, ops, err);
+        st = check_tensors(&w, cut->graph, err);
     if (st == DG_OK)
         st = check_all_run(cut, pieces, ranks, err);
     if (st == DG_OK)
         st = dg_plan_check_order(w.plan, proof, err);
-    free(ops);
     dg_whole_free(&w);
     return st;
 }

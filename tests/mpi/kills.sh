@@ -8,7 +8,7 @@
 moments=${MOMENTS:-2}
 how=${HOW:-kill}
 timeout=1.25 # of these ranks alone
-story="complete -n 40 --seed 3 -j1 --trace $dir/trace.json Once"
+story="complete -n 12 --seed 3 -j1 --trace $dir/trace.json Once"
 longest=0
 
 # gone - are all ranks? Those that are not are ended.
@@ -59,7 +59,7 @@ ended() {
 # blow RANK K PLACE - that rank ends at its K-th event, and all others.
 blow() {
     rm -f "$dir/blown" "$dir/trace.json"
-    timeout 60 env DAGPT_WIRE_BLOWN="$dir/blown" DAGPT_WIRE_BLOW="$1/3:$2:$how" \
+    timeout 240 env DAGPT_WIRE_BLOWN="$dir/blown" DAGPT_WIRE_BLOW="$1/3:$2:$how" \
         $launch -n 3 "$wired" --timeout $timeout --place "$3" $story >"$dir/out" 2>"$dir/err" </dev/null
     status=$?
     [ "$how" != stop ] || pkill -KILL -fx "$wired --timeout $timeout .*"
@@ -75,7 +75,7 @@ all_is_said() {
 # restart RANK K PLACE - the same with --on-failure restart; the ranks that start others are not ended.
 restart() {
     rm -f "$dir/blown" "$dir/trace.json"
-    timeout 60 env DAGPT_WIRE_BLOWN="$dir/blown" $launch -n 3 "$wired" --timeout $timeout --place "$3" --on-failure restart \
+    timeout 240 env DAGPT_WIRE_BLOWN="$dir/blown" $launch -n 3 "$wired" --timeout $timeout --place "$3" --on-failure restart \
         --launch "$launch $(setenv DAGPT_WIRE_BLOW "$1/3:$2:$how")" $story >"$dir/out" 2>"$dir/err" </dev/null
     status=$?
     [ "$how" != stop ] || pkill -KILL -fx "$wired .* --timeout $timeout .*"
@@ -93,7 +93,7 @@ both() {
 
 "$program" $story >"$dir/want" 2>/dev/null
 for place in layers columns; do
-    timeout 60 env DAGPT_WIRE_EVENTS="$dir/$place" $launch -n 3 "$wired" --place $place $story >"$dir/out" 2>"$dir/err" </dev/null
+    timeout 240 env DAGPT_WIRE_EVENTS="$dir/$place" $launch -n 3 "$wired" --place $place $story >"$dir/out" 2>"$dir/err" </dev/null
     status=$?
     count "$place: no blow" said_by_ranks "$dir/want"
 done

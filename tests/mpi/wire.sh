@@ -23,7 +23,7 @@ late() {
 
 # lost LABEL N CUT WHO SAYS - of N ranks, whose timeout is 1 s, that is cut: one line says who is missed.
 lost() {
-    timeout 60 env DAGPT_WIRE_CUT="$3" $launch -n "$2" "$wired" --timeout 1 --place columns tokens -m "$dir/made.bin" -j1 \
+    timeout 120 env DAGPT_WIRE_CUT="$3" $launch -n "$2" "$wired" --timeout 1 --place columns tokens -m "$dir/made.bin" -j1 \
         --total 60 --no-cache 1 2 3 >"$dir/out" 2>"$dir/err" </dev/null
     status=$?
     count "$1: got status $status, expected 6" is_6 $status

@@ -1,5 +1,6 @@
 /* Plans that are cut over ranks: what the checker proves of them, and what it finds in cuts that are broken in one way. */
 #include "../../support/outline.h"
+#include "../../../src/graph/cover.h"
 #include "../../../src/graph/whole.h"
 
 #include <stdlib.h>
@@ -236,6 +237,38 @@ START_TEST(ranks_load_what_they_use)
     }
     ck_assert_uint_eq(all, whole);
     free_cut(&c);
+}
+END_TEST
+
+/* Boxes on 12 rows of 9 columns, some of no area, cell by cell. */
+START_TEST(boxes_are_covered_as_often_as_cells_are)
+{
+    uint64_t state = 5;
+
+    for (unsigned round = 0; round < 500; round++) {
+        const uint32_t n = random_below(&state, 20), m = 1 + random_below(&state, 20);
+        struct dg_box box[40];
+        uint64_t covered[20], cell[12][9] = {{0}};
+
+        for (uint32_t i = 0; i < n + m; i++) {
+            const uint32_t r = random_below(&state, 13), c = random_below(&state, 10);
+
+            box[i] = (struct dg_box){r, r + random_below(&state, 13 - r), c,
+                                     c + random_below(&state, 10 - c)};
+            for (uint32_t y = r; i < n && y < box[i].r1; y++)
+                for (uint32_t x = c; x < box[i].c1; x++)
+                    cell[y][x]++;
+        }
+        ck_assert(dg_cover(box, n, box + n, m, covered));
+        for (uint32_t i = 0; i < m; i++) {
+            const struct dg_box b = box[n + i];
+
+            for (uint32_t y = b.r0; y < b.r1; y++)
+                for (uint32_t x = b.c0; x < b.c1; x++)
+                    covered[i] -= cell[y][x];
+            ck_assert_uint_eq(covered[i], 0);
+        }
+    }
 }
 END_TEST
 
@@ -482,6 +515,7 @@ int main(void)
                                   stages_are_balanced,
                                   layers_stay_where_they_are,
                                   ranks_load_what_they_use,
+                                  boxes_are_covered_as_often_as_cells_are,
                                   a_message_less_is_found,
                                   a_message_twice_is_found,
                                   a_message_to_another_rank_is_found,
