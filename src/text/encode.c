@@ -13,6 +13,7 @@
  * there and those of the second from there on are such a sequence. */
 #include "tokenizer.h"
 #include "../base/status.h"
+#include "special.h"
 #include "split.h"
 
 #include <stdlib.h>
@@ -277,27 +278,6 @@ static bool encode_text(struct encoder *e, const char *text, size_t n)
 
 /* ---- special tokens ---- */
 
-/* Bytes of the longest of the first `some` special tokens that text[0 ... n - 1] begins with, and its
- * number; 0: none. */
-static size_t special_at(const struct dg_tokenizer *t, uint32_t some, const char *text, size_t n,
-                         uint32_t *token)
-{
-    size_t longest = 0;
-
-    if (!t->starts_special[(unsigned char)text[0]])
-        return 0;
-    for (uint32_t i = 0; i < some; i++) {
-        const size_t start = t->start[t->special[i]];
-        const size_t length = t->start[t->special[i] + 1] - start;
-
-        if (length > longest && length <= n && memcmp(text, t->bytes + start, length) == 0) {
-            longest = length;
-            *token = t->special[i];
-        }
-    }
-    return longest;
-}
-
 /* Where the first special token of text[from ... n - 1] begins, its bytes and its number; n, with 0 bytes:
  * there is none. */
 static size_t find_special(const struct dg_tokenizer *t, uint32_t some, const char *text,
@@ -306,7 +286,7 @@ static size_t find_special(const struct dg_tokenizer *t, uint32_t some, const ch
     *length = 0;
     if (some == 0)
         return n;
-    while (from < n && (*length = special_at(t, some, text + from, n - from, token)) == 0)
+    while (from < n && (*length = dg_special_at(t, some, text + from, n - from, token)) == 0)
         from++;
     return from;
 }

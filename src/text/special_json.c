@@ -1,5 +1,6 @@
 /* The small JSON files beside a Hugging Face tokenizer. What they say is mostly what the tokenizer says, too: only where
  * it is not, the tokenizer is made anew. */
+#include "special.h"
 #include "vocabulary_write.h"
 #include "../base/json.h"
 
@@ -116,16 +117,21 @@ static void read_named(struct reader *r)
 
 /* ---- the tokenizer ---- */
 
+/* Is the token one of the first `some` special ones? */
+static bool is_special(const struct dg_tokenizer *t, uint32_t some, int32_t id)
+{
+    uint32_t token;
+    size_t n;
+    const char *bytes = dg_tokenizer_bytes(t, id, &n);
+
+    return n > 0 && dg_special_at(t, some, bytes, n, &token) == n && t->id[token] == id;
+}
+
 /* Is the text read as that token, as its kind has it? */
 static bool is_there(const struct dg_tokenizer *t, const struct dg_token_text *text)
 {
-    for (uint32_t i = 0; i < t->n_special; i++) {
-        const int32_t id = t->id[t->special[i]];
-
-        if ((uint64_t)id == text->id)
-            return text->kind == DG_TOKEN_ADDED || i >= t->n_always;
-    }
-    return false;
+    return text->id < t->n && is_special(t, t->n_special, (int32_t)text->id) &&
+           (text->kind == DG_TOKEN_ADDED || !is_special(t, t->n_always, (int32_t)text->id));
 }
 
 /* Tokens of the lists as dg_vocabulary_of_lists() takes them: special ones and added ones by their bytes. */

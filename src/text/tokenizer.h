@@ -35,7 +35,9 @@ struct dg_tokenizer {
     struct dg_merge *merges;      /* [mask + 1] by hash of left and right */
     uint32_t *made;               /* [n_merges] by rank: the token that the two become */
     uint32_t *special; /* [n_special] tokens that text is read as where that is asked for */
-    uint32_t n_special, n_always;    /* the first n_always: in any text */
+    uint32_t n_special, n_always; /* the first n_always: in any text */
+    uint32_t *sorted, *within; /* [n_special] special.c's index: places in `special` by the tokens'
+                                      * bytes; the longest other one, in that order, that it begins with */
     bool starts_special[DG_N_BYTES]; /* with this byte one of those begins */
     uint32_t *strings;      /* [mask + 1] by hash of a token's bytes: its number + 1, or 0 */
     size_t mask;            /* a power of 2, minus 1; at most half of the places are taken */

@@ -5,6 +5,7 @@
  * one token, "ab c" and "a bc": so what the tokenizers library trains may have it. Tokens are looked up by their bytes while a file is read, and merges by
  * their pair while text is encoded, in two open-addressed tables of one size. */
 #include "vocabulary.h"
+#include "special.h"
 #include "../base/arena.h"
 #include "../base/file.h"
 #include "../base/utf8.h"
@@ -322,7 +323,7 @@ enum dg_status dg_vocabulary_end(struct dg_tokenizer *t, const char *name, struc
                            ", the number of tokens",
                            name, t->id[i], t->n);
     }
-    return DG_OK;
+    return dg_special_index(t, err);
 }
 
 /* ---- lists ---- */

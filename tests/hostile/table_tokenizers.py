@@ -1,4 +1,6 @@
 """Tokenizers: merges, tokenizer.json, vocab.json, gpt2_tokenizer.bin. The line, or the token's id, is named."""
+import json
+
 from good import byte_letters, folder, llmc_tokens, merges, tokenizer_json
 
 ENCODE = ['encode', '--vocab', 'v', 'ab']
@@ -30,6 +32,11 @@ def cases(Case):
 
     expected = r'line \d+, byte \d+: got .*, expected '
     good = tokenizer_json()
+    # Looking for one of them at each byte takes no time that grows with their number.
+    base = max(json.loads(good)['model']['vocab'].values()) + 1
+    many = dict(json.loads(good), added_tokens=[{'id': base + i, 'content': '<%d>' % i, 'special': True} for i in range(60000)])
+    yield Case('60,000 special tokens that a text may begin', ['encode', '--vocab', 't.json', '--special', '-f', 'text'], 0, None,
+               {'t.json': json.dumps(many).encode(), 'text': b'<' * 500000}, out='[0-9 ]*\n', mib=256)
     for label, text in {'cut': good[:-1], 'trailing': good + b'{}', 'deep': b'{"a":' + b'[' * 70000, 'a key twice': good[:-1] + b',"model":{}}',
                         'no UTF-8': good.replace(b'a b', b'a \xff'), 'a lone surrogate': good.replace(b'a b', b'a \\udc00'), 'NUL': good[:30] + b'\0' + good[30:],
                         'no model': b'{}', 'a model of null': b'{"model":null}', 'an empty model': b'{"model":{}}'}.items():

@@ -926,6 +926,60 @@ START_TEST(eval_in_another_environment)
 }
 END_TEST
 
+/* Of a model that is opened, with `loading` or, if that is NULL, by its first step, and evaluated; the caller's to free. */
+static float *logits_of(const char *path, enum dg_precision precision, struct dg_team *loading,
+                        struct dg_team *team, bool spoiled, size_t *vocab)
+{
+    static const int32_t ids[] = {3, 1, 4, 1, 5};
+    struct environment e;
+    struct dg_error err = {0};
+    struct dg_model *model;
+    enum dg_status st;
+    struct one *s;
+    float *logits;
+
+    if (spoiled)
+        spoil(&e);
+    st = dg_model_open_as(&model, path, precision, loading, &err);
+    ck_assert_msg(st == DG_OK, "%s", err.text);
+    s = one_new(model, team, NULL);
+    one_eval(s, ids, 5, 1);
+    if (spoiled)
+        restore(&e);
+    *vocab = dg_model_sizes(model).vocab;
+    logits = malloc(*vocab * sizeof *logits);
+    ck_assert_ptr_nonnull(logits);
+    memcpy(logits, dg_sequence_logits(s->text), *vocab * sizeof *logits);
+    one_free(s);
+    dg_model_free(model);
+    return logits;
+}
+
+START_TEST(loaded_in_another_environment)
+{
+    static const char *const paths[] = {"tests/golden/tiny.bin", "tests/golden/bf16.bin",
+                                        "tests/golden/hf-bare", "tests/golden/gguf/small-f16.gguf",
+                                        "tests/golden/gguf/small-q8_0.gguf"};
+    struct dg_team *team = new_team(2);
+
+    for (size_t p = 0; p < sizeof paths / sizeof *paths; p++)
+        for (enum dg_precision as = DG_PRECISION_F32; as <= DG_PRECISION_INT8; as++) {
+            size_t n;
+            float *plain = logits_of(paths[p], as, team, team, false, &n);
+
+            for (int late = 0; late < 2; late++) {
+                float *other = logits_of(paths[p], as, late ? NULL : team, team, true, &n);
+
+                ck_assert_msg(memcmp(plain, other, n * sizeof *plain) == 0,
+                              "%s as %s: other logits", paths[p], dg_precision_name(as));
+                free(other);
+            }
+            free(plain);
+        }
+    dg_team_free(team);
+}
+END_TEST
+
 /* A copy of tests/golden/tiny.bin whose last layernorm gives 1e-40, a denormal, whatever it gets:
  * gain 0, bias 1e-40. Flushed to zero, it would make all logits 0. */
 static void write_denormal_model(char *path)
@@ -1226,6 +1280,7 @@ int main(void)
                                   tiles,
                                   schedules_and_instruction_sets,
                                   eval_in_another_environment,
+                                  loaded_in_another_environment,
                                   denormals_are_kept,
                                   softmax_against_double,
                                   softmax_sums_in_order,

@@ -3,6 +3,7 @@
 #include "../../support/reference.h"
 #include "../../support/support.h"
 #include "../../../src/dagpt.h"
+#include "../../../src/text/special.h"
 #include "../../../src/text/split.h"
 #include "../../../src/text/tokenizer.h"
 #include "../../../src/text/vocabulary.h"
@@ -457,6 +458,70 @@ static int32_t plain_special(const struct dg_tokenizer *t, const char *text, siz
     return found;
 }
 
+static size_t some_letters(uint64_t *state, uint32_t most, char *text)
+{
+    const size_t n = 1 + random_below(state, most);
+
+    for (size_t i = 0; i < n; i++)
+        text[i] = (char)('a' + random_below(state, 2));
+    return n;
+}
+
+/* The longest of the first `some` special tokens that begins the text, and of equals the first. */
+static size_t longest_of(const struct dg_tokenizer *t, uint32_t some, const char *text, size_t n,
+                         uint32_t *token)
+{
+    size_t longest = 0;
+
+    for (uint32_t i = 0; i < some; i++) {
+        const size_t *start = &t->start[t->special[i]], length = start[1] - start[0];
+
+        if (length > longest && length <= n && memcmp(text, t->bytes + start[0], length) == 0) {
+            longest = length;
+            *token = t->special[i];
+        }
+    }
+    return longest;
+}
+
+static void look_for_special(const struct dg_tokenizer *t, uint32_t some, uint64_t *state)
+{
+    for (int i = 0; i < 200; i++) {
+        char text[12];
+        const size_t n = some_letters(state, sizeof text, text);
+        uint32_t got = 0, expected = 0;
+        const size_t n_got = dg_special_at(t, some, text, n, &got);
+
+        ck_assert_uint_eq(n_got, longest_of(t, some, text, n, &expected));
+        ck_assert_uint_eq(got, expected);
+    }
+}
+
+/* Random ones, of which many begin others or are equal. */
+START_TEST(special_tokens_that_begin_others)
+{
+    uint64_t state = 5;
+
+    for (int round = 0; round < 200; round++) {
+        const uint32_t n = 1 + random_below(&state, 20);
+        struct dg_tokenizer *t;
+
+        ck_assert_int_eq(dg_vocabulary_new(&t, 0, n, 8 * n, NULL), DG_OK);
+        for (uint32_t i = 0; i < n; i++) {
+            char text[8];
+            const uint32_t token =
+                dg_vocabulary_other(t, text, some_letters(&state, sizeof text, text));
+
+            dg_vocabulary_special(t, token, random_below(&state, 3) == 0);
+        }
+        ck_assert_int_eq(dg_special_index(t, NULL), DG_OK);
+        look_for_special(t, t->n_special, &state);
+        look_for_special(t, t->n_always, &state);
+        dg_tokenizer_free(t);
+    }
+}
+END_TEST
+
 /* What stands before each special token is encoded alone. */
 static size_t encode_around(const struct dg_tokenizer *t, const char *text, size_t n, int32_t *ids)
 {
@@ -514,6 +579,7 @@ static void special_texts(const char *const *parts, uint32_t n_parts, uint64_t s
 
     dg_vocabulary_special(t, 256, false); /* ab, aba; beside the end of text */
     dg_vocabulary_special(t, 257, false);
+    ck_assert_int_eq(dg_special_index(t, NULL), DG_OK);
     for (int i = 0; i < (sanitized() ? 50 : 1000); i++) {
         char text[256];
         int32_t ids[256], *got;
@@ -884,10 +950,13 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {one_piece,  made_twice,  long_pieces,    many_pieces, any_bytes,
-                                  vocabulary, end_of_text, special,        borders,     accepted,
-                                  refused,    long_line,   files,          long_run,    long_texts,
-                                  long_word,  reference,   too_many_lines, NULL};
+    const TTest *const tests[] = {one_piece,      made_twice, long_pieces,
+                                  many_pieces,    any_bytes,  vocabulary,
+                                  end_of_text,    special,    special_tokens_that_begin_others,
+                                  borders,        accepted,   refused,
+                                  long_line,      files,      long_run,
+                                  long_texts,     long_word,  reference,
+                                  too_many_lines, NULL};
 
     return run_suite("tokenizer", tests);
 }
