@@ -82,6 +82,21 @@ static enum dg_status complete(struct dg_tokenizer **t, const struct dg_weights 
     return st;
 }
 
+/* Does the folder say which tokens there are? The merges alone do not: it may be that some are missing. */
+static bool lists_tokens(const struct dg_weights *w)
+{
+    static const char *const names[] = {"tokenizer.json", "vocab.json"};
+    bool does = false;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path = NULL;
+
+        does = (find(&path, w, names[i], NULL) == DG_OK && path) || does;
+        free(path);
+    }
+    return does;
+}
+
 enum dg_status dg_weights_tokenizer_if_any(struct dg_tokenizer **out, const struct dg_weights *w,
                                            struct dg_error *err)
 {
@@ -93,6 +108,8 @@ enum dg_status dg_weights_tokenizer_if_any(struct dg_tokenizer **out, const stru
         st = open_first(&t, w, folder ? in_folder : beside_file, err);
         if (st == DG_OK && t && folder)
             st = complete(&t, w, err);
+        if (st == DG_OK && t && folder && lists_tokens(w))
+            st = dg_vocabulary_fit(&t, w->sizes.vocab, w->name, err);
     }
     if (st != DG_OK) {
         dg_tokenizer_free(t);

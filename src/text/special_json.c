@@ -1,7 +1,7 @@
 /* The small JSON files beside a Hugging Face tokenizer. What they say is mostly what the tokenizer says, too: only where
  * it is not, the tokenizer is made anew. */
 #include "special.h"
-#include "vocabulary_write.h"
+#include "vocabulary.h"
 #include "../base/json.h"
 
 #include <inttypes.h>
@@ -134,50 +134,6 @@ static bool is_there(const struct dg_tokenizer *t, const struct dg_token_text *t
            (text->kind == DG_TOKEN_ADDED || !is_special(t, t->n_always, (int32_t)text->id));
 }
 
-/* Tokens of the lists as dg_vocabulary_of_lists() takes them: special ones and added ones by their bytes. */
-static void unspell(struct dg_vocabulary_lists *l)
-{
-    for (uint32_t id = 0; id < l->t->n; id++)
-        if (l->tokens[id].kind != DG_TOKEN_PLAIN)
-            l->tokens[id].text = dg_tokenizer_bytes(l->t, (int32_t)id, &l->tokens[id].n);
-}
-
-/* *t, with those tokens more, or of another kind. */
-static enum dg_status extend(struct dg_tokenizer **t, const struct dg_token_text *tokens, size_t n,
-                             const char *name, struct dg_error *err)
-{
-    struct dg_vocabulary_lists l;
-    struct dg_token_text *all = NULL;
-    struct dg_tokenizer *extended = NULL;
-    enum dg_status st = dg_vocabulary_lists(&l, *t, err);
-    size_t n_all = (*t)->n;
-
-    if (st != DG_OK)
-        return st;
-    unspell(&l);
-    all = malloc((n_all + n) * sizeof *all);
-    if (!all) {
-        st = dg_fail_memory(err, "a tokenizer", (n_all + n) * sizeof *all);
-    } else {
-        memcpy(all, l.tokens, n_all * sizeof *all);
-        for (size_t i = 0; i < n; i++) {
-            if (tokens[i].id < (*t)->n)
-                all[tokens[i].id] = tokens[i];
-            else
-                all[n_all++] = tokens[i];
-        }
-        st = dg_vocabulary_of_lists(&extended, name, all, n_all, l.merges, (*t)->n_merges, err);
-    }
-    free(all);
-    dg_vocabulary_lists_free(&l);
-    if (st != DG_OK)
-        return st;
-    dg_vocabulary_ends(extended, (*t)->begin, (*t)->end);
-    dg_tokenizer_free(*t);
-    *t = extended;
-    return DG_OK;
-}
-
 /* Those of r that the tokenizer does not read yet; a text that it has under another id is refused. */
 static enum dg_status take(struct dg_tokenizer **t, struct reader *r, const char *name,
                            struct dg_error *err)
@@ -201,7 +157,7 @@ static enum dg_status take(struct dg_tokenizer **t, struct reader *r, const char
         if (one.id != UINT64_MAX && !is_there(*t, &one))
             r->tokens[n++] = one;
     }
-    return n > 0 ? extend(t, r->tokens, n, name, err) : DG_OK;
+    return n > 0 ? dg_vocabulary_extend(t, r->tokens, n, name, err) : DG_OK;
 }
 
 static enum dg_status read_file(struct dg_tokenizer **t, const char *path,

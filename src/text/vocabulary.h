@@ -89,6 +89,16 @@ enum dg_status dg_vocabulary_of_lists(struct dg_tokenizer **out, const char *nam
 
 #define DG_END_OF_TEXT "<|endoftext|>"
 
+/* *t, made anew with those tokens more, or of another kind; on errors it stays. DG_ERR_TOKEN. */
+enum dg_status dg_vocabulary_extend(struct dg_tokenizer **t, const struct dg_token_text *tokens,
+                                    size_t n, const char *name, struct dg_error *err);
+
+/* The same with a token for each of a model's `vocab` ids, where that needs no more than this: ids that have none
+ * get one that no text is read as, "[PAD300]", as GGUF files name them; special and added tokens whose ids are
+ * beyond the model's go. */
+enum dg_status dg_vocabulary_fit(struct dg_tokenizer **t, uint32_t vocab, const char *name,
+                                 struct dg_error *err);
+
 /* ---- files ---- */
 
 /* All of the file, which is the caller's to free(). DG_ERR_TOKEN where it is none, or larger than

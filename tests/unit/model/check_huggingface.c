@@ -792,14 +792,69 @@ START_TEST(tokenizers)
 }
 END_TEST
 
+/* How many tokens the folder's tokenizer has where the model has `vocab` ids, and the text of the last one. */
+static uint32_t tokens_for(const struct folder *f, uint32_t vocab, char last[16])
+{
+    struct dg_weights *w = open_folder(f);
+    struct dg_error err = {0};
+    struct dg_tokenizer *t;
+    const char *bytes;
+    uint32_t tokens;
+    size_t n;
+
+    w->sizes.vocab = vocab;
+    ck_assert_msg(dg_weights_tokenizer(&t, w, &err) == DG_OK, "%s", err.text);
+    tokens = dg_tokenizer_vocab(t);
+    bytes = dg_tokenizer_bytes(t, (int32_t)tokens - 1, &n);
+    snprintf(last, 16, "%.*s", (int)n, bytes);
+    dg_tokenizer_free(t);
+    dg_weights_close(w);
+    return tokens;
+}
+
+/* More ids than tokens, and special tokens beyond the ids, where a file lists the tokens. */
+START_TEST(tokenizers_that_do_not_fit)
+{
+    struct folder f;
+    char last[16], path[256];
+
+    folder_new(&f, F32);
+    add_weights(&f, "", false);
+    write_tensors(&f, "model.safetensors", 0, f.n);
+    write_text(&f, "merges.txt", "#version: 0.2\na b\n");
+    ck_assert_uint_eq(tokens_for(&f, 300, last), 258);
+    ck_assert_uint_eq(tokens_for(&f, 257, last), 258);
+    write_vocab(&f, ",\"ab\":256");
+    ck_assert_uint_eq(tokens_for(&f, 300, last), 300);
+    ck_assert_str_eq(last, "[PAD299]");
+    ck_assert_uint_eq(tokens_for(&f, 258, last), 258);
+    ck_assert_str_eq(last, "<|endoftext|>");
+    ck_assert_uint_eq(tokens_for(&f, 257, last), 257);
+    ck_assert_str_eq(last, "ab");
+    ck_assert_uint_eq(tokens_for(&f, 256, last), 258); /* a merge makes ab */
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", f.path, i ? "merges.txt" : "vocab.json");
+        unlink(path);
+    }
+    folder_free(&f);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {dtypes_and_names, tied_and_own_heads,
-                                  recipes,          shards,
-                                  configs_refused,  headers_refused,
-                                  truncated,        changed,
-                                  published_sizes,  swapped,
-                                  tokenizers,       NULL};
+    const TTest *const tests[] = {tokenizers_that_do_not_fit,
+                                  dtypes_and_names,
+                                  tied_and_own_heads,
+                                  recipes,
+                                  shards,
+                                  configs_refused,
+                                  headers_refused,
+                                  truncated,
+                                  changed,
+                                  published_sizes,
+                                  swapped,
+                                  tokenizers,
+                                  NULL};
 
     return run_suite("huggingface", tests);
 }

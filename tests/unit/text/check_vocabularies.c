@@ -2,7 +2,7 @@
  * they are made here, from the merges, and give the ids of the reference texts. */
 #include "../../support/reference.h"
 #include "../../support/support.h"
-#include "../../../src/dagpt.h"
+#include "../../../src/text/vocabulary.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -374,6 +374,43 @@ START_TEST(json_ids)
 }
 END_TEST
 
+/* Ids without a token, and tokens without an id. */
+START_TEST(fitted)
+{
+    static const char added[] =
+        ",\"added_tokens\":[{\"id\":258,\"content\":\"<s>\",\"special\":true},"
+        "{\"id\":259,\"content\":\"[user]\",\"special\":false}]";
+    struct dg_error err = {0};
+    struct dg_tokenizer *t;
+    struct file f = {0};
+    size_t n;
+
+    small_json(&f, ",\"bc\":256,\"ab\":257", "\"a b\",\"b c\"", added);
+    t = accept(&f);
+    dg_vocabulary_ends(t, 258, 259);
+    ck_assert_int_eq(dg_vocabulary_fit(&t, 262, "t", &err), DG_OK);
+    ck_assert_uint_eq(dg_tokenizer_vocab(t), 262);
+    ck_assert(dg_tokenizer_begin(t) == 258 && dg_tokenizer_end(t) == 259);
+    ck_assert_mem_eq(dg_tokenizer_bytes(t, 261, &n), "[PAD261]", 8);
+    expect_ids(t, "abc[user]<s>", 12, (const int32_t[]){257, 'c', 259, '<', 's', '>'}, 6);
+    expect_ids(t, "[PAD261]", 8, (const int32_t[]){'[', 'P', 'A', 'D', '2', '6', '1', ']'}, 8);
+    ck_assert_int_eq(dg_vocabulary_fit(&t, 262, "t", &err), DG_OK);
+    ck_assert_uint_eq(dg_tokenizer_vocab(t), 262);
+    dg_tokenizer_free(t);
+
+    t = accept(&f);
+    dg_vocabulary_ends(t, 258, 259);
+    ck_assert_int_eq(dg_vocabulary_fit(&t, 259, "t", &err), DG_OK);
+    ck_assert_uint_eq(dg_tokenizer_vocab(t), 259);
+    ck_assert(dg_tokenizer_begin(t) == 258 && dg_tokenizer_end(t) == -1);
+    expect_ids(t, "ab[user]", 8, (const int32_t[]){257, '[', 'u', 's', 'e', 'r', ']'}, 7);
+    ck_assert_int_eq(dg_vocabulary_fit(&t, 257, "t", &err), DG_OK);
+    ck_assert_uint_eq(dg_tokenizer_vocab(t), 259); /* a merge makes 257 */
+    dg_tokenizer_free(t);
+    free(f.bytes);
+}
+END_TEST
+
 START_TEST(json_refused)
 {
     static const struct {
@@ -513,8 +550,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {gpt2_by_llmc, gpt2_by_json, llmc_refused,           json_ids,
-                                  json_refused, changed,      merges_made_to_collide, NULL};
+    const TTest *const tests[] = {gpt2_by_llmc, gpt2_by_json, llmc_refused, json_ids,
+                                  fitted,       json_refused, changed,      merges_made_to_collide,
+                                  NULL};
 
     return run_suite("vocabularies", tests);
 }
