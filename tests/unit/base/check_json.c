@@ -53,8 +53,8 @@ START_TEST(accepted)
                                         "\"\xc3\xa9\"",
                                         "\"\\ud83d\\ude00\"",
                                         "[[[[[[[[]]]]]]]]",
-                                        "1111111111111111111111111111111111111111111111111"
-                                        "1111111111111111111111111111111111111111e-1111"};
+                                        ("1111111111111111111111111111111111111111111111111"
+                                         "1111111111111111111111111111111111111111e-1111")};
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         ck_assert_msg(is_json(texts[i]), "%s was refused", texts[i]);
@@ -120,8 +120,7 @@ START_TEST(refused)
                                         "\"\\ude00\"",
                                         "\"\\ud83dx\"",
                                         "\"\\ud83d\\n\"",
-                                        "\xef\xbb\xbf"
-                                        "1"};
+                                        "\xef\xbb\xbf\x31"};
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         ck_assert_msg(!is_json(texts[i]), "%s was accepted", texts[i]);

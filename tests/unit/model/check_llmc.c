@@ -42,11 +42,12 @@ static char path[64]; /* of the one file that a test has at a time */
 
 /* ---- accidents while reading ---- */
 
-static struct {
-    atomic_uint calls;    /* of pread so far */
-    unsigned truncate_at; /* the call that finds the file cut short; 0: none */
-    bool reluctant;       /* half of what was asked for at most, and every third call EINTR */
-} accident;
+struct accident {
+    atomic_uint calls;       /* of pread so far */
+    unsigned truncate_at;    /* the call that finds the file cut short; 0: none */
+    const char *file;        /* that one */
+    bool reluctant;          /* half of what was asked for at most, and every third call EINTR */
+} accident = {.file = path}; /* not static: libc's header may make pread() inline */
 
 /* Takes the place of libc's in this program, so in the library, too. preadv() is the same call: how
  * syscall() takes an offset of 64 bits differs between machines of 32. */
@@ -54,7 +55,7 @@ ssize_t pread(int fd, void *buf, size_t n, off_t offset)
 {
     const unsigned call = atomic_fetch_add(&accident.calls, 1) + 1;
 
-    if (call == accident.truncate_at && truncate(path, HEADER / 2) != 0)
+    if (call == accident.truncate_at && truncate(accident.file, HEADER / 2) != 0)
         abort();
     if (accident.reluctant) {
         if (call % 3 == 0) {
