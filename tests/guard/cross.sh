@@ -32,7 +32,8 @@ export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-3600}"
     tests/support/need.sh get gcc-$triple $libc qemu-user || exit 1
 
 # All unit suites, but for split, which needs PCRE2, and spec, which compares with a program of this machine. Of the command,
-# what numbers, files and threads have a part in: the rest asks a shell more than a processor, and takes hours there.
+# what numbers, files and threads have a part in: the rest asks a shell more than a processor, or, as cli_score, for the
+# logits of thousands of tokens, and takes hours there.
 all_suites() {
     for suite in tests/unit/*/check_*.c; do
         name=$(basename "$suite" .c)
@@ -41,7 +42,7 @@ all_suites() {
         *) echo "${name#check_}" ;;
         esac
     done | sort -u # two folders have a suite of one name
-    echo cli cli_ids cli_json cli_options cli_output cli_packed cli_score
+    echo cli cli_ids cli_json cli_options cli_output cli_packed
 }
 if [ "$machine" = s390x ]; then
     ! said=$(${MAKE:-make} --no-print-directory CC=$cc SAN= DEBUG= 2>&1) || exit 1
