@@ -326,8 +326,8 @@ prove: prove-program $(LIB)  ## all of the proof, and its tables in docs/reliabi
 test-mpi: all  ## dagpt-mpi beside dagpt, on each MPI that is here (Debian: libopenmpi-dev and openmpi-bin; libmpich-dev and mpich)
 	@+BUILD=$(BUILD) MAKE="$(MAKE)" tests/mpi/all.sh
 
-test-mpi-kills: all  ## ranks killed at each of 100 moments of a run, and many delays between them (an hour; HOW=stop, leave)
-	@+BUILD=$(BUILD) MAKE="$(MAKE)" MOMENTS=$${MOMENTS:-100} WIRE=all SUITES='wire kills' tests/mpi/all.sh
+test-mpi-kills: all  ## the same with all golden models, many delays, and a rank killed at each of 100 moments (an hour; HOW=stop, leave)
+	@+BUILD=$(BUILD) MAKE="$(MAKE)" MOMENTS=$${MOMENTS:-100} ALL=1 SUITES='mpi wire kills' tests/mpi/all.sh
 
 # What threads share, on real threads, under ThreadSanitizer: the part of `test SAN=thread` that is about them.
 RACY   := $(patsubst %,$(BUILD)-thread/tests/unit/%,runtime/check_queue runtime/check_team runtime/check_sched model/check_bits \

@@ -1,6 +1,7 @@
 #!/bin/sh
 # mpi.sh - dagpt-mpi: what dagpt prints, whatever the ranks and the placement; and what is refused.
-# $BUILD: the build folder, with dagpt-mpi$KIND; $KIND: .openmpi, .mpich or nothing, the MPI.
+# $BUILD: the build folder, with dagpt-mpi$KIND; $KIND: .openmpi, .mpich or nothing, the MPI; $ALL: 1: all golden models
+# on 1, 2, 3, 4 and 7 ranks by each placement.
 . tests/mpi/ranks.sh
 
 # ---- the same output ----
@@ -17,13 +18,17 @@ same() {
 }
 
 tokens="tokens --total 12 --greedy 5 6 7"
-for model in tiny small odd padded hf-bare; do
-    file=$golden/$model
-    [ -e "$file" ] || file=$golden/$model.bin
-    for how in layers columns; do
+for model in tiny small odd padded bf16 hf-bare hf-prefixed transformers gguf/small-f32 gguf/small-f16 gguf/small-bf16 \
+    gguf/small-q8_0; do
+    for file in "$golden/$model" "$golden/$model.bin" "$golden/$model.gguf"; do
+        [ ! -e "$file" ] || break
+    done
+    for how in layers columns both; do
         for n in 1 2 3 4 7; do
             # the pieces of all models are tests/unit/model/check_ranks's
-            case $model$how$n in tiny* | *layers2 | *columns3) ;; *) continue ;; esac
+            case $ALL$model$how$n in 1* | tinylayers* | tinycolumns* | gguf/small-q8_0both4) ;;
+            small*2 | odd*3 | padded*2 | hf-bare*3 | *-q8_0*2) [ $how != both ] || continue ;;
+            *) continue ;; esac
             # shellcheck disable=SC2086
             same "$model, $n ranks by $how" $n "--place $how" $tokens -m "$file" -j$((n % 2 + 1))
         done

@@ -1,7 +1,7 @@
 #!/bin/sh
 # shellcheck disable=SC2086
 # wire.sh - dagpt-mpi behind wire.c: messages that are late, overtake each other or are lost.
-# $BUILD, $KIND: as in mpi.sh; $WIRE: what to test of messages that are late: some (the default) or all.
+# $BUILD, $KIND: as in mpi.sh; $ALL: 1: more of it.
 . tests/mpi/ranks.sh
 
 make_model --layers 5 --heads 6 --channels 96 --positions 64 --vocab 500 --seed 9 -o "$dir/made.bin"
@@ -37,7 +37,7 @@ late 'columns, messages overtake each other' 3 'DAGPT_WIRE_DELAY=50:1500 DAGPT_W
 late 'layers, messages overtake each other' 4 'DAGPT_WIRE_DELAY=50:1500 DAGPT_WIRE_SEED=2' --place=layers $texts
 lost 'a rank that is cut off' 3 1:900 1 0
 lost 'two ranks that do not hear each other' 3 1:900:2 '[12]' '[12]'
-if [ "$WIRE" = all ]; then
+if [ "$ALL" = 1 ]; then
     for how in layers columns both; do
         for n in 2 3 4; do
             late "$how, $n ranks: late" $n 'DAGPT_WIRE_DELAY=2000' --place=$how $ids

@@ -154,7 +154,17 @@ END_TEST
 /* Those have matrices that stand transposed, and a table that more than one tensor uses. */
 START_TEST(models_of_folders)
 {
-    static const char *const names[] = {"hf-bare", "hf-prefixed", NULL};
+    static const char *const names[] = {"hf-bare", "hf-prefixed", "transformers", NULL};
+
+    for (int i = 0; names[i]; i++)
+        compare_model(names[i], DG_PRECISION_AUTO);
+}
+END_TEST
+
+START_TEST(models_of_gguf)
+{
+    static const char *const names[] = {"gguf/small-f16.gguf", "gguf/small-bf16.gguf",
+                                        "gguf/small-q8_0.gguf", NULL};
 
     for (int i = 0; names[i]; i++)
         compare_model(names[i], DG_PRECISION_AUTO);
@@ -198,7 +208,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {models_of_llmc, models_of_folders, models_of_int8, options, NULL};
+    const TTest *const tests[] = {models_of_llmc, models_of_folders, models_of_gguf,
+                                  models_of_int8, options,           NULL};
 
     return run_suite("ranks", tests);
 }
