@@ -17,7 +17,7 @@ enum { BYE = 0, FORK = -1, GONE = -2 };
 
 struct told {
     int32_t rows;
-    int32_t first, second, third; /* of a step: rows with logits, 0, 0 */
+    int32_t first, second, third; /* of a step: rows with logits, 1: it is watched, 0 */
 };
 
 struct told_row {
@@ -26,8 +26,9 @@ struct told_row {
 
 struct answer {
     int32_t status; /* 0: the step is done */
+    uint64_t found; /* of one that is watched: struct dg_overflow's */
     uint64_t messages, bytes;
-    char text[WORDS_OF_ERROR]; /* what is wrong */
+    char text[WORDS_OF_ERROR]; /* what is wrong, or was found */
 };
 
 /* ---- rank 0 ---- */
@@ -112,7 +113,7 @@ void talk_text(const struct dg_sequence *s, const struct dg_sequence *from)
 }
 
 enum dg_status talk_step(const struct dg_step *step, const int32_t *ids, uint32_t n_logits,
-                         struct dg_error *err)
+                         bool watched, struct dg_error *err)
 {
     const size_t bytes = sizeof(struct told) + step->rows * sizeof(struct told_row);
     struct told *told = malloc(bytes);
@@ -126,7 +127,7 @@ enum dg_status talk_step(const struct dg_step *step, const int32_t *ids, uint32_
         rows[r] = (struct told_row){(int32_t)text, (int32_t)step->row[r].position, ids[r]};
     }
     if (ok) {
-        *told = (struct told){(int32_t)step->rows, (int32_t)n_logits, 0, 0};
+        *told = (struct told){(int32_t)step->rows, (int32_t)n_logits, watched, 0};
         tell_all(told, bytes);
     }
     free(told);
@@ -144,7 +145,7 @@ bool talk_failed(void)
     return one_failed;
 }
 
-enum dg_status talk_answers(struct traffic *sum, struct dg_error *err)
+enum dg_status talk_answers(struct traffic *sum, struct dg_overflow *watched, struct dg_error *err)
 {
     for (int r = 1; r < world.ranks && !one_failed; r++)
         world_wait(&requests[r]);
@@ -154,6 +155,10 @@ enum dg_status talk_answers(struct traffic *sum, struct dg_error *err)
         if (answers[r].status != DG_OK)
             return dg_fail(err, (enum dg_status)answers[r].status, "rank %d on %s: %s", r,
                            world_host(r), answers[r].text);
+        if (watched && answers[r].found < watched->at) {
+            watched->at = answers[r].found;
+            dg_fail(&watched->err, DG_ERR_MODEL, "%s", answers[r].text);
+        }
     }
     return DG_OK;
 }
@@ -254,7 +259,8 @@ static enum dg_status fill_row(struct follower *f, const struct told_row *told, 
     return st;
 }
 
-static enum dg_status run_told(struct follower *f, const struct told *t, struct dg_error *err)
+static enum dg_status run_told(struct follower *f, const struct told *t, struct dg_overflow *found,
+                               struct dg_error *err)
 {
     const struct told_row *told = (const struct told_row *)(t + 1);
     const uint32_t rows = (uint32_t)t->rows, n_logits = (uint32_t)t->first;
@@ -274,17 +280,21 @@ static enum dg_status run_told(struct follower *f, const struct told *t, struct 
             to.row[r].logits = f->logits + (r - (rows - n_logits)) * vocab;
     }
     free(row);
-    return st == DG_OK ? dg_engine_run(f->engine, err) : st;
+    if (st != DG_OK)
+        return st;
+    return t->second ? dg_engine_watch(f->engine, found, err) : dg_engine_run(f->engine, err);
 }
 
-static void answer_step(enum dg_status st, const struct dg_error *err, const struct traffic *before,
+static void answer_step(enum dg_status st, const struct dg_overflow *found,
+                        const struct dg_error *err, const struct traffic *before,
                         const struct traffic *sent)
 {
-    struct answer a = {(int32_t)st, sent->messages - before->messages, sent->bytes - before->bytes,
-                       ""};
+    struct answer a = {(int32_t)st, found->at, sent->messages - before->messages,
+                       sent->bytes - before->bytes, ""};
 
-    if (st != DG_OK)
-        snprintf(a.text, sizeof a.text, "%.*s", (int)sizeof a.text - 1, err->text);
+    if (st != DG_OK || found->at != DG_NO_OVERFLOW)
+        snprintf(a.text, sizeof a.text, "%.*s", (int)sizeof a.text - 1,
+                 st != DG_OK ? err->text : found->err.text);
     world_send(0, WORLD_DONE, &a, sizeof a);
 }
 
@@ -308,8 +318,10 @@ void talk_follow(struct cli_engine *e, const struct traffic *sent, void (*answer
         } else if (t->rows < 0) {
             answer(t->rows);
         } else {
-            st = st == DG_OK ? run_told(&f, t, &err) : st;
-            answer_step(st, &err, &before, sent);
+            struct dg_overflow found = {.at = DG_NO_OVERFLOW};
+
+            st = st == DG_OK ? run_told(&f, t, &found, &err) : st;
+            answer_step(st, &found, &err, &before, sent);
         }
     }
     free(t);

@@ -6,6 +6,7 @@
 
 #include "../tools/cli/engine.h"
 #include "../src/graph/op.h"
+#include "../src/model/overflow.h"
 
 /* What was sent from rank to rank, in so many steps. */
 struct traffic {
@@ -14,9 +15,9 @@ struct traffic {
 
 /* ---- rank 0 ---- */
 
-/* Tells a step, whose answers are expected from now on. */
+/* Tells a step, whose answers are expected from now on, and that it is watched. */
 enum dg_status talk_step(const struct dg_step *step, const int32_t *ids, uint32_t n_logits,
-                         struct dg_error *err);
+                         bool watched, struct dg_error *err);
 
 /* dg_transport's. Between steps. */
 void talk_text(const struct dg_sequence *s, const struct dg_sequence *from);
@@ -25,8 +26,9 @@ void talk_text(const struct dg_sequence *s, const struct dg_sequence *from);
  * come. */
 bool talk_failed(void);
 
-/* After it: waits for all answers, unless one cannot run it. What was wrong with one is *err. */
-enum dg_status talk_answers(struct traffic *sum, struct dg_error *err);
+/* After it: waits for all answers, unless one cannot run it. What was wrong with one is *err, what one
+ * has found before what is there, *watched, where that is not NULL. */
+enum dg_status talk_answers(struct traffic *sum, struct dg_overflow *watched, struct dg_error *err);
 
 /* Asks another for what it is that answers (talk_follow()). Between steps. */
 enum { TALK_CLOCK = -16, TALK_TRACE = -17 };

@@ -21,6 +21,7 @@ struct line {
     struct dg_run *run;
     size_t whole; /* tracing_plan(), where steps are recorded */
     const struct dg_step *step;
+    struct dg_overflow *watched;   /* of the step at hand; NULL: it is not */
     char *buffers;                 /* of receives, then of sends: one for all messages of a tile */
     char **received, **sent;       /* [n_receives], [n_sends] into buffers */
     MPI_Request *receives, *sends; /* [n_receives], [n_sends] persistent */
@@ -162,12 +163,13 @@ static enum dg_status open_line(void *arg, void **out, struct dg_piece *piece, s
 }
 
 static enum dg_status begin(void *arg, void *line, const struct dg_step *step, const int32_t *ids,
-                            uint32_t n_logits, struct dg_error *err)
+                            uint32_t n_logits, struct dg_overflow *watched, struct dg_error *err)
 {
     struct line *l = line;
 
     (void)arg;
     l->step = step;
+    l->watched = watched;
     world_lock();
     l->n_open = l->piece->n_receives;
     memcpy(l->open, l->receives, l->n_open * sizeof *l->open);
@@ -180,7 +182,7 @@ static enum dg_status begin(void *arg, void *line, const struct dg_step *step, c
     world_unlock();
     if (mpi_tracing)
         tracing_step(l->whole);
-    return world.rank == 0 ? talk_step(step, ids, n_logits, err) : DG_OK;
+    return world.rank == 0 ? talk_step(step, ids, n_logits, watched, err) : DG_OK;
 }
 
 /* Which of the first receives have come, to came[]; with the lock held. */
@@ -261,7 +263,7 @@ static enum dg_status end(void *arg, void *line, struct dg_error *err)
     running = NULL;
     world_unlock();
     if (world.rank == 0) {
-        const enum dg_status st = talk_answers(&mpi_sent_elsewhere, err);
+        const enum dg_status st = talk_answers(&mpi_sent_elsewhere, l->watched, err);
 
         if (st != DG_OK)
             return st; /* who cannot run the step takes nothing */

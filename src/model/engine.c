@@ -375,9 +375,9 @@ enum dg_status dg_engine_enter(struct dg_engine *e, uint32_t rows, uint32_t n_lo
     return DG_OK;
 }
 
-/* dg_run_step(), of a rank between the transport's begin and end, whose errors are *st. */
-static int run_step(struct dg_engine *e, struct prepared *p, enum dg_status *st,
-                    struct dg_error *err)
+/* dg_run_step(), of a rank between the transport's begin and end, whose errors are *st. `watched`: or NULL. */
+static int run_step(struct dg_engine *e, struct prepared *p, struct dg_overflow *watched,
+                    enum dg_status *st, struct dg_error *err)
 {
     const struct dg_step step = {.row = p->row, .rows = p->rows, .kernels = e->kernels};
     const struct dg_transport *t = e->transport;
@@ -388,7 +388,7 @@ static int run_step(struct dg_engine *e, struct prepared *p, enum dg_status *st,
         return dg_run_step(p->run, &step, e->opt.sched);
     if (e->spare)
         p->row[p->rows - 1].logits = p->spare_logits;
-    *st = t->begin(t->arg, p->line, &step, p->graph->inputs[0]->data, p->n_logits, err);
+    *st = t->begin(t->arg, p->line, &step, p->graph->inputs[0]->data, p->n_logits, watched, err);
     if (*st != DG_OK)
         return 0;
     failed = dg_run_step(p->run, &step, e->opt.sched);
@@ -400,7 +400,7 @@ enum dg_status dg_engine_run(struct dg_engine *e, struct dg_error *err)
 {
     struct prepared *p = e->entered;
     enum dg_status st;
-    const int failed = run_step(e, p, &st, err);
+    const int failed = run_step(e, p, NULL, &st, err);
 
     if (st != DG_OK) {
         dg_team_leave(e->team);
@@ -420,19 +420,49 @@ enum dg_status dg_engine_run(struct dg_engine *e, struct dg_error *err)
     return st;
 }
 
+/* All ranks run the step again; rank 0 is told what the others have found. */
+static enum dg_status watch_ranks(struct dg_engine *e, struct prepared *p,
+                                  struct dg_overflow *found, struct dg_error *err)
+{
+    struct dg_watch *watch;
+    enum dg_status st = dg_watch_begin(&watch, p->piece, e->model->name, found, err);
+
+    if (st != DG_OK)
+        return st;
+    if (run_step(e, p, found, &st, err) != 0 && st == DG_OK)
+        st = dg_fail(err, DG_ERR_IO, "a step failed");
+    dg_watch_end(watch);
+    return st;
+}
+
+enum dg_status dg_engine_watch(struct dg_engine *e, struct dg_overflow *found, struct dg_error *err)
+{
+    const enum dg_status st = watch_ranks(e, e->entered, found, err);
+
+    dg_team_leave(e->team);
+    return st;
+}
+
 enum dg_status dg_engine_find_overflow(struct dg_engine *e, struct dg_error *err)
 {
-    const struct prepared *p = e->entered;
+    struct prepared *p = e->entered;
     const struct dg_step step = {.row = p->row, .rows = p->rows, .kernels = e->kernels};
+    struct dg_overflow found = {.at = DG_NO_OVERFLOW};
     enum dg_status st = DG_OK;
 
     if (e->model->in_place) /* no load has looked at them */
         st = dg_weights_finite(e->model->weights, err);
-    if (st == DG_OK && e->transport) /* a piece does not run by itself */
-        st = dg_fail(err, DG_ERR_MODEL, "%s: logits: got no finite numbers: damaged weights",
-                     e->model->name);
-    else if (st == DG_OK)
+    if (st == DG_OK && e->transport) {
+        st = watch_ranks(e, p, &found, err);
+        if (st == DG_OK && found.at != DG_NO_OVERFLOW)
+            *err = found.err;
+        else if (st == DG_OK)
+            dg_fail(err, DG_ERR_MODEL, "%s: logits: got no finite numbers: damaged weights",
+                    e->model->name);
+        st = st == DG_OK ? DG_ERR_MODEL : st;
+    } else if (st == DG_OK) {
         st = dg_overflow_find(p->plan, &step, e->model->name, err);
+    }
     dg_team_leave(e->team);
     return st;
 }

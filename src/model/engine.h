@@ -4,6 +4,7 @@
 
 #include "../graph/cut.h"
 #include "model.h"
+#include "overflow.h"
 
 /* What keys and values are held in by an engine with that option: DG_F32 unless it is DG_PRECISION_BF16. */
 static inline enum dg_dtype dg_cache_dtype(enum dg_precision cache)
@@ -39,6 +40,10 @@ enum dg_status dg_engine_run(struct dg_engine *e, struct dg_error *err);
 /* In the place of dg_engine_run(), for rows whose logits were not finite: dg_overflow_find() of them. */
 enum dg_status dg_engine_find_overflow(struct dg_engine *e, struct dg_error *err);
 
+/* The same of a rank but the first, when it is told that a step is watched: what its own tiles have written. */
+enum dg_status dg_engine_watch(struct dg_engine *e, struct dg_overflow *found,
+                               struct dg_error *err);
+
 /* Not on a rank but the first: there they are not all written. */
 bool dg_engine_has_logits(const struct dg_engine *e);
 
@@ -67,9 +72,10 @@ struct dg_transport {
     void (*close)(void *arg, void *line);
 
     /* Before a step of the piece, which has ids[step->rows]: from now on messages may come. Rank 0 tells the others,
-     * which then run a step of the same rows. */
+     * which then run a step of the same rows. Where it is watched, dg_engine_watch() in the place of dg_engine_run(),
+     * and what they find, if it is of an op before what *watched has, goes there before the end. */
     enum dg_status (*begin)(void *arg, void *line, const struct dg_step *step, const int32_t *ids,
-                            uint32_t n_logits, struct dg_error *err);
+                            uint32_t n_logits, struct dg_overflow *watched, struct dg_error *err);
 
     /* dg_run_poll()'s: takes the messages that have come. */
     bool (*poll)(void *line, unsigned worker);

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sync.h>
 
 /* The first of a tile's columns, in row r. Keys and values go to the cache from scratch, where they still are;
  * logits to where the step's row says. */
@@ -71,4 +72,80 @@ enum dg_status dg_overflow_find(const struct dg_plan *plan, const struct dg_step
     st = run_tiles(plan, step, scratch, model, err);
     free(scratch);
     return st;
+}
+
+/* ---- of a rank: while its team runs the step ---- */
+
+/* In the place of an op's type: runs as that does, and looks at what was written. */
+struct watched {
+    struct dg_op_type type; /* the op's now */
+    const struct dg_op_type *of;
+    struct dg_watch *watch;
+};
+
+struct dg_watch {
+    struct dg_piece *piece;
+    const char *model;
+    struct watched *ops; /* [n_ops]; of: NULL where the op is not watched */
+    struct dg_mutex mutex;
+    struct dg_overflow *to; /* with the mutex held */
+};
+
+static int run_watched(const struct dg_op *op, struct dg_box out, const struct dg_step *step,
+                       void *scratch)
+{
+    const struct watched *o = (const void *)op->type;
+    struct dg_watch *w = o->watch;
+    const uint64_t origin = w->piece->origin[op - w->piece->graph->ops] / 3;
+    const uint64_t at = origin << 32 | out.c0;
+    struct dg_error err;
+    const int failed = o->of->run(op, out, step, scratch);
+
+    if (failed || check(op, out, step, scratch, w->model, &err) == DG_OK)
+        return failed;
+    dg_mutex_lock(&w->mutex);
+    if (at < w->to->at)
+        *w->to = (struct dg_overflow){at, err};
+    dg_mutex_unlock(&w->mutex);
+    return 0;
+}
+
+enum dg_status dg_watch_begin(struct dg_watch **out, struct dg_piece *piece, const char *model,
+                              struct dg_overflow *to, struct dg_error *err)
+{
+    struct dg_watch *w = calloc(1, sizeof *w);
+    struct watched *ops = calloc(piece->graph->n_ops + (size_t)1, sizeof *ops);
+
+    *to = (struct dg_overflow){.at = DG_NO_OVERFLOW};
+    if (!w || !ops || !dg_mutex_init(&w->mutex)) {
+        free(w);
+        free(ops);
+        return dg_fail_memory(err, "a second run of a step", piece->graph->n_ops * sizeof *ops);
+    }
+    w->piece = piece;
+    w->model = model;
+    w->ops = ops;
+    w->to = to;
+    for (uint32_t i = 0; i < piece->graph->n_ops; i++) {
+        struct dg_op *op = &piece->graph->ops[i];
+
+        if (piece->origin[i] % 3 != 0 ||
+            op->type->loads) /* messages are what others have looked at */
+            continue;
+        ops[i] = (struct watched){*op->type, op->type, w};
+        ops[i].type.run = run_watched;
+        op->type = &ops[i].type;
+    }
+    *out = w;
+    return DG_OK;
+}
+
+void dg_watch_end(struct dg_watch *w)
+{
+    for (uint32_t i = 0; i < w->piece->graph->n_ops; i++)
+        if (w->ops[i].of)
+            w->piece->graph->ops[i].type = w->ops[i].of;
+    dg_mutex_destroy(&w->mutex);
+    free(w->ops);
+    free(w);
 }

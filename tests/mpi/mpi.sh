@@ -54,6 +54,19 @@ printf 'Once upon a time\n{"prompt": "The cat"}\nA dog and\nThere was\n' >"$dir/
 same 'complete --prompts' 2 '--place columns' complete -n 12 --seed 3 --prompts "$dir/prompts" --parallel 3 -j1
 same 'score' 3 '--place both' score "Once upon a time there was a cat."
 
+# ---- weights that are finite, and too large together ----
+
+cp "$tiny" "$dir/huge.bin"
+for _ in $(seq 40); do le32 $((0x7F000000)); done |
+    dd of="$dir/huge.bin" bs=4 seek=$(($(size_of "$tiny") / 1000 * 100)) conv=notrunc 2>/dev/null # h1's q
+run tokens -m "$dir/huge.bin" 1 2 3
+text=$(sed 's/^dagpt: //; q' "$dir/err")
+for how in layers columns; do
+    ranks 3 --place $how tokens -m "$dir/huge.bin" -j1 1 2 3
+    count "logits that are not finite, by $how: got '$(grep '^dagpt' "$dir/err")'" one_line 3 "op .*expected a finite number"
+    count "logits that are not finite, by $how: as dagpt says" grep -qxF "dagpt: $text" "$dir/err"
+done
+
 # ---- a trace ----
 
 # traced FILE - it has all steps and ids, tiles of both ranks, each once, and arrows from one to the other.

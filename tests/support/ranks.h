@@ -82,11 +82,12 @@ static void post_close(void *arg, void *p)
 }
 
 static enum dg_status post_begin(void *arg, void *p, const struct dg_step *step, const int32_t *ids,
-                                 uint32_t n_logits, struct dg_error *err)
+                                 uint32_t n_logits, struct dg_overflow *watched,
+                                 struct dg_error *err)
 {
     struct line *line = p;
 
-    (void)arg, (void)ids, (void)n_logits, (void)err;
+    (void)arg, (void)ids, (void)n_logits, (void)watched, (void)err;
     line->step = step;
     memset(line->got, 0, line->piece->n_receives * sizeof *line->got);
     return DG_OK;
