@@ -139,7 +139,7 @@ $(BUILD)/compiled-with $(BUILD)/linked-with $(BUILD)/tested-with: FORCE
 $(BUILD)/%.o: %.c $(BUILD)/compiled-with
 	@mkdir -p $(@D)
 	@echo "CC   $@"
-	@$(COMPILE) $(ISA_CFLAGS) $(UNCHECKED) -c -o $@ $<
+	@$(COMPILE) $(ISA_CFLAGS) $(LAST_CFLAGS) -c -o $@ $<
 
 $(LIB): $(SRC:%.c=$(BUILD)/%.o)
 	@rm -f $@
@@ -428,13 +428,13 @@ FUZZ := $(BUILD)-fuzz/tests/fuzz/fuzz
 FUZZ_REQUEST := $(if $(filter 1,$(SERVE)),$(BUILD)-fuzz/tests/fuzz/request)
 # clang takes ten minutes to put its checks into the kernels of AVX-512; check_kernels looks after those.
 ifneq ($(filter fuzzer-no-link,$(subst $(comma), ,$(SAN))),)
-$(BUILD)/src/ops/kernels/%.o: UNCHECKED := -fno-sanitize=all
+$(BUILD)/src/ops/kernels/%.o: LAST_CFLAGS := -fno-sanitize=all
 endif
 $(BUILD)/tests/fuzz/fuzz $(BUILD)/tests/fuzz/request: private NEED_LDFLAGS += -fsanitize=fuzzer
 $(BUILD)/tests/fuzz/request.o: private NEED_CPPFLAGS += -Isrc
 $(BUILD)/tests/fuzz/request: $(patsubst %,$(BUILD)/%.o,tests/fuzz/request serve/request serve/refusal serve/bytes) $(LIB) $(BUILD)/linked-with
 	$(call link,$(SERVE_LIBS))
-$(BUILD)/tests/fuzz/fuzz: $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/tools/cli/escapes.o $(patsubst %,$(BUILD)/tools/trace/trace_%.o,file text \
+$(BUILD)/tests/fuzz/fuzz: $(patsubst %,$(BUILD)/%.o,tests/fuzz/fuzz tools/cli/escapes tools/cli/prompts) $(patsubst %,$(BUILD)/tools/trace/trace_%.o,file text \
                           read plans facts events path gaps analysis replay) $(LIB) $(BUILD)/linked-with
 	$(call link)
 

@@ -8,6 +8,7 @@
 #include "../../src/model/model.h"
 #include "../../src/text/tokenizer.h"
 #include "../../tools/cli/escapes.h"
+#include "../../tools/cli/prompts.h"
 #include "../../tools/trace/trace_analysis.h"
 #include "../../tools/trace/trace_replay.h"
 
@@ -217,6 +218,39 @@ static void escapes(const uint8_t *data, size_t n)
     free(copy);
 }
 
+/* Of the command's text.c, which brings all of the command with it. */
+void text_free(struct text *t)
+{
+    free(t->bytes);
+    *t = (struct text){0};
+}
+
+/* A line of a file of prompts. */
+static void prompts(const uint8_t *data, size_t n)
+{
+    struct text line = {malloc(n + 1), n};
+    struct prompt_line l = {0};
+    struct dg_error err;
+    enum dg_status st;
+
+    must(line.bytes != NULL, "memory");
+    memcpy(line.bytes, data, n);
+    line.bytes[n] = '\0';
+    st = prompt_line_read(&l, &line, &err);
+    must(!line.bytes, "the line is taken over");
+    if (st != DG_OK) {
+        must_say(st, &err);
+        return;
+    }
+    must(l.prompt.n <= n && l.prompt.bytes[l.prompt.n] == '\0',
+         "no prompt is longer than its line");
+    must(l.stops.n <= CLI_MAX_TEXTS && l.tokens <= PROMPT_MOST_TOKENS, "numbers in their ranges");
+    for (size_t i = 0; i < l.stops.n; i++)
+        must(l.stops.texts[i][0], "no empty stop");
+    text_free(&l.prompt);
+    free(l.memory);
+}
+
 static void json(const uint8_t *data, size_t n)
 {
     struct dg_names names = {0};
@@ -327,9 +361,9 @@ static void complete(const uint8_t *data, size_t n)
 static const struct target {
     const char *name;
     void (*run)(const uint8_t *data, size_t n);
-} targets[] = {
-    {"model", model},     {"hf", hf},     {"tokenizer", tokenizer}, {"text", text},
-    {"escapes", escapes}, {"json", json}, {"trace", trace},         {"complete", complete}};
+} targets[] = {{"model", model}, {"hf", hf},           {"tokenizer", tokenizer},
+               {"text", text},   {"escapes", escapes}, {"prompts", prompts},
+               {"json", json},   {"trace", trace},     {"complete", complete}};
 
 static const struct target *target;
 

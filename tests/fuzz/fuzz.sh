@@ -1,5 +1,5 @@
 #!/bin/sh
-# fuzz.sh [TARGET]... - runs targets of tests/fuzz/fuzz.c, and request.c, all unless some are named, each for $FUZZ_SECONDS, two at a time. What
+# fuzz.sh [TARGET]... - runs targets of tests/fuzz/fuzz.c, request.c, and commands.py, all unless some are named, each for $FUZZ_SECONDS, two at a time. What
 # was found lies in $BUILD/fuzz/, TARGET-crash-... and others; what is new in what was tried stays there for the next run.
 # $BUILD: the build folder of dagpt; $FUZZ: the program; $FUZZ_REQUEST: that of the server's requests, if it is built.
 seconds=${FUZZ_SECONDS:-20}
@@ -14,6 +14,10 @@ export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=pri
 
 # one TARGET
 one() {
+    if [ "$1" = commands ]; then
+        python3 tests/fuzz/commands.py "$seconds"
+        return
+    fi
     case $1 in
     model | hf | trace) most=131072 ;;
     *) most=16384 ;;
@@ -31,7 +35,7 @@ one() {
     return $status
 }
 
-[ $# -gt 0 ] || set -- model hf tokenizer text escapes json trace complete ${FUZZ_REQUEST:+request}
+[ $# -gt 0 ] || set -- model hf tokenizer text escapes prompts json trace complete commands ${FUZZ_REQUEST:+request}
 failed=0
 while [ $# -gt 0 ]; do
     one "$1" &

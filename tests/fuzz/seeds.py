@@ -15,7 +15,7 @@ from hostile import Case  # noqa: E402
 
 MOST = {'model': 1 << 17, 'hf': 1 << 16, 'tokenizer': 1 << 15, 'trace': 1 << 17}  # bytes of a seed
 MOST_OTHERS = 1 << 13
-TARGETS = ('model', 'hf', 'tokenizer', 'text', 'escapes', 'json', 'trace', 'complete', 'request')
+TARGETS = ('model', 'hf', 'tokenizer', 'text', 'escapes', 'prompts', 'json', 'trace', 'complete', 'request')
 
 
 REQUESTS = ('{"model": "small", "prompt": "One day", "max_tokens": 5}', '{"prompt": ["a", "b"], "n": 2, "stream": true, "stop": "x"}',
@@ -23,6 +23,11 @@ REQUESTS = ('{"model": "small", "prompt": "One day", "max_tokens": 5}', '{"promp
             '{"prompt": [[1], [2, 3]], "stop": ["a", "b"], "stream": true, "stream_options": {"include_usage": true}}',
             '{"prompt": "\\u0000\\ud83d\\ude00", "best_of": 1, "presence_penalty": 0, "frequency_penalty": 0, "logit_bias": {}, "user": "u"}',
             '{"prompt": "x", "top_k": 3, "min_p": 0.1, "repeat_penalty": 1.1, "suffix": null, "max_tokens": 0}')
+
+
+PROMPTS = ('Once upon a time', '{"prompt": "Once"}', '{"prompt": "\\ud83d\\ude00\\n", "tokens": 5, "temp": 0.5, "seed": 18446744073709551615}',
+           '{"stop": ["a", "b"], "prompt": "x", "top_k": 3, "top_p": 0.9, "min_p": 0.1, "repeat_penalty": 1.1}',
+           '{"prompt": "x", "stop": "y", "greedy": true}', '{"prompt": "x", "prompt": "y"}')
 
 
 def hash_of(data):
@@ -89,6 +94,8 @@ def main(folder):
             if table == 'texts':
                 put(folder, 'text', b'\x07' + (case.stdin or b'x'))
                 put(folder, 'escapes', '\\n'.join(a for a in case.args if isinstance(a, str)).encode('utf-8', 'surrogateescape'))
+    for line in PROMPTS:
+        put(folder, 'prompts', line.encode())
     for body in REQUESTS:
         put(folder, 'request', body.encode())
     for temp in (0, 50, 250):

@@ -94,6 +94,25 @@ def cases(Case):
         got = ('wte', row, col) if name.startswith('wte') else ('h1.fc.weight', col, row)
         yield bad('weights: NaN in ' + name, folder(weights=spoilt), 'm/*: %s: row %d, column %d: got nan' % got, ['tokens', '-m', 'm', '1'], mib=256)
 
+    for changed in (None, 0, 63, 64, 149):  # rows are compared in parts; None: a head that is the embedding
+        begin, size = tensor_place(WTE)
+        rows = bytearray(whole[begin:begin + size])
+        if changed is not None:
+            rows[4 * 32 * changed] ^= 1
+        end = len(whole) - 8 - int.from_bytes(whole[:8], 'little')
+        head = {'lm_head.weight': {'dtype': 'F32', 'shape': [150, 32], 'data_offsets': [end, end + size]}}
+        other = safetensors(add=head, end=bytes(rows))
+        if changed is None:
+            yield Case('huggingface: a tied head that is the embedding', ['tokens', '-m', 'm', '--total', '2', '1'], 0, None, folder(weights=other),
+                       out=r'\d+\n', mib=256)
+        else:
+            yield bad('weights: a tied head, other in row %d' % changed, folder(weights=other), r'm/?: lm_head\.weight: got other weights than wte', mib=256)
+
+    # ---- generation_config.json ----
+    for label, text in {'cut': b'{', 'a list': b'[]', 'an id of text': b'{"eos_token_id":"x"}', 'an id below': b'{"bos_token_id":-1}', 'a key twice': b'{"a":1,"a":1}',
+                        'deep': b'{"a":' + b'[' * 50000, 'no UTF-8': b'{"\xff":1}', 'trailing': b'{}{}', 'empty': b''}.items():
+        yield bad('generation_config: ' + label, folder(**{'generation_config.json': text}), r'm/+generation_config\.json: line \d+, byte \d+: ')
+
     # ---- other files, and none ----
     yield bad('no weights', folder(weights=None), r'm/?: got neither model\.safetensors nor ')
     yield bad('weights of PyTorch', folder(weights=None, torch=b'PK\3\4'), r'm/?: got pytorch_model\.bin, expected model\.safetensors')
