@@ -353,7 +353,7 @@ SEED  ?= 1
 soak: $(BUILD)/tests/prove/soak  ## run models for HOURS (1), stopped, halted and moved all the while: the same bits?
 	@BUILD=$(BUILD) HOURS=$(HOURS) SEED=$(SEED) tests/prove/figures.py soak
 
-# Not part of `test`: they need cross compilers and an emulator, and take minutes.
+# Not part of `test`: they need cross compilers and an emulator, and take up to an hour for a machine.
 test-cross: test-s390x test-neon test-armhf test-i386  ## cross-build for AArch64, 32-bit Arm and x86, and test under qemu-user (Debian)
 
 test-neon test-armhf test-i386 test-s390x:
