@@ -14,7 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TESTED = 32 };
+enum {
+    TESTED = 32,
+    SPINS =
+        500 /* turns, some 100 us: who yields to others that run may be away for a step of the kernel's, some ms */
+};
 
 struct line {
     struct dg_piece *piece;
@@ -224,14 +228,21 @@ static uint32_t give_up(struct line *l, uint32_t **failed)
     return n;
 }
 
-static bool poll_line(void *line, unsigned worker)
+/* Most messages come within some 10 us: only who has waited for longer gives up the CPU. */
+static void rest(unsigned turn)
+{
+    if (turn > SPINS)
+        sched_yield();
+}
+
+static bool poll_line(void *line, unsigned worker, unsigned turn)
 {
     struct line *l = line;
     uint32_t came[TESTED], n_failed = 0, *failed = NULL;
     int n;
 
     if (!world_try_lock()) {
-        sched_yield();
+        rest(turn);
         return false;
     }
     n = test(l, came);
@@ -239,7 +250,7 @@ static bool poll_line(void *line, unsigned worker)
         n_failed = give_up(l, &failed);
     world_unlock();
     if (n == 0)
-        sched_yield();
+        rest(turn);
     for (int i = 0; i < n; i++) {
         const struct dg_message *m = &l->piece->receives[came[i]];
 

@@ -12,7 +12,7 @@
 
 struct world world;
 
-enum { TICK_NS = 20 * 1000 * 1000, NAP_NS = 50 * 1000 };
+enum { TICK_NS = 20 * 1000 * 1000, NAP_NS = 50 * 1000, SPIN_NS = 500 * 1000 };
 
 /* Parts of the timeout. */
 static const double BETWEEN_SIGNS = 0.1, SUSPECT = 0.35, GONE = 0.7, LAST_WORDS = 0.2;
@@ -102,10 +102,14 @@ static void nap(long ns)
 
 static void pause_since(uint64_t start)
 {
-    if (dg_now_ns() - start > 1000 * 1000 * 1000) /* rank 0 waits for its user */
+    const uint64_t waited = dg_now_ns() - start;
+
+    if (waited > 1000 * 1000 * 1000) /* rank 0 waits for its user */
         nap(NAP_NS);
-    else
+    else if (waited > SPIN_NS)
         sched_yield();
+    else
+        dg_pause();
 }
 
 void world_wait(MPI_Request *request)

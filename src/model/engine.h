@@ -78,7 +78,7 @@ struct dg_transport {
                             uint32_t n_logits, struct dg_overflow *watched, struct dg_error *err);
 
     /* dg_run_poll()'s: takes the messages that have come. */
-    bool (*poll)(void *line, unsigned worker);
+    bool (*poll)(void *line, unsigned worker, unsigned turn);
 
     /* After the step: all that was sent has left. */
     enum dg_status (*end)(void *arg, void *line, struct dg_error *err);

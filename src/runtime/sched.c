@@ -84,9 +84,9 @@ struct dg_run {
     enum dg_sched sched;
     struct dg_traced traced;
     struct dg_arena *arena;
-    unsigned workers;                         /* that are awake */
-    bool posts;                               /* some of the plan's tiles are posted */
-    bool (*poll)(void *arg, unsigned worker); /* dg_run_poll(), or NULL */
+    unsigned workers; /* that are awake */
+    bool posts;       /* some of the plan's tiles are posted */
+    bool (*poll)(void *arg, unsigned worker, unsigned turn); /* dg_run_poll(), or NULL */
     void *poll_arg;
     uint32_t *inputs; /* [n_nodes] the plan's waits, and one more where a tile is posted */
     uint32_t *queue;  /* [n_nodes] index of the queue that a ready tile goes to, or NO_QUEUE */
@@ -303,7 +303,7 @@ static int watch(const struct dg_run *run, unsigned worker, uint32_t tile)
     if (lane->tells) /* tiles are run in about the order in which they stand in the plan */
         dg_team_tell(run->team, (tile + 1.0) / run->plan->n_tiles);
     if (run->poll)
-        run->poll(run->poll_arg, worker);
+        run->poll(run->poll_arg, worker, 0);
     return failed;
 }
 
@@ -350,7 +350,7 @@ static uint32_t wait_for(struct dg_run *run, unsigned worker, look_function *loo
             if (now - start >= spin_ns && !run->poll)
                 break;
         }
-        if (run->poll && run->poll(run->poll_arg, worker)) {
+        if (run->poll && run->poll(run->poll_arg, worker, turn)) {
             start = 0; /* another wait begins */
             turn = UINT_MAX;
         }
@@ -563,7 +563,8 @@ void dg_run_taken(struct dg_run *run, unsigned worker, uint32_t tile, int failed
     dg_run_post(run, tile, failed);
 }
 
-void dg_run_poll(struct dg_run *run, bool (*poll)(void *arg, unsigned worker), void *arg)
+void dg_run_poll(struct dg_run *run, bool (*poll)(void *arg, unsigned worker, unsigned turn),
+                 void *arg)
 {
     run->poll = poll;
     run->poll_arg = arg;

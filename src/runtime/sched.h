@@ -41,10 +41,11 @@ void dg_run_post(struct dg_run *run, uint32_t tile, int failed);
 void dg_run_take(struct dg_run *run, unsigned worker, uint32_t tile);
 void dg_run_taken(struct dg_run *run, unsigned worker, uint32_t tile, int failed);
 
-/* From now on, poll(arg, worker) is called again and again during this run's steps: by workers that have nothing to do,
- * which then do not park, and by each worker after a tile. It looks whether a message has come, and takes it: true; it
- * returns soon, and may give up the CPU. NULL: no longer.
+/* From now on, poll(arg, worker, turn) is called again and again during this run's steps: by workers that have nothing to
+ * do, which then do not park, the turn-th time since they wait, and by each worker after a tile (0). It looks whether a
+ * message has come, and takes it: true; it returns soon, and may give up the CPU where it waits. NULL: no longer.
  * Threads: set it between steps; poll() is called by several workers at once. */
-void dg_run_poll(struct dg_run *run, bool (*poll)(void *arg, unsigned worker), void *arg);
+void dg_run_poll(struct dg_run *run, bool (*poll)(void *arg, unsigned worker, unsigned turn),
+                 void *arg);
 
 #endif
