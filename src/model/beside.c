@@ -82,19 +82,24 @@ static enum dg_status complete(struct dg_tokenizer **t, const struct dg_weights 
     return st;
 }
 
-/* Does the folder say which tokens there are? The merges alone do not: it may be that some are missing. */
-static bool lists_tokens(const struct dg_weights *w)
+/* Where the folder lists the tokens they are made as many as the model has ids. The merges alone are no list: it
+ * may be that some are missing. */
+static enum dg_status fit(struct dg_tokenizer **t, const struct dg_weights *w, struct dg_error *err)
 {
-    static const char *const names[] = {"tokenizer.json", "vocab.json"};
-    bool does = false;
+    static const char *const lists[] = {"tokenizer.json", "vocab.json"};
 
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *path = NULL;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        char *path;
+        const enum dg_status st = find(&path, w, lists[i], err);
 
-        does = (find(&path, w, names[i], NULL) == DG_OK && path) || does;
-        free(path);
+        if (st != DG_OK)
+            return st;
+        if (path) {
+            free(path);
+            return dg_vocabulary_fit(t, w->sizes.vocab, w->name, err);
+        }
     }
-    return does;
+    return DG_OK;
 }
 
 enum dg_status dg_weights_tokenizer_if_any(struct dg_tokenizer **out, const struct dg_weights *w,
@@ -108,8 +113,8 @@ enum dg_status dg_weights_tokenizer_if_any(struct dg_tokenizer **out, const stru
         st = open_first(&t, w, folder ? in_folder : beside_file, err);
         if (st == DG_OK && t && folder)
             st = complete(&t, w, err);
-        if (st == DG_OK && t && folder && lists_tokens(w))
-            st = dg_vocabulary_fit(&t, w->sizes.vocab, w->name, err);
+        if (st == DG_OK && t && folder)
+            st = fit(&t, w, err);
     }
     if (st != DG_OK) {
         dg_tokenizer_free(t);

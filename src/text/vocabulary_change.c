@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAD_BYTES = 24 }; /* of "[PAD16777216]" and more */
+enum { PAD_BYTES = 24 }; /* for "[PAD16777216]" */
 
 /* Tokens of the lists as dg_vocabulary_of_lists() takes them: special ones and added ones by their bytes. */
 static void unspell(struct dg_vocabulary_lists *l)
