@@ -119,7 +119,7 @@ YIELD  := $(patsubst $(BUILD)/%,$(BUILD)-sync_yield/%,$(filter $(BUILD)/tests/un
 PROVE  := $(BUILD)-sync_prove/tests/prove/prove
 
 .PHONY: all mpi mpi-wire need-mpi install-mpi run lab serve install uninstall test test-tools suites prove prove-program mutants model-check test-tsan test-bits test-mpi test-mpi-kills \
-        test-cross test-neon test-armhf test-i386 test-s390x test-all rooms soak fuzz check-docs check-format format pictures graph-pictures poly ulp accuracy clean \
+        test-cross test-neon test-armhf test-i386 test-s390x test-all rooms soak fuzz coverage mutate check-docs check-format format pictures graph-pictures poly ulp accuracy clean \
         help bench-guard bench-guard-update bench-serve bench-what-if FORCE
 .DELETE_ON_ERROR:
 
@@ -446,6 +446,19 @@ fuzz: all  ## every reader under a fuzzer, each for FUZZ_SECONDS (20) on what te
 	else \
 	    echo "fuzz: skipped: no clang with libFuzzer (Debian: clang, libclang-rt-14-dev)"; \
 	fi
+
+# Without optimization, kernels included: a branch is then one of the source. Counters are shared by threads.
+COVERED := $(BUILD)-coverage
+coverage:  ## which lines and branches of src/ do the tests reach? (gcov, python3; 20 minutes)
+	@+$(MAKE) --no-print-directory BUILD=$(COVERED) HARDEN=0 SERVE=0 CFLAGS="-O0 -g --coverage -fprofile-update=atomic" \
+	    LAST_CFLAGS=-O0 all $(SUITES:$(BUILD)/%=$(COVERED)/%)
+	@find $(COVERED) -name '*.gcda' -delete
+	@CC="$(CC)" tests/guard/coverage.py $(COVERED)
+
+# The suites of a room, and what they are linked with.
+MUTATED := $(filter $(addprefix $(BUILD)/tests/unit/,ops/% text/% model/%),$(SUITES))
+mutate: all $(MUTATED:%=%.o) $(patsubst %,$(BUILD)/tests/support/%.o,support suite amx_emulated)  ## small faults in ops, model and text, made by rules: are they found? (Check, python3; an hour)
+	@BUILD=$(BUILD) CC="$(CC)" tests/guard/mutate.py
 
 bench-guard: all $(BUILD)/tests/guard/bench_guard  ## instructions of a prompt and a decoded token: as committed? (valgrind)
 	@BUILD=$(BUILD) CC="$(CC)" tests/guard/bench_guard.sh

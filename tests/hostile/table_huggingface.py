@@ -113,6 +113,17 @@ def cases(Case):
                         'deep': b'{"a":' + b'[' * 50000, 'no UTF-8': b'{"\xff":1}', 'trailing': b'{}{}', 'empty': b''}.items():
         yield bad('generation_config: ' + label, folder(**{'generation_config.json': text}), r'm/+generation_config\.json: line \d+, byte \d+: ')
 
+    # ---- numbers and characters of JSON ----
+    for number in ('2.', '02', '-', '.5', '2e', '2.x', '+2', '0x2', '2.5.1'):
+        yield in_config('n_layer: %s' % number, r'line \d+, byte \d+: ', config().replace(b'"n_layer": 2', b'"n_layer": ' + number.encode()))
+    for name, value in {'alone': '\\ud83d', 'and x': '\\ud83dx', 'and a newline': '\\ud83d\\n', 'and U+0041': '\\ud83d\\u0041', 'and U+FFFF': '\\ud83d\\uffff',
+                        'and half a unit': '\\ud83d\\ude', 'and no digits': '\\ud83d\\uzzzz', 'a low one': '\\ude00'}.items():
+        yield in_config('model_type: a high surrogate ' + name, '.*', config().replace(b'"model_type": "gpt2"', b'"model_type": "%s"' % value.encode()))
+    for change in ({'n_inner': None}, {'scale_attn_weights': None}, {'bos_token_id': 2**40}, {'eos_token_id': [149, 3]}, {'eos_token_id': None},
+                   {'quantization_config': None}, {'tie_word_embeddings': True}):
+        yield Case('config: %s' % change, ['info', '-m', 'm'], 0, None, folder(config=config(**change)), out='.*', mib=64)
+    yield Case('config: blanks before a list', ['info', '-m', 'm'], 0, None, folder(config=config().replace(b'"eos_token_id": ', b'"eos_token_id": \t\n [') .replace(b'}', b']}')), out='.*', mib=64)
+
     # ---- other files, and none ----
     yield bad('no weights', folder(weights=None), r'm/?: got neither model\.safetensors nor ')
     yield bad('weights of PyTorch', folder(weights=None, torch=b'PK\3\4'), r'm/?: got pytorch_model\.bin, expected model\.safetensors')
