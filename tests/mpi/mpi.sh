@@ -96,6 +96,8 @@ mv "$dir/out" "$dir/want"
 ranks 2 --place columns tokens -m "$tiny" -j1 --total 12 --greedy --trace "$dir/trace.json" 5 6 7
 count '--trace: the same ids' said_by_ranks "$dir/want"
 count '--trace: one file of both ranks' traced "$dir/trace.json"
+"$program" trace "$dir/trace.json" --html "$dir/trace.html" >"$dir/out" 2>"$dir/err"
+count 'trace --html: whose workers are whose' grep -qF '"ranks": [1, 1],' "$dir/trace.html"
 "$program" trace --what-if 2 "$dir/trace.json" >"$dir/out" 2>"$dir/err"
 status=$?
 count 'trace --what-if of ranks' failed_with 2 dagpt 'got a run of 2 processes'

@@ -3,6 +3,7 @@
  * which tools/viewer/model.js walks once:
  *
  *   {"command", "model", "sched", "isa": text, "workers", "awake", "overhead_ns", "dropped": number,
+ *    "ranks": [workers of each],                                  none: one process
  *    "read_gbps", "fma_gflops": number,                           `awake` shares of a worker; 0: not measured
  *    "sums": {...},                                               of trace_summary: times in ns
  *    "busy": [ns of each worker],
@@ -69,6 +70,10 @@ static void put_facts(FILE *to, const struct trace_file *t)
     fprintf(to, ",\n\"workers\": %u, \"awake\": %u", t->workers, t->awake);
     fprintf(to, ", \"overhead_ns\": %" PRIu64 ", \"dropped\": %" PRIu64, t->overhead_ns,
             t->dropped);
+    for (size_t i = 0; i < t->n_ranks; i++)
+        fprintf(to, "%s%u", i == 0 ? ",\n\"ranks\": [" : ", ", t->ranks[i].workers);
+    if (t->n_ranks > 0)
+        fputs("]", to);
     fprintf(to, ", \"read_gbps\": %.17g, \"fma_gflops\": %.17g", shares * limits.read_gbps,
             shares * limits.fma_gflops);
 }

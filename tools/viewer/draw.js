@@ -537,6 +537,16 @@ function drawPath(ctx, s) {
 const FONT = '10.5px ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", monospace';
 const LABEL_FONT = '12px system-ui, "Segoe UI", "Helvetica Neue", "DejaVu Sans", sans-serif';
 
+// Lines between the lanes of two ranks, whose workers stand side by side.
+function drawRanks(ctx, { layout: l, model, colors }) {
+  const { rankOf } = model.facts;
+  ctx.fillStyle = colors.soft;
+  l.lanes.forEach((lane, w) => {
+    if (w && rankOf[w] !== rankOf[w - 1])
+      ctx.fillRect(0, lane.y - 3, l.width, 1.5);
+  });
+}
+
 function drawGutter(ctx, s, base, mostReady) {
   const { layout: l, colors, model } = s;
   const label = (box, text, more) => {
@@ -558,7 +568,7 @@ function drawGutter(ctx, s, base, mostReady) {
     label(l.ready, 'ready tiles', `scale 0–${formatNumber(mostReady)}`);
   label(l.busy, 'workers in tiles', `busy: ${formatNumber(model.sums.busyWorkers)} of ${model.facts.awake}`);
   if (l.lanes[0].h >= 12)
-    l.lanes.forEach((lane, w) => label(lane, `worker ${w}`, s.laneNotes[w]));
+    l.lanes.forEach((lane, w) => label(lane, workerName(model, w), s.laneNotes[w]));
 }
 
 function prepare(canvas, width, height, dpr) {
@@ -593,6 +603,7 @@ function drawTimeline(canvas, s) {
   drawSelection(ctx, s);
   drawHover(ctx, s);
   ctx.restore();
+  drawRanks(ctx, s);
   drawGutter(ctx, s, base, mostReady);
 }
 

@@ -187,7 +187,9 @@ function findGaps(model) {
 
 const wasWoken = (gaps, g) => 2 * gaps.woken[g] > gaps.preempted[g];
 
-const workerOf = (model, r) => `worker ${model.tiles.worker[r]}`;
+// Of several ranks a worker has a number among all.
+const workerName = ({ facts: { rankOf } }, w) => (rankOf.length ? `rank ${rankOf[w]}, worker ${w}` : `worker ${w}`);
+const workerOf = (model, r) => workerName(model, model.tiles.worker[r]);
 
 // The answer to "why was this worker idle?", as one sentence.
 function gapSentence(model, g) {
@@ -234,7 +236,7 @@ const GROUPS = {
   op: { title: 'Op by layer', of: 'tiles', key: (m, r) => m.tiles.op[r], name: (m, k) => m.ops[k].name },
   loads: { title: 'Loading', of: 'tiles', key: (m, r) => Number(opOf(m, r).loads), name: (m, k) => (k ? 'fills a weight from a file' : 'computes') },
   layer: { title: 'Layer', of: 'tiles', key: (m, r) => opOf(m, r).layer, name: (m, k) => (k < 0 ? 'outside the blocks' : `layer ${k}`) },
-  worker: { title: 'Worker', of: 'workers', key: (m, r) => m.tiles.worker[r], name: (m, k) => `worker ${k}` },
+  worker: { title: 'Worker', of: 'workers', key: (m, r) => m.tiles.worker[r], name: (m, k) => workerName(m, k) },
   step: { title: 'Step', of: 'tiles', key: (m, r) => m.tiles.step[r], name: (m, k) => `${k}: ${m.steps[k].label}` },
   idle: { title: 'Idle: why', of: 'gaps', key: (m, g) => m.gaps.why[g], name: (m, k) => REASONS[k].name },
   culprit: { title: 'Idle: waited for', of: 'gaps', key: (m, g) => culpritKey(m, g), name: (m, k) => m.table.roles[k] },

@@ -20,6 +20,7 @@ function readFacts(raw) {
   return {
     command: plainText(raw.command), whole: plainText(raw.command, Infinity), model: plainText(raw.model), sched: plainText(raw.sched), isa: plainText(raw.isa),
     readGbps: raw.read_gbps, fmaGflops: raw.fma_gflops, // 0: not measured
+    rankOf: (raw.ranks || []).flatMap((workers, rank) => Array(workers).fill(rank)), // of each worker; []: one process
     workers: raw.workers, awake: raw.awake, overhead: raw.overhead_ns / 1000, dropped: raw.dropped,
   };
 }
