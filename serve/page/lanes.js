@@ -143,7 +143,7 @@ function liveModel(steps, nWorkers, slots) {
   const n = steps.reduce((sum, step) => sum + step.n, 0);
   const none = newSpans(0, ['preempted'], ['why']);
   const model = {
-    ops, nWorkers, facts: { awake: nWorkers }, strips: new Array(n),
+    ops, nWorkers, facts: { awake: nWorkers, rankOf: [] }, strips: new Array(n),
     steps: steps.map((step, i) => ({ ...step, plan: i, at: 0, strips: new Map(), busy: new Float64Array(nWorkers), ops: step.raw.ops.map(indexOf) })),
     plans: steps.map(({ place }) => ({ place })),
     tiles: { ...newSpans(n, ['preempted'], ['step', 'tile', 'op']), rows: new Int32Array(2 * n) },
