@@ -92,8 +92,8 @@ static double log_probability(const float *logits, size_t n, int32_t id)
 {
     double max = -INFINITY, sum = 0;
 
-    for (size_t i = 0; i < n;
-         i++) /* fmax() here ends gcc 12 for AArch64 with an internal error, at -O3 */
+    /* Not fmax(): gcc 12 for AArch64 ends with an internal error at -O3. */
+    for (size_t i = 0; i < n; i++)
         max = (double)logits[i] > max ? (double)logits[i] : max;
     for (size_t i = 0; i < n; i++)
         sum += exp((double)logits[i] - max);
