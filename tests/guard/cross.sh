@@ -31,14 +31,14 @@ export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-3600}"
 { echo '#include <stdio.h>' | $cc -E - && command -v $qemu; } >/dev/null 2>&1 ||
     tests/support/need.sh get gcc-$triple $libc qemu-user || exit 1
 
-# All unit suites, but for split, which needs PCRE2, and spec, which compares with a program of this machine. Of the command,
+# All unit suites, but for split, which needs PCRE2, spec, which compares with a program of this machine, and amx, of x86-64. Of the command,
 # what numbers, files and threads have a part in: the rest asks a shell more than a processor, or, as cli_score, for the
 # logits of thousands of tokens, and takes hours there.
 all_suites() {
     for suite in tests/unit/*/check_*.c; do
         name=$(basename "$suite" .c)
         case $name in
-        check_split | check_spec) ;;
+        check_split | check_spec | check_amx) ;;
         *) echo "${name#check_}" ;;
         esac
     done | sort -u # two folders have a suite of one name
