@@ -64,16 +64,16 @@ restarts() {
     count "$label" restarted $((n - 1))
 }
 
-story="complete -n 500 --window 60 --ignore-eos --seed 1 -j1"
+# A model whose texts last until the blow has come.
+make_model --layers 8 --heads 4 --channels 384 --positions 512 --vocab 1557 --seed 4 -o "$dir/slow.bin"
+slow="-m $dir/slow.bin --vocab models/demo/merges.txt"
+story="complete $slow -n 300 --window 60 --ignore-eos --seed 1 -j1"
 # shellcheck disable=SC2086
 {
     restarts 'rank 0 killed in the middle' KILL 0 600 3 '--place columns' $story Once
     restarts 'rank 2 stopped in the middle' STOP 2 600 3 '' $story Once
     restarts 'rank 1 killed before all else' KILL 1 0 2 '' $story Once
 }
-# A model whose texts last until the blow has come.
-make_model --layers 8 --heads 4 --channels 384 --positions 512 --vocab 1557 --seed 4 -o "$dir/slow.bin"
-slow="-m $dir/slow.bin --vocab models/demo/merges.txt"
 # shellcheck disable=SC2086
 restarts 'samples' KILL 1 100 3 '' complete $slow -n 150 --ignore-eos --seed 3 --samples 9 --parallel 3 -j1 'Once upon'
 for line in 'Once upon a time' '{"prompt": "The cat", "tokens": 90}' 'A dog and' '' 'There was' 'She said'; do
@@ -96,8 +96,7 @@ filter=cat
 restarts 'score' KILL 1 300 2 '' score -f "$dir/text" --tokens --stride 4 -j1
 
 # What was drawn is evaluated at once: the trace, which is of the last run alone, has fewer steps than there are ids.
-make_model --layers 4 --heads 4 --channels 64 --positions 512 --vocab 500 --seed 9 -o "$dir/made.bin"
-restarts 'ids' KILL 0 1200 2 '--place columns' tokens -m "$dir/made.bin" -j1 --total 500 --trace "$dir/trace.json" 5 6 7
+restarts 'ids' KILL 0 1200 2 '--place columns' tokens -m "$dir/slow.bin" -j1 --total 500 --trace "$dir/trace.json" --trace-events 400000 5 6 7
 steps=$("$program" trace --json "$dir/trace.json" | sed -n 's/.*"steps": \([0-9]*\).*/\1/p' | head -n 1)
 count "ids: those that were known at once, $steps steps" [ "${steps:-999}" -lt 250 ]
 
@@ -106,7 +105,7 @@ count "ids: those that were known at once, $steps steps" [ "${steps:-999}" -lt 2
 begin 3 '--place columns' $story Once
 lose KILL 1 300
 until grep -q 'starts again on 2' "$dir/err" || ! kill -0 $launcher 2>/dev/null; do sleep 0.1; done
-lose KILL 0 900
+lose KILL 0 600
 count 'one after the other' restarted 1
 begin 2 '' $story Once
 lose KILL 1 300
