@@ -19,9 +19,9 @@ hit() {
 
 # printed BYTES - waits until so many are, or all is over.
 printed() {
-    for _ in $(seq 600); do
+    for _ in $(seq 3000); do
         [ "$(wc -c <"$dir/out")" -lt "$1" ] && kill -0 $launcher 2>/dev/null || return 0
-        sleep 0.1
+        sleep 0.02
     done
 }
 
@@ -72,7 +72,7 @@ story="complete $slow -n 300 --window 60 --ignore-eos --seed 1 -j1"
 {
     restarts 'rank 0 killed in the middle' KILL 0 600 3 '--place columns' $story Once
     restarts 'rank 2 stopped in the middle' STOP 2 600 3 '' $story Once
-    restarts 'rank 1 killed before all else' KILL 1 0 2 '' $story Once
+    restarts 'rank 1 killed at the first words' KILL 1 1 2 '' $story Once
 }
 # shellcheck disable=SC2086
 restarts 'samples' KILL 1 100 3 '' complete $slow -n 150 --ignore-eos --seed 3 --samples 9 --parallel 3 -j1 'Once upon'
@@ -86,11 +86,11 @@ input=
 printf 'Once upon a time\n\nThe cat\n' >"$dir/asked"
 input=$dir/asked
 # shellcheck disable=SC2086
-restarts 'asked for prompts' KILL 1 150 3 '' complete -i $slow -n 60 --ignore-eos --seed 3 -j1
+restarts 'asked for prompts' KILL 1 150 3 '' complete -i $slow -n 200 --ignore-eos --seed 3 -j1
 input=
 filter='grep "token":' # the last line tells times
 # shellcheck disable=SC2086
-restarts 'objects of JSON' KILL 0 1000 2 '--place columns' complete $slow -n 100 --ignore-eos --seed 3 --json -j1 'Once upon'
+restarts 'objects of JSON' KILL 0 1000 2 '--place columns' complete $slow -n 400 --ignore-eos --seed 3 --json -j1 'Once upon'
 filter=cat
 "$program" complete -n 400 --window 60 --ignore-eos --seed 5 -j1 Once >"$dir/text"
 restarts 'score' KILL 1 300 2 '' score -f "$dir/text" --tokens --stride 4 -j1
